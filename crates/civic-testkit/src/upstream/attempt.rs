@@ -1,0 +1,31 @@
+//! What arrived.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tokio::time::Instant;
+
+/// One request as it arrived on the wire.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The method.
+    pub method: Method,
+    /// The request target, byte for byte: path and query, not decoded.
+    pub target: String,
+    /// The header fields, in order for each name.
+    pub headers: HeaderMap,
+    /// The body, with chunked coding undone.
+    pub body: Bytes,
+    /// When the last byte of it had been read, on tokio's clock.
+    pub at: Instant,
+    /// The number of the connection that it came on, from 1.
+    pub connection: usize,
+}
+
+impl Attempt {
+    /// A header's value as text; `None` when it is absent or not visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}

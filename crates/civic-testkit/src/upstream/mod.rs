@@ -1,0 +1,209 @@
+//! A scripted HTTP/1.1 peer on a real socket.
+//!
+//! Each request is answered by the next [`Step`] of the script; the last step repeats for ever. Every
+//! request that arrived whole is recorded as an [`Attempt`], however it was answered. Connections are kept
+//! alive unless a step says otherwise.
+//!
+//! The peer runs inside the caller's runtime, so a test may pause the clock: delays, hangs and drips then
+//! take no real time, and [`Attempt::at`] is exact. It speaks just enough HTTP, by hand, to be able to
+//! break every rule of it.
+//!
+//! Not promised: HTTP/2, pipelining, `Expect: 100-continue`.
+
+mod answer;
+mod attempt;
+mod step;
+mod wire;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+pub use self::{attempt::Attempt, step::Step};
+
+/// A scripted peer, which stops when it is dropped.
+#[derive(Debug)]
+pub struct Upstream {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Upstream {
+    /// Listens on a free port of 127.0.0.1 and follows `script`.
+    ///
+    /// # Panics
+    ///
+    /// If the script is empty or no port can be had.
+    pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
+        let script: Vec<Step> = script.into_iter().collect();
+        assert!(!script.is_empty(), "a script needs at least one step");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port on 127.0.0.1");
+        let addr = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let shared = Arc::new(Shared::new(script));
+        let task = tokio::spawn(accept(listener, shared.clone()));
+        Self { addr, shared, task }
+    }
+
+    /// An address on which nobody listens: connecting to it is refused.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    pub async fn refusing() -> SocketAddr {
+        // A port that was just given back is the last one the kernel hands out again.
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port on 127.0.0.1")
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The requests that arrived whole so far, in order of arrival.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.shared.state().attempts.clone()
+    }
+
+    /// How many connections were accepted so far, those that were reset at once included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.state().connections
+    }
+
+    /// Waits until `count` requests have arrived whole.
+    pub async fn received(&self, count: usize) {
+        self.shared
+            .wait(|state| state.attempts.len() >= count)
+            .await;
+    }
+
+    /// Waits until `count` callers have closed their connection before their answer was complete.
+    pub async fn abandoned(&self, count: usize) {
+        self.shared.wait(|state| state.abandoned >= count).await;
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Vec<Step>,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: usize,
+    connections: usize,
+    abandoned: usize,
+    attempts: Vec<Attempt>,
+}
+
+impl Shared {
+    fn new(script: Vec<Step>) -> Self {
+        Self {
+            script,
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.send_replace(());
+        result
+    }
+
+    async fn wait(&self, enough: impl Fn(&State) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !enough(&self.state()) {
+            changed.changed().await.expect("the sender lives in self");
+        }
+    }
+
+    fn step(&self, state: &State) -> &Step {
+        &self.script[state.next.min(self.script.len() - 1)]
+    }
+
+    /// Counts a connection; the step is used up if it is one that never reads the request.
+    fn connected(&self) -> (usize, bool) {
+        self.change(|state| {
+            state.connections += 1;
+            let refused = self.step(state).is_at_accept();
+            state.next += usize::from(refused);
+            (state.connections, refused)
+        })
+    }
+
+    fn received(&self, attempt: Attempt) -> Step {
+        self.change(|state| {
+            let step = self.step(state).clone();
+            state.next += 1;
+            state.attempts.push(attempt);
+            step
+        })
+    }
+
+    fn abandoned(&self) {
+        self.change(|state| state.abandoned += 1);
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Dropped with this task, and the connections with it.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (number, refused) = shared.connected();
+        if refused {
+            answer::reset(stream);
+            continue;
+        }
+        let shared = shared.clone();
+        connections.spawn(async move { serve(stream, number, &shared).await });
+    }
+}
+
+async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
+    let mut buffer = Vec::new();
+    while let Some(attempt) = wire::read_request(&mut stream, &mut buffer, connection).await {
+        let method = attempt.method.clone();
+        let step = shared.received(attempt);
+        match step.answer(stream, &method).await {
+            answer::After::KeepAlive(open) => stream = open,
+            answer::After::Closed => return,
+            answer::After::Abandoned => return shared.abandoned(),
+        }
+    }
+}
