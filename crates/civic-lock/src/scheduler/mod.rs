@@ -1,0 +1,9 @@
+//! Scheduled jobs.
+
+pub mod schedule;
+mod tick;
+
+pub use self::{
+    schedule::{Schedule, ScheduleError},
+    tick::Tick,
+};
