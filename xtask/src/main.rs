@@ -1,2 +1,44 @@
-//! xtask.
-fn main() {}
+//! The workspace's own commands, as `cargo xtask <command>`.
+//!
+//! | command | what it does | file |
+//! |---|---|---|
+//! | `ci` | every check that a change has to pass | `ci.rs` |
+//!
+//! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
+
+mod ci;
+mod rules;
+mod sh;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  ci      run every check: format, lints, features, docs, tests, demo, licences, packaging
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match command {
+        "ci" => ci::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(format!("there is no command `{other}`\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Runs the Rust code of `README.md` and of each document in this folder as doc tests.
+//!
+//! A document that is not listed here is not checked: `cargo xtask ci` refuses one.
+
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+}

@@ -1,0 +1,261 @@
+//! `cargo xtask ci`: every check that a change has to pass, in the order in which they fail fastest.
+//!
+//! It stops at the first failure, prints a line a step with the time that it took, installs what it needs and does not
+//! find (saying so), and never skips a step silently.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::rules::{self, PUBLISHED};
+use crate::sh::{self, cargo_command};
+use crate::tools;
+
+/// A step's name and what it does.
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<(), String>,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        run: format,
+    },
+    Step {
+        name: "lints",
+        run: lints,
+    },
+    Step {
+        name: "features",
+        run: features,
+    },
+    Step {
+        name: "architecture rules",
+        run: rules::check,
+    },
+    Step {
+        name: "documentation",
+        run: documentation,
+    },
+    Step {
+        name: "tests",
+        run: tests,
+    },
+    Step {
+        name: "tests with both back ends of jsonwebtoken",
+        run: both_back_ends,
+    },
+    Step {
+        name: "doc tests",
+        run: doc_tests,
+    },
+    Step {
+        name: "dependencies",
+        run: dependencies,
+    },
+    Step {
+        name: "packaging",
+        run: packaging,
+    },
+];
+
+/// Runs every step, or those whose names contain one of the arguments.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(unknown) = args
+        .iter()
+        .find(|arg| !STEPS.iter().any(|step| step.name.contains(arg.as_str())))
+    {
+        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        return Err(format!(
+            "no step's name contains `{unknown}`; the steps are: {}",
+            names.join(", ")
+        ));
+    }
+    let begun = Instant::now();
+    let mut taken = Vec::new();
+    for step in STEPS {
+        if !args.is_empty() && !args.iter().any(|arg| step.name.contains(arg.as_str())) {
+            continue;
+        }
+        println!("==> {}", step.name);
+        let start = Instant::now();
+        let result = (step.run)();
+        let seconds = start.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => {
+                println!("==> {}: passed in {seconds:.1} s", step.name);
+                taken.push((step.name, seconds));
+            }
+            Err(error) => {
+                summary(&taken);
+                return Err(format!(
+                    "{} failed after {seconds:.1} s: {error}",
+                    step.name
+                ));
+            }
+        }
+    }
+    summary(&taken);
+    println!(
+        "ci: {} steps passed in {:.1} s",
+        taken.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn summary(taken: &[(&str, f64)]) {
+    println!();
+    for (name, seconds) in taken {
+        println!("{seconds:>8.1} s  {name}");
+    }
+}
+
+fn format() -> Result<(), String> {
+    sh::run(&mut cargo_command(["fmt", "--all", "--check"]))
+}
+
+fn lints() -> Result<(), String> {
+    sh::run(&mut cargo_command([
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+/// Each published crate builds alone: without features, with each of them, with all of them.
+fn features() -> Result<(), String> {
+    for (name, _) in PUBLISHED {
+        let check = |features: &[&str]| {
+            sh::run(
+                cargo_command(["clippy", "--locked", "--quiet", "--package", name])
+                    .args(features)
+                    .args(["--", "--deny", "warnings"]),
+            )
+        };
+        check(&["--no-default-features"])?;
+        let features = features_of(name)?;
+        // One feature alone is the same as all of them.
+        if features.len() > 1 {
+            for feature in &features {
+                check(&["--no-default-features", "--features", feature])?;
+            }
+        }
+        if !features.is_empty() {
+            check(&["--all-features"])?;
+        }
+    }
+    Ok(())
+}
+
+fn features_of(name: &str) -> Result<Vec<String>, String> {
+    let metadata = sh::output(&mut cargo_command([
+        "metadata",
+        "--locked",
+        "--no-deps",
+        "--format-version",
+        "1",
+    ]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)
+        .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
+    let package = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|package| package["name"] == name))
+        .ok_or_else(|| format!("cargo metadata does not know {name}"))?;
+    Ok(package["features"]
+        .as_object()
+        .map(|features| {
+            features
+                .keys()
+                .filter(|name| *name != "default")
+                .cloned()
+                .collect()
+        })
+        .unwrap_or_default())
+}
+
+fn documentation() -> Result<(), String> {
+    sh::run(
+        cargo_command([
+            "doc",
+            "--locked",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+        ])
+        .env("RUSTDOCFLAGS", "-Dwarnings"),
+    )
+}
+
+fn tests() -> Result<(), String> {
+    let redis = tools::redis_server()?;
+    println!("    tests that need a server use {}", redis.display());
+    sh::run(
+        cargo_command([
+            "test",
+            "--locked",
+            "--workspace",
+            "--all-features",
+            "--all-targets",
+        ])
+        .env("CIVIC_REDIS_SERVER", redis),
+    )
+}
+
+/// Feature unification would force both back ends on the whole workspace, so this test is a package of its own.
+fn both_back_ends() -> Result<(), String> {
+    let manifest = Path::new("crates/civic-auth/tests/both-backends/Cargo.toml");
+    sh::run(
+        cargo_command(["test", "--locked", "--manifest-path"])
+            .arg(manifest)
+            .env("CARGO_TARGET_DIR", sh::target().join("both-backends")),
+    )
+}
+
+fn doc_tests() -> Result<(), String> {
+    sh::run(&mut cargo_command([
+        "test",
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "--doc",
+    ]))
+}
+
+/// Bans, licences and sources always; advisories when their database can be fetched.
+fn dependencies() -> Result<(), String> {
+    let deny = tools::cargo_deny()?;
+    let command = |args: &[&str]| {
+        let mut command = std::process::Command::new(&deny);
+        command
+            .args(["--workspace", "--all-features", "--locked"])
+            .args(args)
+            .current_dir(sh::root());
+        command
+    };
+    sh::run(&mut command(&["check", "bans", "licenses", "sources"]))?;
+    if command(&["fetch", "db"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        sh::run(&mut command(&["check", "advisories"]))
+    } else {
+        println!(
+            "    the advisory database cannot be reached from here: advisories were NOT checked"
+        );
+        Ok(())
+    }
+}
+
+fn packaging() -> Result<(), String> {
+    let mut command = cargo_command(["package", "--locked", "--allow-dirty", "--quiet"]);
+    for (name, _) in PUBLISHED {
+        command.args(["--package", name]);
+    }
+    sh::run(&mut command)
+}

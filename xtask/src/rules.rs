@@ -1,0 +1,175 @@
+//! The rules of the architecture that no compiler checks: who may depend on whom, and what is documented.
+
+use std::path::Path;
+
+use crate::sh;
+
+/// The crates that are published, and what must not be in the tree of each, with every feature on.
+pub(crate) const PUBLISHED: &[(&str, &[&str])] = &[
+    (
+        "civic-envelope",
+        &[
+            "tokio",
+            "hyper",
+            "hyper-util",
+            "fred",
+            "tower",
+            "jsonwebtoken",
+        ],
+    ),
+    ("civic-auth", &["hyper", "hyper-util", "fred", "tower"]),
+    ("civic-client", &["fred", "civic-lock", "axum", "reqwest"]),
+    (
+        "civic-lock",
+        &[
+            "hyper",
+            "hyper-util",
+            "jsonwebtoken",
+            "civic-auth",
+            "civic-client",
+        ],
+    ),
+];
+
+/// What is behind a feature, and so must not be in the tree of the crate without features.
+const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
+    (
+        "civic-envelope",
+        &["tower-layer", "tower-service", "http-body"],
+    ),
+    ("civic-auth", &["axum-core", "axum"]),
+    (
+        "civic-lock",
+        &["rustls", "http", "civic-envelope", "tower-layer"],
+    ),
+];
+
+/// Crates of this workspace that nothing published may depend on.
+const UNPUBLISHED: &[&str] = &["civic-testkit", "civic-fleet", "civic-bench", "civic-docs"];
+
+/// Checks every rule and reports all that are broken at once.
+pub(crate) fn check() -> Result<(), String> {
+    let mut broken = Vec::new();
+    for (name, forbidden) in PUBLISHED {
+        let tree = tree(name, "--all-features")?;
+        for dependency in forbidden.iter().chain(UNPUBLISHED) {
+            if tree.iter().any(|line| line == dependency) {
+                broken.push(format!("{name} must not depend on {dependency}"));
+            }
+        }
+        let readme = sh::root().join("crates").join(name).join("README.md");
+        let lib = read(&sh::root().join("crates").join(name).join("src/lib.rs"))?;
+        if !readme.is_file() || !lib.contains("include_str!(\"../README.md\")") {
+            broken.push(format!(
+                "{name}'s README.md must be its crate documentation"
+            ));
+        }
+        if !lib.contains("#![deny(missing_docs)]") {
+            broken.push(format!("{name}'s lib.rs must deny missing_docs"));
+        }
+    }
+    for (name, forbidden) in WITHOUT_FEATURES {
+        let tree = tree(name, "--no-default-features")?;
+        for dependency in *forbidden {
+            if tree.iter().any(|line| line == dependency) {
+                broken.push(format!(
+                    "{name} must not depend on {dependency} unless a feature asks for it"
+                ));
+            }
+        }
+    }
+    broken.extend(fred_in_one_file()?);
+    broken.extend(documents_run()?);
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "these rules are broken:\n  - {}",
+            broken.join("\n  - ")
+        ))
+    }
+}
+
+/// The names of everything that a crate depends on at run time.
+fn tree(name: &str, features: &str) -> Result<Vec<String>, String> {
+    let text = sh::output(&mut sh::cargo_command([
+        "tree",
+        "--locked",
+        "--package",
+        name,
+        features,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{lib}",
+    ]))?;
+    // `{lib}` prints the library's name, with underscores.
+    Ok(text
+        .lines()
+        .map(|line| line.trim().replace('_', "-"))
+        .collect())
+}
+
+/// fred can be replaced in one file as long as one file names it.
+fn fred_in_one_file() -> Result<Vec<String>, String> {
+    let allowed = Path::new("crates/civic-lock/src/store/redis.rs");
+    let mut broken = Vec::new();
+    for file in rust_files(&sh::root().join("crates/civic-lock/src"))? {
+        let relative = file.strip_prefix(sh::root()).unwrap_or(&file);
+        let names_fred = read(&file)?.lines().any(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            code.contains("fred::") || code.contains("use fred")
+        });
+        if names_fred && relative != allowed {
+            broken.push(format!(
+                "{} names fred: only {} may",
+                relative.display(),
+                allowed.display()
+            ));
+        }
+    }
+    Ok(broken)
+}
+
+/// Every document with Rust code is listed in `docs/doctests.rs`, else nobody would notice that its code is stale.
+fn documents_run() -> Result<Vec<String>, String> {
+    let docs = sh::root().join("docs");
+    let listed = read(&docs.join("doctests.rs"))?;
+    let mut broken = Vec::new();
+    for entry in std::fs::read_dir(&docs).map_err(|error| format!("docs: {error}"))? {
+        let path = entry.map_err(|error| format!("docs: {error}"))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if name.ends_with(".md")
+            && read(&path)?.contains("```rust")
+            && !listed.contains(&format!("include_str!(\"{name}\")"))
+        {
+            broken.push(format!(
+                "docs/{name} has Rust code but docs/doctests.rs does not run it"
+            ));
+        }
+    }
+    Ok(broken)
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
+    let mut found = Vec::new();
+    for entry in
+        std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?
+    {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}

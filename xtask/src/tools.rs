@@ -1,0 +1,145 @@
+//! The programs that the checks need beside cargo: found, else installed, else an exact command to run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::sh;
+
+/// The version of cargo-deny that the checks are written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Where `redis-server` is, beside `PATH`.
+const REDIS_PLACES: &[&str] = &[
+    "/usr/bin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/bin",
+];
+
+/// The servers that the lock's tests can run against, the preferred one first.
+const REDIS_NAMES: &[&str] = &["redis-server", "valkey-server"];
+
+/// cargo-deny in its pinned version, installed into the target folder when it is not there yet.
+pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
+    let folder = sh::target()
+        .join("tools")
+        .join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = folder.join("bin").join("cargo-deny");
+    if !program.is_file() {
+        println!(
+            "    installing cargo-deny {CARGO_DENY} into {}",
+            folder.display()
+        );
+        // A build folder of its own, so that a cleaned workspace and an interrupted install do not meet.
+        sh::run(
+            sh::cargo_command(["install", "cargo-deny", "--version", CARGO_DENY, "--locked"])
+                .arg("--quiet")
+                .arg("--root")
+                .arg(&folder)
+                .env("CARGO_TARGET_DIR", folder.join("build")),
+        )?;
+        // Half a gigabyte that nobody needs again.
+        let _ = std::fs::remove_dir_all(folder.join("build"));
+    }
+    Ok(program)
+}
+
+/// A server for the lock's tests: `CIVIC_REDIS_SERVER`, `PATH`, the usual places, else the system's package manager.
+pub(crate) fn redis_server() -> Result<PathBuf, String> {
+    if let Some(named) = std::env::var_os("CIVIC_REDIS_SERVER") {
+        let path = PathBuf::from(named);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!(
+                "CIVIC_REDIS_SERVER names {}, which is not a file",
+                path.display()
+            ))
+        };
+    }
+    if let Some(found) = find_redis() {
+        return Ok(found);
+    }
+    let Some(install) = package_manager() else {
+        return Err(
+            "there is no redis-server here and no package manager that this command knows: \
+             install redis-server 7 or valkey-server and put it on the PATH"
+                .into(),
+        );
+    };
+    println!("    redis-server is not here: installing it");
+    for step in &install {
+        let Some((program, args)) = step.split_first() else {
+            continue;
+        };
+        sh::run(
+            Command::new(program)
+                .args(args)
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .stdin(Stdio::null()),
+        )
+        .map_err(|error| {
+            let commands: Vec<String> = install.iter().map(|step| step.join(" ")).collect();
+            format!(
+                "cannot install redis-server: {error}\nrun this, then try again: {}",
+                commands.join(" && ")
+            )
+        })?;
+    }
+    find_redis().ok_or_else(|| {
+        "the package manager installed redis-server, but no redis-server is found".into()
+    })
+}
+
+fn find_redis() -> Option<PathBuf> {
+    REDIS_NAMES.iter().find_map(|name| {
+        sh::which(name).or_else(|| {
+            REDIS_PLACES
+                .iter()
+                .map(|dir| Path::new(dir).join(name))
+                .find(|path| path.is_file())
+        })
+    })
+}
+
+/// The commands that install the server here, with `sudo` where this user needs it.
+fn package_manager() -> Option<Vec<Vec<&'static str>>> {
+    let known: [(&str, Vec<Vec<&'static str>>); 5] = [
+        (
+            "apt-get",
+            vec![
+                vec!["apt-get", "update", "-q"],
+                vec![
+                    "apt-get",
+                    "install",
+                    "-y",
+                    "-q",
+                    "--no-install-recommends",
+                    "redis-server",
+                ],
+            ],
+        ),
+        ("dnf", vec![vec!["dnf", "install", "-y", "redis"]]),
+        ("apk", vec![vec!["apk", "add", "redis"]]),
+        (
+            "pacman",
+            vec![vec!["pacman", "-Sy", "--noconfirm", "valkey"]],
+        ),
+        ("brew", vec![vec!["brew", "install", "redis"]]),
+    ];
+    let (manager, mut steps) = known
+        .into_iter()
+        .find(|(program, _)| sh::which(program).is_some())?;
+    if manager != "brew" && !is_root() {
+        for step in &mut steps {
+            // -n: fail at once rather than ask for a password that nobody is there to type.
+            step.splice(0..0, ["sudo", "-n"]);
+        }
+    }
+    Some(steps)
+}
+
+fn is_root() -> bool {
+    sh::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
+}
