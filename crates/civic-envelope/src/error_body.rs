@@ -1,0 +1,321 @@
+//! What an error looks like on the wire.
+//!
+//! Errors are not enveloped: they keep the platform's own shape,
+//! `{"statusCode","message","correlationId","timestamp"}`, in this order. Reading is lenient,
+//! since errors come from whatever stands between two services; writing is not.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::Value;
+
+use crate::MAX_ERROR_BYTES;
+use crate::wire::{JSON, Timestamp, parse_timestamp, without_bom};
+
+/// What the platform prints where no correlation id is known.
+const UNKNOWN: &str = "unknown";
+
+/// The body of an error answer.
+///
+/// # Example
+///
+/// ```
+/// use civic_envelope::ErrorBody;
+/// use http::StatusCode;
+///
+/// let answer = ErrorBody::new(StatusCode::NOT_FOUND, "Property with ID 7 not found")
+///     .with_correlation_id("3f0e8a52")
+///     .into_response::<bytes::Bytes>();
+/// assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+///
+/// let read = ErrorBody::from_json(answer.body()).expect("it is one");
+/// assert_eq!(read.message(), "Property with ID 7 not found");
+/// assert_eq!(read.correlation_id(), Some("3f0e8a52"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    status: StatusCode,
+    message: String,
+    correlation_id: Option<String>,
+    timestamp: SystemTime,
+}
+
+impl ErrorBody {
+    /// An error as of now, without a correlation id.
+    #[must_use]
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            correlation_id: None,
+            timestamp: SystemTime::now(),
+        }
+    }
+
+    /// Sets the id of the request that failed.
+    ///
+    /// Defaults to `"unknown"` on the wire.
+    #[must_use]
+    pub fn with_correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
+        self.correlation_id = Some(correlation_id.into()).filter(|id| id != UNKNOWN);
+        self
+    }
+
+    /// Sets the instant that is printed, to the millisecond.
+    ///
+    /// Defaults to the instant of [`new`](Self::new).
+    #[must_use]
+    pub fn with_timestamp(mut self, timestamp: SystemTime) -> Self {
+        self.timestamp = timestamp;
+        self
+    }
+
+    /// The status code that the body names.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What went wrong, in words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The id of the request that failed; `None` if it is absent or `"unknown"`.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
+    }
+
+    /// The instant of the error.
+    #[must_use]
+    pub fn timestamp(&self) -> SystemTime {
+        self.timestamp
+    }
+
+    /// The body's bytes.
+    #[must_use]
+    pub fn to_json(&self) -> Bytes {
+        Bytes::from(serde_json::to_vec(self).expect("strings and a number are always JSON"))
+    }
+
+    /// A response with this body, its status and its content type. No other header is set.
+    #[must_use]
+    pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.to_json()));
+        *response.status_mut() = self.status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        response
+    }
+
+    /// Reads an error of whatever dialect: the platform's own, with a `message` that may also be
+    /// a list (joined with `"; "`); `title` and `detail` of problem details (RFC 9457); or `error`
+    /// alone.
+    ///
+    /// The status is 500 where the body names none, and the timestamp is the present where it
+    /// names none that can be read. `None` if the body is not JSON, says nothing in words, or is
+    /// larger than [`MAX_ERROR_BYTES`].
+    #[must_use]
+    pub fn from_json(body: &[u8]) -> Option<Self> {
+        if body.len() > MAX_ERROR_BYTES {
+            return None;
+        }
+        serde_json::from_slice(without_bom(body)).ok()
+    }
+}
+
+impl Serialize for ErrorBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_struct("ErrorBody", 4)?;
+        body.serialize_field("statusCode", &self.status.as_u16())?;
+        body.serialize_field("message", &self.message)?;
+        body.serialize_field("correlationId", self.correlation_id().unwrap_or(UNKNOWN))?;
+        body.serialize_field("timestamp", Timestamp::from(self.timestamp).as_str())?;
+        body.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dialect = Dialect::deserialize(deserializer)?;
+        let message = dialect
+            .words()
+            .ok_or_else(|| D::Error::missing_field("message"))?;
+        let status = [&dialect.status_code, &dialect.status]
+            .into_iter()
+            .find_map(|member| u16::try_from(member.as_u64()?).ok())
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut body = Self::new(status, message);
+        if let Some(id) = dialect.correlation_id.as_str() {
+            body = body.with_correlation_id(id);
+        }
+        if let Some(timestamp) = dialect.timestamp.as_str().and_then(parse_timestamp) {
+            body = body.with_timestamp(timestamp);
+        }
+        Ok(body)
+    }
+}
+
+/// Every member that is looked at, of any type, so that one odd member does not hide the rest.
+#[derive(serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
+struct Dialect {
+    status_code: Value,
+    message: Value,
+    correlation_id: Value,
+    timestamp: Value,
+    status: Value,
+    title: Value,
+    detail: Value,
+    error: Value,
+}
+
+impl Dialect {
+    fn words(&self) -> Option<String> {
+        message_words(&self.message)
+            .or_else(|| match (self.title.as_str(), self.detail.as_str()) {
+                (Some(title), Some(detail)) => Some(format!("{title}: {detail}")),
+                (Some(words), None) | (None, Some(words)) => Some(words.to_owned()),
+                (None, None) => None,
+            })
+            .or_else(|| self.error.as_str().map(str::to_owned))
+    }
+}
+
+/// A `message` member: a string, or Nest's list of them.
+pub(crate) fn message_words(message: &Value) -> Option<String> {
+    match message {
+        Value::String(words) => Some(words.clone()),
+        Value::Array(list) => {
+            let words: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            (!words.is_empty()).then(|| words.join("; "))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_absent_correlation_id_is_printed_as_unknown() {
+        let body = ErrorBody::new(StatusCode::UNAUTHORIZED, "Missing authentication token")
+            .with_timestamp(UNIX_EPOCH);
+        assert_eq!(
+            body.to_json(),
+            r#"{"statusCode":401,"message":"Missing authentication token","correlationId":"unknown","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+        assert_eq!(ErrorBody::from_json(&body.to_json()), Some(body));
+    }
+
+    #[test]
+    fn an_error_response_names_its_status_and_is_json() {
+        let response = ErrorBody::new(StatusCode::FORBIDDEN, "no").into_response::<Bytes>();
+        assert_eq!(response.status(), 403);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/json; charset=utf-8"
+        );
+        assert_eq!(response.headers().len(), 1);
+    }
+
+    #[test]
+    fn errors_of_every_dialect_are_read() {
+        for (name, json, expected) in [
+            (
+                "the platform's",
+                r#"{"statusCode":404,"message":"gone","correlationId":"c-1","timestamp":"2026-11-22T10:12:26.563Z"}"#,
+                Some((404, "gone", Some("c-1"))),
+            ),
+            (
+                "Nest's list",
+                r#"{"statusCode":400,"message":["a is odd","b is even"],"error":"Bad Request"}"#,
+                Some((400, "a is odd; b is even", None)),
+            ),
+            (
+                "problem details",
+                r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no such page"}"#,
+                Some((404, "Not Found: no such page", None)),
+            ),
+            (
+                "a title alone",
+                r#"{"title":"Teapot","status":418}"#,
+                Some((418, "Teapot", None)),
+            ),
+            (
+                "error alone",
+                r#"{"error":"overloaded"}"#,
+                Some((500, "overloaded", None)),
+            ),
+            (
+                "unknown id",
+                r#"{"message":"x","correlationId":"unknown"}"#,
+                Some((500, "x", None)),
+            ),
+            (
+                "odd members",
+                r#"{"message":"x","statusCode":"404","correlationId":7,"timestamp":{}}"#,
+                Some((500, "x", None)),
+            ),
+            (
+                "impossible status",
+                r#"{"message":"x","statusCode":70000}"#,
+                Some((500, "x", None)),
+            ),
+            ("BOM", "\u{feff}{\"message\":\"x\"}", Some((500, "x", None))),
+            ("an empty list", r#"{"message":[]}"#, None),
+            ("no words", r#"{"statusCode":500}"#, None),
+            ("no object", r#"["message"]"#, None),
+            ("HTML", "<html>502</html>", None),
+            ("nothing", "", None),
+        ] {
+            let read = ErrorBody::from_json(json.as_bytes());
+            let read = read.as_ref().map(|body| {
+                (
+                    body.status().as_u16(),
+                    body.message(),
+                    body.correlation_id(),
+                )
+            });
+            assert_eq!(read, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_body_over_64_kib_is_not_read() {
+        let fitting = |length: usize| {
+            let frame = r#"{"message":""}"#.len();
+            format!(r#"{{"message":"{}"}}"#, "x".repeat(length - frame))
+        };
+        assert!(ErrorBody::from_json(fitting(MAX_ERROR_BYTES).as_bytes()).is_some());
+        assert!(ErrorBody::from_json(fitting(MAX_ERROR_BYTES + 1).as_bytes()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn an_error_body_survives_the_wire(code in 100u16..1000, message: String, id: String, seconds in 0u64..200_000_000_000) {
+            let body = ErrorBody::new(StatusCode::from_u16(code).unwrap(), message)
+                .with_correlation_id(id)
+                .with_timestamp(UNIX_EPOCH + Duration::from_secs(seconds));
+            prop_assert_eq!(ErrorBody::from_json(&body.to_json()), Some(body));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(body: Vec<u8>) {
+            let _ = ErrorBody::from_json(&body);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! From the bytes of a success to a value, in one typed pass.
+//!
+//! # What is promised
+//!
+//! 1. A body of more than 16 MiB is refused before it is parsed, one that is not UTF-8 likewise.
+//!    One byte order mark is skipped.
+//! 2. An empty body is `null`, unless it is marked: then the envelope is missing.
+//! 3. **Marked** (`x-envelope: 1`), the body must be an envelope: an object with a boolean
+//!    `success`, a string `timestamp`, and `data` unless `success` is true. Otherwise it is a
+//!    [protocol error](ErrorKind::Protocol).
+//! 4. **Not marked**, the same object is an envelope if it has no other member but `message` and
+//!    `meta`. Anything else is the payload itself, whole: a domain type that has `success` and
+//!    `data` of its own survives.
+//! 5. `success:false` with a string `timestamp` is [refused](ErrorKind::Refused) with the peer's
+//!    message, whatever other members there are. It is never data.
+//! 6. `success:true` without `data` is `null`: Node services answer so for a handler that returned
+//!    nothing.
+//! 7. One of the five members twice in an object with a boolean `success` and a string `timestamp`
+//!    is a protocol error.
+//! 8. For `()` the payload is checked to be JSON and skipped, whatever it is.
+//!
+//! # What is not promised
+//!
+//! A response that is cut at zero bytes without a mark looks like an empty one. A lone surrogate
+//! (`"\ud800"`), which Node reads, is an error where a `String` is asked for.
+//!
+//! # How
+//!
+//! The fast path compares the 23 bytes before and the 40 after the payload and parses what is
+//! between. Whatever it cannot take goes to the slow path, which finds the payload as a slice of
+//! the body. Both hand the same slice to the same parser, so they cannot disagree.
+
+mod fast;
+mod skip_unit;
+mod slow;
+
+use http::HeaderMap;
+use serde::Deserialize;
+
+use self::skip_unit::SkipUnit;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::wire::{MARK, NULL, without_bom};
+use crate::{ENVELOPE_HEADER, Error, MAX_SUCCESS_BYTES};
+
+/// How to tell an envelope from a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unwrap {
+    /// By the mark, else by the whole shape: boolean `success`, string `timestamp`, `data` unless
+    /// `success` is true, and no other members but `message` and `meta`.
+    #[default]
+    Strict,
+    /// As [`Strict`](Self::Strict), and also anything that has the two members `success` and
+    /// `data`, as the platform's Node clients do it. A domain type with both of them loses the
+    /// rest.
+    Lenient,
+    /// Never: the whole body is the payload, marked or not.
+    Raw,
+}
+
+/// Unwraps a body of which the headers are not known.
+///
+/// `T` may borrow from the body.
+///
+/// # Example
+///
+/// ```
+/// use civic_envelope::unwrap_envelope;
+///
+/// let body = br#"{"success":true,"data":"Rue Saint-Andre","timestamp":"2026-02-24T12:00:00.000Z"}"#;
+/// let street: &str = unwrap_envelope(body)?;
+/// assert_eq!(street, "Rue Saint-Andre");
+/// # Ok::<(), civic_envelope::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// `success:false`, a broken envelope, a payload that is not a `T`, more than 16 MiB.
+#[doc(alias = "unwrapEnvelope")]
+pub fn unwrap_envelope<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    Unwrap::Strict.bytes(body)
+}
+
+/// Unwraps the body of a response, whose headers say whether it must be an envelope.
+///
+/// # Errors
+///
+/// As [`unwrap_envelope`], and a marked response that is no envelope.
+pub fn unwrap_response<'a, T: Deserialize<'a>>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> Result<T, Error> {
+    Unwrap::Strict.response(headers, body)
+}
+
+// ===== impl Unwrap =====
+
+impl Unwrap {
+    /// As [`unwrap_envelope`], by this rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`unwrap_envelope`].
+    pub fn bytes<'a, T: Deserialize<'a>>(self, body: &'a [u8]) -> Result<T, Error> {
+        self.bytes_within(body, MAX_SUCCESS_BYTES)
+    }
+
+    /// As [`unwrap_response`], by this rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`unwrap_response`].
+    pub fn response<'a, T: Deserialize<'a>>(
+        self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+    ) -> Result<T, Error> {
+        self.response_within(headers, body, MAX_SUCCESS_BYTES)
+    }
+
+    /// As [`bytes`](Self::bytes), with a limit of the caller's in place of 16 MiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`unwrap_envelope`].
+    pub fn bytes_within<'a, T: Deserialize<'a>>(
+        self,
+        body: &'a [u8],
+        max: usize,
+    ) -> Result<T, Error> {
+        unwrap(self.recognition(false), body, max)
+    }
+
+    /// As [`response`](Self::response), with a limit of the caller's in place of 16 MiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`unwrap_response`].
+    pub fn response_within<'a, T: Deserialize<'a>>(
+        self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+        max: usize,
+    ) -> Result<T, Error> {
+        let marked = self != Self::Raw && is_marked(headers)?;
+        unwrap(self.recognition(marked), body, max)
+    }
+
+    fn recognition(self, marked: bool) -> Recognition {
+        match self {
+            Self::Raw => Recognition::Never,
+            Self::Strict | Self::Lenient if marked => Recognition::Mark,
+            Self::Strict => Recognition::Shape,
+            Self::Lenient => Recognition::TwoKeys,
+        }
+    }
+}
+
+/// What makes an envelope of a body: [`Unwrap`], and what the headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recognition {
+    Mark,
+    Shape,
+    TwoKeys,
+    Never,
+}
+
+/// A mark of another version promises something that is not known here.
+fn is_marked(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut marks = headers.get_all(ENVELOPE_HEADER).iter().peekable();
+    let marked = marks.peek().is_some();
+    if marks.all(|mark| mark == MARK) {
+        Ok(marked)
+    } else {
+        Err(Error::protocol(
+            "the response is marked with an unknown version of the envelope",
+        ))
+    }
+}
+
+fn unwrap<'a, T: Deserialize<'a>>(
+    recognition: Recognition,
+    body: &'a [u8],
+    max: usize,
+) -> Result<T, Error> {
+    if body.len() > max {
+        return Err(Error::too_large());
+    }
+    // Before anything else: the parser does not look at the encoding of what it skips.
+    let text = std::str::from_utf8(without_bom(body)).map_err(|_| Error::not_utf8())?;
+    match recognition {
+        Recognition::Mark if text.is_empty() => Err(Error::protocol(
+            "the response is marked as an envelope and empty",
+        )),
+        _ if text.is_empty() => decode(NULL),
+        Recognition::Never => decode(text),
+        _ => match fast::unwrap(text) {
+            Some(value) => Ok(value),
+            None => slow::unwrap(text, recognition),
+        },
+    }
+}
+
+fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+    serde_json::from_str::<SkipUnit<T>>(text)
+        .map(|payload| payload.0)
+        .map_err(Error::decode)
+}

@@ -1,0 +1,73 @@
+//! `()` takes any payload.
+//!
+//! For serde's JSON, `()` is `null` and nothing else. Here it says that the caller does not want
+//! the payload, so whatever is there is skipped (and still has to be JSON).
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, Visitor};
+
+/// A `T`, read through a deserializer that skips a value when asked for `()`.
+pub(super) struct SkipUnit<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for SkipUnit<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(Outermost(deserializer)).map(Self)
+    }
+}
+
+/// Forwards all but `deserialize_unit`; values inside the payload do not pass through here.
+struct Outermost<D>(D);
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $type:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Outermost<D> {
+    type Error = D::Error;
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        IgnoredAny::deserialize(self.0)?;
+        visitor.visit_unit()
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+
+    forward! {
+        deserialize_any();
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_str();
+        deserialize_string();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_option();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_newtype_struct(name: &'static str);
+        deserialize_seq();
+        deserialize_tuple(length: usize);
+        deserialize_tuple_struct(name: &'static str, length: usize);
+        deserialize_map();
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+        deserialize_identifier();
+        deserialize_ignored_any();
+    }
+}

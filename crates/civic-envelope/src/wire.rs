@@ -1,0 +1,192 @@
+//! The bytes that peers see.
+//!
+//! A success is `{"success":true,"data":<payload>,"timestamp":"2026-02-24T12:00:00.000Z"}`: 23
+//! bytes before the payload and 40 after it, in the order and spelling of the platform's Node
+//! services. Nothing here depends on the payload, which is why the layer never has to read it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderName;
+use jiff::{SignedDuration, civil};
+
+/// The response header that marks a body as an envelope: `x-envelope: 1`.
+///
+/// Peers that do not know it ignore it. Peers that do need not guess from the shape of the body.
+pub const ENVELOPE_HEADER: HeaderName = HeaderName::from_static("x-envelope");
+
+/// The largest body of a success that the unwrap functions take: 16 MiB.
+pub const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
+
+/// The largest body of an error that [`ErrorBody::from_json`](crate::ErrorBody::from_json) reads:
+/// 64 KiB.
+pub const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+pub(crate) const PREFIX: &str = r#"{"success":true,"data":"#;
+pub(crate) const SUFFIX_START: &str = r#","timestamp":""#;
+pub(crate) const SUFFIX_END: &str = r#""}"#;
+pub(crate) const NULL: &str = "null";
+pub(crate) const MARK: &str = "1";
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+
+pub(crate) const TIMESTAMP_LEN: usize = 24;
+#[cfg(any(test, feature = "layer"))]
+pub(crate) const SUFFIX_LEN: usize = SUFFIX_START.len() + TIMESTAMP_LEN + SUFFIX_END.len();
+
+/// The bytes that follow the payload.
+#[cfg(feature = "layer")]
+pub(crate) fn suffix(now: SystemTime) -> [u8; SUFFIX_LEN] {
+    let mut suffix = [0; SUFFIX_LEN];
+    let (start, rest) = suffix.split_at_mut(SUFFIX_START.len());
+    let (timestamp, end) = rest.split_at_mut(TIMESTAMP_LEN);
+    start.copy_from_slice(SUFFIX_START.as_bytes());
+    timestamp.copy_from_slice(Timestamp::from(now).as_str().as_bytes());
+    end.copy_from_slice(SUFFIX_END.as_bytes());
+    suffix
+}
+
+/// An instant as JavaScript's `toISOString` prints it: UTC, milliseconds, 24 characters.
+///
+/// Instants before the year 0 or after the year 9999 are printed as the nearest one within, since
+/// `toISOString` needs 27 characters there, which would break the constant overhead.
+#[derive(Clone, Copy)]
+pub(crate) struct Timestamp([u8; TIMESTAMP_LEN]);
+
+impl Timestamp {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a timestamp is ASCII")
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let instant = civil::date(1970, 1, 1)
+            .at(0, 0, 0, 0)
+            .checked_add(SignedDuration::from_millis(unix_millis(time)))
+            .expect("the years 0 to 9999 are within the calendar");
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        write_digits(&mut text[0..4], instant.year());
+        write_digits(&mut text[5..7], instant.month().into());
+        write_digits(&mut text[8..10], instant.day().into());
+        write_digits(&mut text[11..13], instant.hour().into());
+        write_digits(&mut text[14..16], instant.minute().into());
+        write_digits(&mut text[17..19], instant.second().into());
+        write_digits(&mut text[20..23], instant.millisecond());
+        Self(text)
+    }
+}
+
+/// The inverse of [`Timestamp`]; any RFC 3339 instant is read.
+pub(crate) fn parse_timestamp(text: &str) -> Option<SystemTime> {
+    let millis = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+/// The body without the one byte order mark that `Response.json()` would skip as well.
+pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
+
+/// Milliseconds since 1970, rounded down as a JavaScript `Date` is, within the years 0 to 9999.
+fn unix_millis(time: SystemTime) -> i64 {
+    const YEAR_0: i64 = -62_167_219_200_000;
+    const YEAR_9999_END: i64 = 253_402_300_799_999;
+
+    let millis = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1_000_000))
+            .map_or(i64::MIN, |millis| -millis),
+    };
+    millis.clamp(YEAR_0, YEAR_9999_END)
+}
+
+/// Right-aligned decimal digits of a number that is not negative and fits.
+fn write_digits(out: &mut [u8], number: i16) {
+    let mut rest = number.unsigned_abs();
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: i64) -> SystemTime {
+        let distance = Duration::from_millis(millis.unsigned_abs());
+        if millis < 0 {
+            UNIX_EPOCH - distance
+        } else {
+            UNIX_EPOCH + distance
+        }
+    }
+
+    #[test]
+    fn the_overhead_is_23_bytes_before_and_40_after() {
+        assert_eq!(PREFIX.len(), 23);
+        assert_eq!(SUFFIX_LEN, 40);
+    }
+
+    #[test]
+    fn timestamps_are_printed_as_node_prints_them() {
+        // Each pair: `new Date(millis).toISOString()` of Node 20.
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1, "1970-01-01T00:00:00.001Z"),
+            (999, "1970-01-01T00:00:00.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_771_934_400_000, "2026-02-24T12:00:00.000Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::from(at(millis)).as_str(), text, "{millis}");
+        }
+    }
+
+    #[test]
+    fn instants_outside_the_years_0_to_9999_keep_24_characters() {
+        assert_eq!(
+            Timestamp::from(at(253_402_300_800_000)).as_str(),
+            "9999-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            Timestamp::from(at(-62_167_219_200_001)).as_str(),
+            "0000-01-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from(at(i64::MAX)).as_str(),
+            "9999-12-31T23:59:59.999Z"
+        );
+    }
+
+    #[test]
+    fn fractions_of_a_millisecond_are_rounded_down_on_both_sides_of_1970() {
+        let fraction = Duration::from_nanos(1_500_000);
+        assert_eq!(
+            Timestamp::from(UNIX_EPOCH + fraction).as_str(),
+            "1970-01-01T00:00:00.001Z"
+        );
+        assert_eq!(
+            Timestamp::from(UNIX_EPOCH - fraction).as_str(),
+            "1969-12-31T23:59:59.998Z"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_timestamp_is_read_back_as_the_same_instant(millis in -62_000_000_000_000i64..253_000_000_000_000) {
+            let time = at(millis);
+            prop_assert_eq!(parse_timestamp(Timestamp::from(time).as_str()), Some(time));
+        }
+    }
+}
