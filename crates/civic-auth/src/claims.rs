@@ -1,0 +1,99 @@
+//! The claims that are minted: the service identity, and a user's.
+
+use crate::role::Role;
+
+/// The `userId` of every service: the nil UUID.
+pub(crate) const SERVICE_USER_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// The `email` of every service.
+pub(crate) const SERVICE_EMAIL: &str = "service@internal";
+/// The `municipalityId` of every service.
+pub(crate) const SERVICE_MUNICIPALITY: &str = "internal";
+/// How long a service token lives, in seconds.
+pub(crate) const SERVICE_LIFETIME_SECONDS: u64 = 30;
+
+/// The claims of a service token up to the digits of `iat`, as the platform's serialiser writes them.
+pub(crate) const SERVICE_CLAIMS_BEFORE_IAT: &str = concat!(
+    r#"{"userId":"00000000-0000-0000-0000-000000000000","email":"service@internal","role":"SERVICE_ACCOUNT","#,
+    r#""municipalityId":"internal","name":"Internal Service","iat":"#,
+);
+
+/// The claims of a user token that [`TokenMinter::mint_for`](crate::TokenMinter::mint_for) makes.
+#[derive(Clone, Debug)]
+pub struct UserClaims {
+    user_id: String,
+    email: String,
+    role: Role,
+    municipality_id: String,
+    name: String,
+}
+
+impl UserClaims {
+    /// A user with this id, address and role.
+    ///
+    /// The municipality defaults to `town-1`, the name to the address.
+    pub fn new(user_id: impl Into<String>, email: impl Into<String>, role: Role) -> Self {
+        let email = email.into();
+        Self {
+            user_id: user_id.into(),
+            name: email.clone(),
+            email,
+            role,
+            municipality_id: "town-1".to_owned(),
+        }
+    }
+
+    /// Sets `municipalityId`.
+    #[must_use]
+    pub fn with_municipality(mut self, municipality_id: impl Into<String>) -> Self {
+        self.municipality_id = municipality_id.into();
+        self
+    }
+
+    /// Sets `name`.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The members in the platform's order, escaped as `JSON.stringify` does.
+    pub(crate) fn to_json(&self, iat: u64, exp: u64) -> String {
+        #[derive(serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wire<'a> {
+            user_id: &'a str,
+            email: &'a str,
+            role: Role,
+            municipality_id: &'a str,
+            name: &'a str,
+            iat: u64,
+            exp: u64,
+        }
+        serde_json::to_string(&Wire {
+            user_id: &self.user_id,
+            email: &self.email,
+            role: self.role,
+            municipality_id: &self.municipality_id,
+            name: &self.name,
+            iat,
+            exp,
+        })
+        .expect("strings and integers are always JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constant_claims_consist_of_the_service_identity() {
+        let role = Role::ServiceAccount;
+        assert_eq!(
+            SERVICE_CLAIMS_BEFORE_IAT,
+            format!(
+                r#"{{"userId":"{SERVICE_USER_ID}","email":"{SERVICE_EMAIL}","role":"{role}","municipalityId":"{SERVICE_MUNICIPALITY}","name":"Internal Service","iat":"#
+            )
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! The context of the request that is being served: what follows it into every call that it causes.
+//!
+//! [`CorrelationIdLayer`](crate::CorrelationIdLayer) puts it around the inner service's `call`, its
+//! future and the response body, so that an outgoing call finds the correlation id and the W3C trace
+//! context without any handler passing them along.
+//!
+//! It follows the *task*. It does **not** reach
+//!
+//! - a task that the handler spawns (`tokio::spawn`, `JoinSet`),
+//! - a blocking thread (`spawn_blocking`) or any other thread,
+//! - the inner service of a `tower::buffer::Buffer`, which runs on a worker of its own.
+//!
+//! There, carry it across by hand:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use civic_auth::{Context, CorrelationId};
+//!
+//! let context = Context::default().with_correlation_id(CorrelationId::parse("req-1").unwrap());
+//! context
+//!     .scope(async {
+//!         let alone = tokio::spawn(async { Context::current().correlation_id().cloned() });
+//!         let carried = tokio::spawn(
+//!             Context::current().scope(async { Context::current().correlation_id().cloned() }),
+//!         );
+//!         assert_eq!(alone.await.unwrap(), None);
+//!         assert_eq!(carried.await.unwrap().unwrap().as_str(), "req-1");
+//!     })
+//!     .await;
+//! # }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pin_project_lite::pin_project;
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::correlation::CorrelationId;
+
+/// The W3C Trace Context header of that name.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The W3C Trace Context header of that name.
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Trace Context section 3.3.1.5 asks for at least this much to be propagated.
+const MAX_TRACESTATE_BYTES: usize = 512;
+
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
+/// What follows a request into the calls that it causes. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    correlation_id: Option<CorrelationId>,
+    traceparent: Option<HeaderValue>,
+    tracestate: Option<HeaderValue>,
+    deadline: Option<Instant>,
+}
+
+impl Context {
+    /// The context of the request that this task is serving; an empty one outside of any.
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT.try_with(Self::clone).unwrap_or_default()
+    }
+
+    /// The correlation id of the request.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.correlation_id.as_ref()
+    }
+
+    /// The `traceparent` header that came with the request, if it was valid.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&HeaderValue> {
+        self.traceparent.as_ref()
+    }
+
+    /// The `tracestate` header that came with a valid `traceparent`.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&HeaderValue> {
+        self.tracestate.as_ref()
+    }
+
+    /// When the caller stops waiting for the answer.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Sets the correlation id.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: CorrelationId) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// Sets the deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Takes the trace context of a request.
+    ///
+    /// A `traceparent` that is malformed or there twice is dropped, and `tracestate` with it
+    /// (W3C Trace Context section 3.2). `tracestate` may be several fields, which are joined;
+    /// beyond 512 bytes it is dropped.
+    #[must_use]
+    pub fn with_trace_of(mut self, headers: &HeaderMap) -> Self {
+        self.traceparent = single(headers, &TRACEPARENT)
+            .filter(|value| is_traceparent(value.as_bytes()))
+            .cloned();
+        self.tracestate = self
+            .traceparent
+            .as_ref()
+            .and_then(|_| joined(headers, &TRACESTATE));
+        self
+    }
+
+    /// Runs a future, and drops it, in this context.
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped {
+            inner: CURRENT.scope(self, future),
+        }
+    }
+
+    /// Runs a closure in this context: for blocking threads and for code that polls by hand.
+    pub fn in_scope<R>(self, work: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self, work)
+    }
+}
+
+pin_project! {
+    /// A future that runs in a [`Context`]. Made by [`Context::scope`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        #[pin]
+        inner: TaskLocalFuture<Context, F>,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+impl<F> std::fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let value = values.join(&b","[..]);
+    if value.is_empty() || value.len() > MAX_TRACESTATE_BYTES {
+        return None;
+    }
+    HeaderValue::from_bytes(&value).ok()
+}
+
+/// W3C Trace Context section 3.2.2: `version-traceid-parentid-flags`, lower-case hex, neither id all
+/// zeroes, version not `ff`. A later version may be longer, but only after another dash.
+fn is_traceparent(value: &[u8]) -> bool {
+    const LENGTH: usize = 55;
+    let hex = |part: &[u8]| {
+        part.iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
+    let Some((known, later)) = value.split_at_checked(LENGTH) else {
+        return false;
+    };
+    let (version, trace, parent, flags) =
+        (&known[..2], &known[3..35], &known[36..52], &known[53..]);
+    [known[2], known[35], known[52]] == [b'-'; 3]
+        && [version, trace, parent, flags].into_iter().all(hex)
+        && version != b"ff"
+        && !zero(trace)
+        && !zero(parent)
+        && (later.is_empty()
+            || (version != b"00" && later[0] == b'-' && value.len() <= MAX_TRACESTATE_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_malformed_traceparent_is_dropped() {
+        assert!(is_traceparent(VALID.as_bytes()));
+        assert!(is_traceparent(
+            format!("01{}-later", &VALID[2..]).as_bytes()
+        ));
+        let cases = [
+            ("empty", String::new()),
+            ("upper case", VALID.to_uppercase()),
+            ("short", VALID[..54].to_owned()),
+            ("long in version 00", format!("{VALID}-x")),
+            ("long without a dash", format!("01{}x", &VALID[2..])),
+            ("version ff", format!("ff{}", &VALID[2..])),
+            ("no trace", format!("00-{}{}", "0".repeat(32), &VALID[35..])),
+            (
+                "no parent",
+                format!("{}{}-01", &VALID[..36], "0".repeat(16)),
+            ),
+            ("no dash", VALID.replacen('-', "0", 1)),
+        ];
+        for (name, value) in cases {
+            assert!(!is_traceparent(value.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn tracestate_goes_only_with_a_valid_traceparent() {
+        let mut headers = HeaderMap::new();
+        headers.append(TRACESTATE, HeaderValue::from_static("a=1"));
+        headers.append(TRACESTATE, HeaderValue::from_static("b=2"));
+        assert_eq!(
+            Context::default().with_trace_of(&headers).tracestate(),
+            None
+        );
+
+        headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
+        let context = Context::default().with_trace_of(&headers);
+        assert_eq!(context.traceparent().unwrap(), VALID);
+        assert_eq!(context.tracestate().unwrap(), "a=1,b=2");
+
+        headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
+        let context = Context::default().with_trace_of(&headers);
+        assert_eq!((context.traceparent(), context.tracestate()), (None, None));
+    }
+
+    #[test]
+    fn a_tracestate_of_more_than_512_bytes_is_dropped() {
+        let mut headers = HeaderMap::new();
+        headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
+        headers.insert(TRACESTATE, HeaderValue::from_str(&"a".repeat(512)).unwrap());
+        assert!(
+            Context::default()
+                .with_trace_of(&headers)
+                .tracestate()
+                .is_some()
+        );
+        headers.insert(TRACESTATE, HeaderValue::from_str(&"a".repeat(513)).unwrap());
+        assert!(
+            Context::default()
+                .with_trace_of(&headers)
+                .tracestate()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn outside_of_any_request_the_context_is_empty() {
+        let context = Context::current();
+        assert!(context.correlation_id().is_none());
+        assert!(context.traceparent().is_none());
+        assert!(context.deadline().is_none());
+    }
+
+    #[test]
+    fn a_closure_on_another_thread_runs_in_the_context_that_was_carried_there() {
+        let id = CorrelationId::new();
+        let context = Context::default().with_correlation_id(id.clone());
+        let seen = std::thread::spawn(|| {
+            let before = Context::current().correlation_id().cloned();
+            (
+                before,
+                context.in_scope(|| Context::current().correlation_id().cloned()),
+            )
+        });
+        assert_eq!(seen.join().unwrap(), (None, Some(id)));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_travels_with_the_context() {
+        let deadline = Instant::now();
+        let seen = Context::default()
+            .with_deadline(deadline)
+            .scope(async { Context::current().deadline() })
+            .await;
+        assert_eq!(seen, Some(deadline));
+    }
+}
