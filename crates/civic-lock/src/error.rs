@@ -1,0 +1,148 @@
+//! Why a lock could not be decided, or a setting was refused.
+//!
+//! An [`Error`] never means that somebody else holds the lock: that is
+//! [`Outcome::Busy`](crate::Outcome::Busy). Its text never holds a URL, a user or a password.
+
+use std::{convert::Infallible, fmt, time::Duration};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong between this process and the store, or in a setting.
+pub struct Error(Box<Repr>);
+
+struct Repr {
+    kind: ErrorKind,
+    detail: String,
+    source: Option<Source>,
+}
+
+/// Whose fault it is, and so what the caller should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting is wrong: a URL, a duration, a folder that others can write to. Will never work
+    /// until it is changed.
+    Config,
+    /// A lock name is empty, too long, or has a brace or a control character in it.
+    Name,
+    /// The store did not answer within the command timeout. Whether it has acted is unknown; the
+    /// library undoes what it may have done.
+    Timeout,
+    /// There is no connection to the store, or it broke. Whether it has acted is unknown; the
+    /// library undoes what it may have done.
+    Connection,
+    /// The store answered something that cannot be an answer to what was asked: the connection
+    /// was dropped, and what may have been done is undone.
+    Corrupt,
+    /// A key, or a file, of the lock holds something that is not a lock. Nobody gets the lock
+    /// until it is removed.
+    WrongType,
+    /// The store refused: out of memory, read-only, no permission. Nothing was done.
+    Refused,
+    /// The command reached the store after its caller had given up, and did nothing.
+    Expired,
+    /// Fewer replicas than asked for have acknowledged the lock. It was released.
+    NotReplicated,
+}
+
+impl ErrorKind {
+    /// A stable name in `snake_case`, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Name => "name",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Corrupt => "corrupt",
+            Self::WrongType => "wrong_type",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::NotReplicated => "not_replicated",
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self(Box::new(Repr {
+            kind,
+            detail: detail.into(),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn config(detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, detail)
+    }
+
+    pub(crate) fn timeout(after: Duration) -> Self {
+        Self::new(ErrorKind::Timeout, format!("no answer within {after:?}"))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the store may have done what was asked, although no valid answer arrived.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Timeout | ErrorKind::Connection | ErrorKind::Corrupt
+        )
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("detail", &self.0.detail)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.0.kind {
+            ErrorKind::Config => "invalid setting",
+            ErrorKind::Name => "invalid lock name",
+            ErrorKind::Timeout => "the lock store did not answer in time",
+            ErrorKind::Connection => "no connection to the lock store",
+            ErrorKind::Corrupt => "the lock store's answer belongs to another question",
+            ErrorKind::WrongType => "what is stored under the lock's name is not a lock",
+            ErrorKind::Refused => "the lock store refused",
+            ErrorKind::Expired => "the command reached the lock store too late",
+            ErrorKind::NotReplicated => "too few replicas acknowledged the lock",
+        };
+        if self.0.detail.is_empty() {
+            f.write_str(what)
+        } else {
+            write!(f, "{what}: {}", self.0.detail)
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,23 @@
+//! The clock by which a lease counts its own time.
+//!
+//! `CLOCK_BOOTTIME` where there is one: unlike [`std::time::Instant`] it goes on while the machine
+//! is suspended, as the store's clock does.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CLOCK: ClockId = ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const CLOCK: ClockId = ClockId::Monotonic;
+
+/// Time since some moment in the past that is the same for every process of this boot.
+pub(crate) fn now() -> Duration {
+    let time = clock_gettime(CLOCK);
+    // Neither field is negative: the clock starts at zero.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}

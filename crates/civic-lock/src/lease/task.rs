@@ -1,0 +1,127 @@
+//! The one task that drives a lease: it renews, tells, and at the end releases.
+//!
+//! It owns the whole state, so a renewal can never overtake a release.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{
+    clock,
+    handle::{End, Ended, Ending, Shared},
+    machine::{Action, Answer, LostReason, Machine},
+};
+use crate::{
+    Error, LockName,
+    store::{Completed, Holder, Released, Renewed, Store},
+};
+
+/// Between two attempts to release, when the store does not answer.
+const RELEASE_RETRY: Duration = Duration::from_millis(100);
+
+pub(super) async fn drive(
+    store: Store,
+    shared: Arc<Shared>,
+    mut machine: Machine,
+    mut ended: oneshot::Receiver<End>,
+) {
+    let end = loop {
+        match machine.poll(clock::now()) {
+            Action::Wait { until } => {
+                tokio::select! {
+                    biased;
+                    end = &mut ended => break end,
+                    () = sleep_until(until) => {}
+                }
+            }
+            Action::Renew { within } => {
+                let deadline = machine.deadline();
+                let renewal = store.renew(shared.name(), shared.holder(), shared.ttl(), within);
+                let answer = tokio::select! {
+                    biased;
+                    end = &mut ended => break end,
+                    answer = renewal => answer,
+                    // The store keeps to `within`; the holder is told in time even if it does not.
+                    () = sleep_until(deadline) => Err(Error::timeout(within)),
+                };
+                machine.answered(
+                    clock::now(),
+                    match answer {
+                        Ok(Renewed::Renewed) => Answer::Renewed,
+                        Ok(Renewed::NotOwner) => Answer::NotOwner,
+                        Err(error) => {
+                            tracing::debug!(name = %shared.name(), %error, "a renewal was not confirmed");
+                            Answer::None
+                        }
+                    },
+                );
+                shared.extend(machine.deadline());
+            }
+            Action::Lost(reason) => {
+                tracing::warn!(name = %shared.name(), holder = shared.holder().as_str(), %reason, "lease lost");
+                shared.end(reason);
+                break (&mut ended).await;
+            }
+            Action::Ended => return,
+        }
+    };
+    machine.release();
+    // A guard always says how it ends; without a word, the ttl ends it.
+    let Ok(end) = end else { return };
+    shared.end(LostReason::Released);
+    finish(&store, &shared, end).await;
+}
+
+/// Sends the ending until it is confirmed, or until the ttl has done the same.
+async fn finish(store: &Store, shared: &Shared, end: End) {
+    let End { ending, mut answer } = end;
+    let give_up = clock::now() + shared.ttl().get() + store.command_timeout();
+    loop {
+        match send(store, shared.name(), shared.holder(), ending).await {
+            Ok(ended) => {
+                if let Some(answer) = answer {
+                    let _ = answer.send(Ok(ended));
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(name = %shared.name(), %error, "a release was not confirmed");
+                if let Some(answer) = answer.take() {
+                    let _ = answer.send(Err(error));
+                }
+            }
+        }
+        if clock::now() >= give_up {
+            return;
+        }
+        tokio::time::sleep(RELEASE_RETRY).await;
+    }
+}
+
+/// Sends an ending once.
+pub(super) async fn send(
+    store: &Store,
+    name: &LockName,
+    holder: &Holder,
+    ending: Ending,
+) -> Result<Ended, Error> {
+    let released = match ending {
+        Ending::Release { hold } => store.release(name, holder, hold).await?,
+        Ending::Abandon => store.abandon(name, holder).await?,
+        Ending::Unclaim => store.unclaim(name, holder).await?,
+        Ending::Complete { tick, hold } => {
+            return Ok(match store.complete(name, holder, tick, hold).await? {
+                Completed::Completed => Ended::Owned,
+                Completed::NotOwner => Ended::NotOwner,
+            });
+        }
+    };
+    Ok(match released {
+        Released::Released | Released::Held => Ended::Owned,
+        Released::NotOwner => Ended::NotOwner,
+    })
+}
+
+async fn sleep_until(until: Duration) {
+    tokio::time::sleep(until.saturating_sub(clock::now())).await;
+}

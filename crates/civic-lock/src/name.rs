@@ -1,0 +1,144 @@
+//! The name of a lock, and the keys that follow from it.
+//!
+//! A name is 1 to 512 bytes of UTF-8 without `{`, `}` and control characters. Braces are refused
+//! because a Redis Cluster hashes what stands between them: the three keys of a lock would land
+//! on different nodes, and no script could touch them together.
+
+use std::{fmt, sync::Arc};
+
+use crate::{Error, ErrorKind};
+
+const MAX_BYTES: usize = 512;
+
+/// A checked lock name.
+///
+/// Everything in this crate that takes a name takes a `&str` or a `String` as well.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LockName(Arc<str>);
+
+impl LockName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Name`] when it is empty, longer than 512 bytes, or contains `{`, `}` or a
+    /// control character.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, Error> {
+        let name = name.as_ref();
+        let refuse = |why: &str| Err(Error::new(ErrorKind::Name, why));
+        if name.is_empty() {
+            return refuse("it is empty");
+        }
+        if name.len() > MAX_BYTES {
+            return refuse("it is longer than 512 bytes");
+        }
+        if name.contains(['{', '}']) {
+            return refuse("it contains a brace, which Redis Cluster would hash by");
+        }
+        if name.chars().any(char::is_control) {
+            return refuse("it contains a control character");
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `lock:<name>`: the holder. The platform's Node services know this key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("lock:{}", self.0)
+    }
+
+    /// `{lock:<name>}:fence`: the last fencing token, in the same cluster slot.
+    pub(crate) fn fence_key(&self) -> String {
+        format!("{{lock:{}}}:fence", self.0)
+    }
+
+    /// `{lock:<name>}:tick`: what was done and claimed, in the same cluster slot.
+    pub(crate) fn tick_key(&self) -> String {
+        format!("{{lock:{}}}:tick", self.0)
+    }
+
+    /// `{lock:<name>}:hint`: the channel on which a release is announced.
+    pub(crate) fn hint_channel(&self) -> String {
+        format!("{{lock:{}}}:hint", self.0)
+    }
+}
+
+impl fmt::Debug for LockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for LockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<&str> for LockName {
+    type Error = Error;
+
+    fn try_from(name: &str) -> Result<Self, Error> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for LockName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<&String> for LockName {
+    type Error = Error;
+
+    fn try_from(name: &String) -> Result<Self, Error> {
+        Self::new(name)
+    }
+}
+
+impl From<&Self> for LockName {
+    fn from(name: &Self) -> Self {
+        name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_split_the_keys_over_two_slots_are_refused() {
+        for (name, why) in [
+            ("", "empty"),
+            ("a{b", "an opening brace"),
+            ("a}b", "a closing brace"),
+            ("{a}b", "a hash tag"),
+            ("{}", "an empty hash tag"),
+            ("a\nb", "a line break"),
+            ("a\0b", "a zero byte"),
+        ] {
+            let error = LockName::new(name).expect_err(why);
+            assert_eq!(error.kind(), ErrorKind::Name, "{why}");
+        }
+        assert!(LockName::new("x".repeat(512)).is_ok());
+        assert!(LockName::new("x".repeat(513)).is_err());
+    }
+
+    #[test]
+    fn the_holder_key_is_the_one_that_node_peers_use() {
+        let name = LockName::new("cron:penalty-calculation").expect("a valid name");
+        assert_eq!(name.key(), "lock:cron:penalty-calculation");
+        assert_eq!(name.fence_key(), "{lock:cron:penalty-calculation}:fence");
+        assert_eq!(name.tick_key(), "{lock:cron:penalty-calculation}:tick");
+        assert_eq!(name.hint_channel(), "{lock:cron:penalty-calculation}:hint");
+    }
+}
