@@ -35,6 +35,11 @@ pub struct Envelope<T> {
     timestamp: SystemTime,
 }
 
+/// In the extensions of a response that this process wrapped. Unlike the header, no upstream can
+/// set it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Enveloped;
+
 impl<T> Envelope<T> {
     /// Wraps `data`, as of now.
     #[must_use]
@@ -83,6 +88,7 @@ impl<T: Serialize> Envelope<T> {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         headers.insert(ENVELOPE_HEADER, HeaderValue::from_static(MARK));
+        response.extensions_mut().insert(Enveloped);
         Ok(response)
     }
 }

@@ -32,6 +32,10 @@ pub(crate) const TIMESTAMP_LEN: usize = 24;
 #[cfg(any(test, feature = "layer"))]
 pub(crate) const SUFFIX_LEN: usize = SUFFIX_START.len() + TIMESTAMP_LEN + SUFFIX_END.len();
 
+/// What the envelope adds to a payload, in bytes.
+#[cfg(any(test, feature = "layer"))]
+pub(crate) const OVERHEAD: u64 = (PREFIX.len() + SUFFIX_LEN) as u64;
+
 /// The bytes that follow the payload.
 #[cfg(feature = "layer")]
 pub(crate) fn suffix(now: SystemTime) -> [u8; SUFFIX_LEN] {
@@ -132,6 +136,7 @@ mod tests {
     fn the_overhead_is_23_bytes_before_and_40_after() {
         assert_eq!(PREFIX.len(), 23);
         assert_eq!(SUFFIX_LEN, 40);
+        assert_eq!(OVERHEAD, 63);
     }
 
     #[test]

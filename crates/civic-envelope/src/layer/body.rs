@@ -1,0 +1,285 @@
+//! The body, spliced as it streams.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::head::describe_data_only;
+use crate::wire::{NULL, PREFIX, SUFFIX_LEN};
+
+pin_project! {
+    /// A response body of [`EnvelopeService`](super::EnvelopeService): the handler's, wrapped or
+    /// as it was.
+    #[derive(Debug)]
+    pub struct EnvelopeBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    #[derive(Debug)]
+    enum Kind<B> {
+        Pass {
+            #[pin]
+            inner: B,
+        },
+        Splice {
+            #[pin]
+            inner: B,
+            splice: Splice,
+        },
+        /// Frames that are all there.
+        Ready {
+            frames: VecDeque<Frame<Bytes>>,
+        },
+        /// The absent body of an answer to `HEAD`. It hides its length, which is not that of the
+        /// answer to `GET`, so that nobody announces it.
+        Head,
+    }
+}
+
+/// How far the splice has come.
+///
+/// `Prefix -> Payload -> [Null ->] Suffix -> [Trailers ->] Done`, and from `Payload` straight to
+/// `Done` when the handler's body fails.
+#[derive(Debug)]
+struct Splice {
+    phase: Phase,
+    suffix: [u8; SUFFIX_LEN],
+    /// What the handler's body said of its length at first.
+    promised: SizeHint,
+    delivered: u64,
+    trailers: Option<HeaderMap>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Prefix,
+    Payload,
+    Null,
+    Suffix,
+    Trailers,
+    Done,
+}
+
+// ===== impl EnvelopeBody =====
+
+impl<B> EnvelopeBody<B> {
+    pub(super) fn pass(inner: B) -> Self {
+        Self {
+            kind: Kind::Pass { inner },
+        }
+    }
+
+    pub(super) fn head() -> Self {
+        Self { kind: Kind::Head }
+    }
+
+    pub(super) fn whole(body: Bytes) -> Self {
+        Self {
+            kind: Kind::Ready {
+                frames: VecDeque::from([Frame::data(body)]),
+            },
+        }
+    }
+
+    pub(super) fn checked(
+        payload: Bytes,
+        suffix: [u8; SUFFIX_LEN],
+        trailers: Option<HeaderMap>,
+    ) -> Self {
+        let frames = [
+            Frame::data(Bytes::from_static(PREFIX.as_bytes())),
+            Frame::data(payload),
+            Frame::data(Bytes::copy_from_slice(&suffix)),
+        ];
+        let trailers = trailers.map(|mut trailers| {
+            describe_data_only(&mut trailers);
+            Frame::trailers(trailers)
+        });
+        Self {
+            kind: Kind::Ready {
+                frames: frames.into_iter().chain(trailers).collect(),
+            },
+        }
+    }
+}
+
+impl<B: Body> EnvelopeBody<B> {
+    pub(super) fn splice(inner: B, suffix: [u8; SUFFIX_LEN]) -> Self {
+        let splice = Splice {
+            phase: Phase::Prefix,
+            suffix,
+            promised: inner.size_hint(),
+            delivered: 0,
+            trailers: None,
+        };
+        Self {
+            kind: Kind::Splice { inner, splice },
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Pass { inner } => inner.poll_frame(cx),
+            KindProjection::Splice { inner, splice } => splice.poll_frame(inner, cx),
+            KindProjection::Ready { frames } => Poll::Ready(frames.pop_front().map(Ok)),
+            KindProjection::Head => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Pass { inner } => inner.is_end_stream(),
+            Kind::Splice { splice, .. } => splice.phase == Phase::Done,
+            Kind::Ready { frames } => frames.is_empty(),
+            Kind::Head => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Pass { inner } => inner.size_hint(),
+            Kind::Splice { inner, splice } => splice.size_hint(&inner.size_hint()),
+            Kind::Ready { frames } => {
+                let data = frames.iter().filter_map(Frame::data_ref);
+                SizeHint::with_exact(data.map(|data| data.len() as u64).sum())
+            }
+            Kind::Head => SizeHint::default(),
+        }
+    }
+}
+
+// ===== impl Splice =====
+
+impl Splice {
+    fn poll_frame<B: Body<Data = Bytes>>(
+        &mut self,
+        mut inner: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        loop {
+            let data = match self.phase {
+                Phase::Prefix => {
+                    self.phase = Phase::Payload;
+                    Bytes::from_static(PREFIX.as_bytes())
+                }
+                Phase::Payload => {
+                    if inner.is_end_stream() {
+                        self.end_payload();
+                        continue;
+                    }
+                    match ready!(inner.as_mut().poll_frame(cx)) {
+                        Some(Ok(frame)) => match self.relay(frame) {
+                            Some(frame) => return Poll::Ready(Some(Ok(frame))),
+                            None => continue,
+                        },
+                        Some(Err(error)) => {
+                            self.phase = Phase::Done;
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        None => {
+                            self.end_payload();
+                            continue;
+                        }
+                    }
+                }
+                Phase::Null => {
+                    self.phase = Phase::Suffix;
+                    Bytes::from_static(NULL.as_bytes())
+                }
+                Phase::Suffix => {
+                    self.phase = match self.trailers {
+                        Some(_) => Phase::Trailers,
+                        None => Phase::Done,
+                    };
+                    Bytes::copy_from_slice(&self.suffix)
+                }
+                Phase::Trailers => {
+                    self.phase = Phase::Done;
+                    return Poll::Ready(self.trailers.take().map(Frame::trailers).map(Ok));
+                }
+                Phase::Done => return Poll::Ready(None),
+            };
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    /// A frame of the handler's body, unless it has to be held back.
+    fn relay(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        if let Some(data) = frame.data_ref() {
+            self.delivered = self.delivered.saturating_add(data.len() as u64);
+            if self
+                .promised
+                .upper()
+                .is_some_and(|most| self.delivered > most)
+            {
+                // The server has announced a length by now. Without the suffix it comes out short,
+                // and the connection is aborted; with it, the client would see a complete response
+                // whose end is missing.
+                self.phase = Phase::Done;
+                return None;
+            }
+            return Some(frame);
+        }
+        match frame.into_trailers() {
+            Ok(mut trailers) => {
+                describe_data_only(&mut trailers);
+                self.trailers = Some(trailers);
+                self.end_payload();
+                None
+            }
+            Err(frame) => Some(frame),
+        }
+    }
+
+    fn end_payload(&mut self) {
+        self.phase = if self.delivered < self.promised.lower() {
+            Phase::Done
+        } else if self.delivered == 0 {
+            Phase::Null
+        } else {
+            Phase::Suffix
+        };
+    }
+
+    fn size_hint(&self, rest: &SizeHint) -> SizeHint {
+        let suffix = SUFFIX_LEN as u64;
+        let around = match self.phase {
+            Phase::Prefix => PREFIX.len() as u64 + suffix,
+            Phase::Payload => suffix,
+            Phase::Null => return SizeHint::with_exact(NULL.len() as u64 + suffix),
+            Phase::Suffix => return SizeHint::with_exact(suffix),
+            Phase::Trailers | Phase::Done => return SizeHint::with_exact(0),
+        };
+        // As long as nothing has come, `null` may have to stand in for it; one byte is the least
+        // that can come instead.
+        let null = NULL.len() as u64;
+        let (least, most) = match (rest.lower(), rest.upper()) {
+            (0, Some(0)) if self.delivered == 0 => (null, Some(null)),
+            (0, most) if self.delivered == 0 => (1, most.map(|most| most.max(null))),
+            bounds => bounds,
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(least.saturating_add(around));
+        if let Some(most) = most.and_then(|most| most.checked_add(around)) {
+            hint.set_upper(most);
+        }
+        hint
+    }
+}

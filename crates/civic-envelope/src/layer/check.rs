@@ -1,0 +1,151 @@
+//! The checked mode: a body is held until it is known to be one JSON value.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Body, SizeHint};
+use serde::de::IgnoredAny;
+
+use super::EnvelopeBody;
+use crate::ErrorBody;
+use crate::wire::NULL;
+
+/// Why [`EnvelopeLayer::checked`](super::EnvelopeLayer::checked) answered 502; in the extensions
+/// of that answer, for layers outside to count and log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CheckFailed {
+    /// The body is not exactly one JSON value in UTF-8.
+    NotJson,
+    /// The body is larger than the limit.
+    TooLarge,
+    /// The body broke off.
+    Broken,
+}
+
+impl fmt::Display for CheckFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson => "The upstream's answer is not one JSON value",
+            Self::TooLarge => "The upstream's answer is too large",
+            Self::Broken => "The upstream's answer broke off",
+        })
+    }
+}
+
+impl StdError for CheckFailed {}
+
+/// What has arrived of a body.
+pub(super) struct Collected {
+    /// The bytes that may still arrive.
+    room: usize,
+    /// The bytes that the body has yet to bring to be as long as it said.
+    owed: u64,
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Collected {
+    pub(super) fn up_to(max: usize, hint: &SizeHint) -> Result<Self, CheckFailed> {
+        let owed = hint.lower();
+        if owed > max as u64 {
+            return Err(CheckFailed::TooLarge);
+        }
+        Ok(Self {
+            room: max,
+            owed,
+            first: Bytes::new(),
+            more: BytesMut::new(),
+        })
+    }
+
+    /// The body, once it is there and checked; `null` for an empty one.
+    pub(super) fn poll<B: Body<Data = Bytes>>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Bytes, Option<HeaderMap>), CheckFailed>> {
+        let trailers = loop {
+            let frame = match ready!(body.as_mut().poll_frame(cx)) {
+                None => break None,
+                Some(Err(_)) => return Poll::Ready(Err(CheckFailed::Broken)),
+                Some(Ok(frame)) => frame,
+            };
+            match frame.into_data() {
+                Ok(data) => self.take(data)?,
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        break Some(trailers);
+                    }
+                }
+            }
+        };
+        Poll::Ready(self.check().map(|payload| (payload, trailers)))
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), CheckFailed> {
+        self.room = self
+            .room
+            .checked_sub(data.len())
+            .ok_or(CheckFailed::TooLarge)?;
+        self.owed = self.owed.saturating_sub(data.len() as u64);
+        if self.first.is_empty() {
+            self.first = data;
+        } else {
+            if self.more.is_empty() {
+                self.more.extend_from_slice(&self.first);
+            }
+            self.more.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<Bytes, CheckFailed> {
+        let payload = match self.more.is_empty() {
+            true => std::mem::take(&mut self.first),
+            false => self.more.split().freeze(),
+        };
+        if self.owed > 0 {
+            return Err(CheckFailed::Broken);
+        }
+        if payload.is_empty() {
+            return Ok(Bytes::from_static(NULL.as_bytes()));
+        }
+        // The scan does not look at the encoding of the strings that it skips.
+        let text = std::str::from_utf8(&payload).map_err(|_| CheckFailed::NotJson)?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|_| CheckFailed::NotJson)?;
+        Ok(payload)
+    }
+}
+
+/// The answer in place of one that failed the check. Nothing of the upstream's head goes on.
+pub(super) fn refusal<B>(
+    why: CheckFailed,
+    correlation_id: Option<&HeaderValue>,
+    now: SystemTime,
+) -> Response<EnvelopeBody<B>> {
+    let mut body = ErrorBody::new(StatusCode::BAD_GATEWAY, why.to_string()).with_timestamp(now);
+    if let Some(id) = correlation_id.and_then(valid_id) {
+        body = body.with_correlation_id(id);
+    }
+    let mut response = body.into_response::<Bytes>().map(EnvelopeBody::whole);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(why);
+    response
+}
+
+/// The platform's rule for correlation ids; another value is not repeated to anybody.
+fn valid_id(id: &HeaderValue) -> Option<&str> {
+    let id = id.to_str().ok()?;
+    let fits = (1..=128).contains(&id.len());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    (fits && id.bytes().all(plain)).then_some(id)
+}

@@ -1,0 +1,211 @@
+//! What to do with a response, decided by its head alone.
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
+use http_body::SizeHint;
+
+use super::settings::Settings;
+use crate::ENVELOPE_HEADER;
+use crate::envelope::Enveloped;
+use crate::wire::{JSON, MARK, NULL, OVERHEAD};
+
+/// A handler's way out: put into the response's extensions, it keeps the response as it is.
+///
+/// An extension and not a header, so that nobody on the other side of a socket can set it.
+///
+/// # Example
+///
+/// ```
+/// use civic_envelope::SkipEnvelope;
+/// use http::Response;
+///
+/// let mut response = Response::new("{}");
+/// response.extensions_mut().insert(SkipEnvelope);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SkipEnvelope;
+
+/// What of the request matters to the response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    kind: Kind,
+    /// For the error body of the checked mode; only looked up there.
+    pub(super) correlation_id: Option<HeaderValue>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Excluded, or a tunnel.
+    Bypass,
+    Head,
+    Body,
+}
+
+/// What becomes of the response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    Pass,
+    Wrap,
+    /// The answer to `HEAD` of something that `GET` would wrap: the headers without a body.
+    WrapHead {
+        length: Option<u64>,
+    },
+    /// The answer to `HEAD` of what might be an empty success, or anything else: only `GET` can
+    /// tell, so it goes on with no length at all.
+    PassHead,
+}
+
+impl Exchange {
+    pub(super) fn of<B>(request: &Request<B>, settings: &Settings) -> Self {
+        let kind = match *request.method() {
+            // A 2xx to CONNECT has no body; what follows are the tunnel's bytes.
+            Method::CONNECT => Kind::Bypass,
+            _ if settings.excludes(request.uri().path()) => Kind::Bypass,
+            Method::HEAD => Kind::Head,
+            _ => Kind::Body,
+        };
+        let correlation_id = match settings.checked {
+            Some(_) => request.headers().get("x-correlation-id").cloned(),
+            None => None,
+        };
+        Self {
+            kind,
+            correlation_id,
+        }
+    }
+
+    pub(super) fn plan(&self, parts: &response::Parts, body: &SizeHint) -> Plan {
+        let headers = &parts.headers;
+        if self.kind == Kind::Bypass
+            || !may_wrap(parts.status)
+            || parts.extensions.get::<SkipEnvelope>().is_some()
+            || parts.extensions.get::<Enveloped>().is_some()
+            || headers.contains_key(ENVELOPE_HEADER)
+            || headers.contains_key(header::CONTENT_ENCODING)
+            || headers.contains_key(header::CONTENT_RANGE)
+        {
+            return Plan::Pass;
+        }
+        let empty = body.exact() == Some(0);
+        match (content(headers), self.kind) {
+            (Content::Json, Kind::Head) => Plan::WrapHead {
+                length: wrapped_length(headers, body),
+            },
+            (Content::Json, _) => Plan::Wrap,
+            (Content::Unnamed, Kind::Head) if empty => match announced_length(headers) {
+                Some(0) => Plan::WrapHead {
+                    length: wrapped_length(headers, body),
+                },
+                Some(_) => Plan::Pass,
+                None => Plan::PassHead,
+            },
+            (Content::Unnamed, _) if empty => Plan::Wrap,
+            (Content::Unnamed | Content::Other, _) => Plan::Pass,
+        }
+    }
+}
+
+fn may_wrap(status: StatusCode) -> bool {
+    status.is_success()
+        && !matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
+        )
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    Json,
+    Unnamed,
+    Other,
+}
+
+fn content(headers: &HeaderMap) -> Content {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    match (types.next(), types.next()) {
+        (None, _) => Content::Unnamed,
+        (Some(only), None) if is_json(only.as_bytes()) => Content::Json,
+        _ => Content::Other,
+    }
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default();
+    essence
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
+}
+
+/// The length that `GET` would have, for an answer to `HEAD`.
+fn wrapped_length(headers: &HeaderMap, body: &SizeHint) -> Option<u64> {
+    // A body that is there, though nobody will see it, knows better than a header.
+    let length = match body.exact() {
+        Some(0) | None => announced_length(headers)?,
+        Some(length) => length,
+    };
+    let payload = if length == 0 {
+        NULL.len() as u64
+    } else {
+        length
+    };
+    payload.checked_add(OVERHEAD)
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next()?;
+    if lengths.any(|other| other != length) {
+        return None;
+    }
+    let digits = length.to_str().ok()?;
+    // `parse` would take a sign.
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
+}
+
+/// Makes the headers describe the wrapped body.
+pub(super) fn rewrite(parts: &mut response::Parts) {
+    let headers = &mut parts.headers;
+    // Always, even a right one: a stale length splits the response or hangs the client, and the
+    // server writes the right one from the body's size hint.
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::ACCEPT_RANGES);
+    describe_data_only(headers);
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(JSON));
+    headers.insert(ENVELOPE_HEADER, HeaderValue::from_static(MARK));
+    parts.extensions.insert(Enveloped);
+}
+
+/// Removes or weakens what describes the payload's bytes rather than its meaning.
+pub(super) fn describe_data_only(fields: &mut HeaderMap) {
+    const DIGESTS: [HeaderName; 4] = [
+        HeaderName::from_static("content-digest"),
+        HeaderName::from_static("repr-digest"),
+        HeaderName::from_static("digest"),
+        HeaderName::from_static("content-md5"),
+    ];
+    for digest in DIGESTS {
+        fields.remove(digest);
+    }
+    if let header::Entry::Occupied(mut tags) = fields.entry(header::ETAG) {
+        for tag in tags.iter_mut() {
+            weaken(tag);
+        }
+    }
+}
+
+fn weaken(tag: &mut HeaderValue) {
+    if tag.as_bytes().starts_with(b"\"") {
+        let weak = [b"W/", tag.as_bytes()].concat();
+        if let Ok(weak) = HeaderValue::from_bytes(&weak) {
+            *tag = weak;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The service that the layer makes.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::head::Exchange;
+use super::settings::Settings;
+use super::{EnvelopeBody, EnvelopeFuture};
+
+/// Wraps the responses of `inner`. Made by [`EnvelopeLayer`](super::EnvelopeLayer).
+#[derive(Clone, Debug)]
+pub struct EnvelopeService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> EnvelopeService<S> {
+    /// Wraps the responses of `inner`, with the layer's defaults.
+    pub fn new(inner: S) -> Self {
+        Self::with_settings(inner, Arc::default())
+    }
+
+    pub(super) fn with_settings(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
+    }
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for EnvelopeService<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data = Bytes>,
+{
+    type Response = Response<EnvelopeBody<ResB>>;
+    type Error = S::Error;
+    type Future = EnvelopeFuture<S::Future, ResB>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let exchange = Exchange::of(&request, &self.settings);
+        EnvelopeFuture::new(
+            self.inner.call(request),
+            exchange,
+            Arc::clone(&self.settings),
+        )
+    }
+}
