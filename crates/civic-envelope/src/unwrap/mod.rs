@@ -207,3 +207,6 @@ fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
         .map(|payload| payload.0)
         .map_err(Error::decode)
 }
+
+#[cfg(test)]
+mod tests;
