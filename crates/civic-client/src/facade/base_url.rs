@@ -1,0 +1,143 @@
+//! Where a service lives, checked once.
+
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
+
+use super::path;
+use crate::error::Error;
+
+/// Where a service lives: `http://host[:port][/prefix]`, and nothing else.
+///
+/// Refused, because it would silently be dropped, leak, or mean something else than was meant: another
+/// scheme, a missing host, user and password, a query, a fragment, dot segments.
+#[derive(Debug, Clone)]
+pub(super) struct BaseUrl {
+    authority: Authority,
+    /// Without a slash at its end; empty for none.
+    prefix: String,
+}
+
+impl BaseUrl {
+    /// Never quotes `text`: it may hold a password.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| Err(Error::config(format!("the base URL {why}")));
+        if text.is_empty() {
+            return refuse("is empty");
+        }
+        // The parser drops a fragment without a word.
+        if text.contains('#') {
+            return refuse("must not have a fragment");
+        }
+        let Ok(uri) = text.parse::<Uri>() else {
+            return refuse("is malformed; expected http://host[:port][/prefix]");
+        };
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return refuse("asks for https, and this client has no TLS; use http://");
+            }
+            Some(_) => return refuse("has a scheme that is not supported; use http://"),
+            None => return refuse("has no scheme; expected http://host[:port][/prefix]"),
+        }
+        let Some(authority) = uri.authority().cloned() else {
+            return refuse("has no host");
+        };
+        if authority.host().is_empty() {
+            return refuse("has no host");
+        }
+        if authority.as_str().contains('@') {
+            return refuse("must not have a user or a password");
+        }
+        // "http://host:" and "http://host:99999" parse as an authority.
+        let port = authority.as_str().strip_prefix(authority.host());
+        if port.is_some_and(|port| !port.is_empty()) && authority.port_u16().is_none() {
+            return refuse("has a port that is no number from 0 to 65535");
+        }
+        if uri.query().is_some() {
+            return refuse("must not have a query");
+        }
+        if path::has_dot_segment(uri.path()) {
+            return refuse("must not have dot segments");
+        }
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { authority, prefix })
+    }
+
+    pub(super) fn join(&self, path_and_query: &str) -> Result<Uri, Error> {
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.clone())
+            .path_and_query(format!("{}{path_and_query}", self.prefix))
+            .build()
+            .map_err(|error| Error::request("the URL is too long").with_source(error))
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_base_url_is_http_with_a_host_and_perhaps_a_prefix() {
+        let cases = [
+            ("http://localhost:3020", "http://localhost:3020/x"),
+            ("http://localhost:3020/", "http://localhost:3020/x"),
+            ("http://[::1]:80", "http://[::1]:80/x"),
+            ("http://gateway/roll/v1/", "http://gateway/roll/v1/x"),
+        ];
+        for (text, joined) in cases {
+            assert_eq!(
+                BaseUrl::parse(text).unwrap().join("/x").unwrap(),
+                joined,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_malformed_url_is_an_error_that_says_why_and_never_quotes_it() {
+        let cases = [
+            ("", "is empty"),
+            ("localhost:3020", "scheme"),
+            ("localhost", "scheme"),
+            ("/api", "scheme"),
+            ("//host/api", "scheme"),
+            ("http://", "malformed"),
+            ("http:///api", "malformed"),
+            ("http://:80", "host"),
+            ("http://host:", "port"),
+            ("http://host:99999", "port"),
+            ("http://host:http", "port"),
+            ("http://ho st", "malformed"),
+            ("http://host/ü ", "malformed"),
+            ("https://host", "TLS"),
+            ("ftp://host", "scheme"),
+            ("unix:/var/run/x", "malformed"),
+            ("http://user:hunter2@host", "user or a password"),
+            ("http://host?key=hunter2", "query"),
+            ("http://host/?", "query"),
+            ("http://host/#top", "fragment"),
+            ("http://host/a/../b", "dot segments"),
+            ("http://host/%2E%2e/b", "dot segments"),
+        ];
+        let mut wrong = Vec::new();
+        for (text, why) in cases {
+            let error = BaseUrl::parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}");
+            if !error.to_string().contains(why) {
+                wrong.push(format!("{text}: {error}"));
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}

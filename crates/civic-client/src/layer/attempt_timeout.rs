@@ -1,0 +1,135 @@
+//! A time limit for one attempt, as a value of its own for each.
+//!
+//! The clock starts when the request is passed on and stops with the inner future. Above
+//! [`CollectBodyLayer`](super::CollectBodyLayer) that includes the last byte of the body; directly above a
+//! transport it would stop at the headers.
+//!
+//! The limit is the call's own ([`CallOptions::with_attempt_timeout`]) or the layer's; with a deadline, at
+//! most what remains until then. When it passes, the inner future is dropped, which closes its connection,
+//! and the error is [`ErrorKind::Timeout`], or [`ErrorKind::Deadline`] if it was the deadline.
+//!
+//! Unlike tower's, the error has a type, and nothing waits in `poll_ready`.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{Error, ErrorKind},
+    options::CallOptions,
+};
+
+/// Limits the time of one attempt. See the [module docs](self).
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptTimeoutLayer {
+    timeout: Duration,
+}
+
+impl AttemptTimeoutLayer {
+    /// 10 s.
+    pub const DEFAULT: Duration = Duration::from_secs(10);
+
+    /// With this limit, unless the call has its own.
+    #[must_use]
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+}
+
+impl Default for AttemptTimeoutLayer {
+    /// With [`AttemptTimeoutLayer::DEFAULT`].
+    fn default() -> Self {
+        Self::new(Self::DEFAULT)
+    }
+}
+
+impl<S> Layer<S> for AttemptTimeoutLayer {
+    type Service = AttemptTimeout<S>;
+
+    fn layer(&self, inner: S) -> AttemptTimeout<S> {
+        AttemptTimeout {
+            inner,
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// Limits the time of one attempt. See the [module docs](self).
+#[derive(Debug, Clone)]
+pub struct AttemptTimeout<S> {
+    inner: S,
+    timeout: Duration,
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for AttemptTimeout<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S::Error: Into<Error>,
+{
+    type Response = Response<ResB>;
+    type Error = Error;
+    type Future = AttemptTimeoutFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let options = CallOptions::of(request.extensions());
+        let timeout = options.attempt_timeout().unwrap_or(self.timeout);
+        let now = Instant::now();
+        // An instant that cannot be represented is as good as none: tokio's own far future, in years.
+        let own = now
+            .checked_add(timeout)
+            .unwrap_or(now + Duration::from_secs(86_400 * 365 * 30));
+        let (until, kind) = match options.deadline() {
+            Some(deadline) if deadline <= own => (deadline, ErrorKind::Deadline),
+            _ => (own, ErrorKind::Timeout),
+        };
+        AttemptTimeoutFuture {
+            inner: self.inner.call(request),
+            sleep: sleep_until(until),
+            kind,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`AttemptTimeout`].
+    #[derive(Debug)]
+    pub struct AttemptTimeoutFuture<F> {
+        #[pin]
+        inner: F,
+        #[pin]
+        sleep: Sleep,
+        kind: ErrorKind,
+    }
+}
+
+impl<F, T, E> Future for AttemptTimeoutFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<Error>,
+{
+    type Output = Result<T, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // First the answer: one that is there in time must not lose to a timer that fires with it.
+        if let Poll::Ready(result) = this.inner.poll(cx) {
+            return Poll::Ready(result.map_err(Into::into));
+        }
+        ready!(this.sleep.poll(cx));
+        Poll::Ready(Err(Error::new(*this.kind)))
+    }
+}

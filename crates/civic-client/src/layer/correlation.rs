@@ -1,0 +1,113 @@
+//! One correlation id a call, the same on each attempt.
+//!
+//! It is the [`CorrelationId`] in the request's extensions, else a valid `X-Correlation-Id` header of the
+//! request, else the id of the request being served (civic-auth's task-local context), else a new one. The
+//! layer writes it to the request's extensions and header, and to the extensions of the response or to the
+//! error, where [`Error::correlation_id`] shows it.
+//!
+//! Belongs outside of the retry layer; inside, each attempt could get an id of its own.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use civic_auth::{CORRELATION_ID, Context, CorrelationId};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::error::Error;
+
+/// Gives each call its correlation id. See the [module docs](self).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CorrelationLayer {
+    _private: (),
+}
+
+impl CorrelationLayer {
+    /// The layer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { _private: () }
+    }
+}
+
+impl<S> Layer<S> for CorrelationLayer {
+    type Service = Correlation<S>;
+
+    fn layer(&self, inner: S) -> Correlation<S> {
+        Correlation { inner }
+    }
+}
+
+/// Gives each call its correlation id. See the [module docs](self).
+#[derive(Debug, Clone)]
+pub struct Correlation<S> {
+    inner: S,
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for Correlation<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S::Error: Into<Error>,
+{
+    type Response = Response<ResB>;
+    type Error = Error;
+    type Future = CorrelationFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        let id = request
+            .extensions()
+            .get::<CorrelationId>()
+            .cloned()
+            .or_else(|| CorrelationId::from_headers(request.headers()))
+            .or_else(|| Context::current().correlation_id().cloned())
+            .unwrap_or_default();
+        request
+            .headers_mut()
+            .insert(CORRELATION_ID, id.to_header_value());
+        request.extensions_mut().insert(id.clone());
+        CorrelationFuture {
+            inner: self.inner.call(request),
+            id,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Correlation`].
+    #[derive(Debug)]
+    pub struct CorrelationFuture<F> {
+        #[pin]
+        inner: F,
+        id: CorrelationId,
+    }
+}
+
+impl<F, B, E> Future for CorrelationFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<Error>,
+{
+    type Output = Result<Response<B>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let id = this.id.clone();
+        Poll::Ready(match ready!(this.inner.poll(cx)) {
+            Ok(mut response) => {
+                response.extensions_mut().insert(id);
+                Ok(response)
+            }
+            Err(error) => Err(error.into().with_correlation_id(id)),
+        })
+    }
+}

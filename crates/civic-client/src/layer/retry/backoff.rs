@@ -1,0 +1,196 @@
+//! How long to wait before the next attempt.
+//!
+//! The n-th retry waits `500 ms * 2^(n-1)`, at most [`Backoff::max`], times a factor that is drawn anew for
+//! every single wait. All clones of a backoff draw from one source, so that no two requests of a client
+//! share their jitter; a herd that was scattered once stays scattered.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How a wait is scattered.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// Exact waits, for tests and for callers who scatter by themselves.
+    None,
+    /// Uniformly between 0.8 and 1.2 times the wait.
+    #[default]
+    Fifth,
+    /// Uniformly between zero and the wait.
+    Full,
+}
+
+/// How long to wait before the next attempt.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    jitter: Jitter,
+    random: Arc<AtomicU64>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backoff {
+    /// 500 ms, doubled each time up to 10 s, with [`Jitter::Fifth`] and a seed of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            max: Duration::from_secs(10),
+            jitter: Jitter::default(),
+            // The standard library's own random keys: enough to scatter, and no dependency.
+            random: Arc::new(AtomicU64::new(RandomState::new().hash_one(0))),
+        }
+    }
+
+    /// The wait before the first retry, without jitter.
+    ///
+    /// Defaults to 500 ms.
+    #[must_use]
+    pub const fn with_first(mut self, first: Duration) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// No wait is longer, before jitter.
+    ///
+    /// Defaults to 10 s.
+    #[must_use]
+    pub const fn with_max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// How the waits are scattered.
+    ///
+    /// Defaults to [`Jitter::Fifth`].
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The same draws in every run.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.random = Arc::new(AtomicU64::new(seed));
+        self
+    }
+
+    /// The wait before the `retry`-th retry (from 1); never shorter than `at_least`, which is scattered
+    /// upwards only, by up to a tenth.
+    #[must_use]
+    pub fn wait(&self, retry: u32, at_least: Duration) -> Duration {
+        let doublings = retry.saturating_sub(1).min(31);
+        let base = self.first.saturating_mul(1 << doublings).min(self.max);
+        let (wait, floor) = match self.jitter {
+            Jitter::None => (base, at_least),
+            Jitter::Fifth => (base.mul_f64(0.8 + 0.4 * self.draw()), self.later(at_least)),
+            Jitter::Full => (base.mul_f64(self.draw()), self.later(at_least)),
+        };
+        wait.max(floor)
+    }
+
+    fn later(&self, wait: Duration) -> Duration {
+        wait.saturating_add((wait / 10).mul_f64(self.draw()))
+    }
+
+    /// Uniform in [0, 1): SplitMix64 over a shared counter, so that each draw is a different one.
+    fn draw(&self) -> f64 {
+        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut z = self
+            .random
+            .fetch_add(GAMMA, Ordering::Relaxed)
+            .wrapping_add(GAMMA);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        // 53 bits are what a double can hold.
+        (z >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plain(backoff: &Backoff, retries: u32) -> Vec<Duration> {
+        (1..=retries)
+            .map(|retry| backoff.wait(retry, Duration::ZERO))
+            .collect()
+    }
+
+    #[test]
+    fn without_jitter_the_waits_are_exactly_500_and_1000_ms_and_double_up_to_10_s() {
+        let backoff = Backoff::new().with_jitter(Jitter::None);
+        let millis: Vec<_> = plain(&backoff, 7).iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        assert_eq!(
+            backoff.wait(u32::MAX, Duration::ZERO),
+            Duration::from_secs(10)
+        );
+    }
+
+    #[test]
+    fn the_default_jitter_fills_its_whole_range_on_every_wait() {
+        let backoff = Backoff::new();
+        for (retry, base) in [(1, 0.5), (2, 1.0), (3, 2.0)] {
+            let factors: Vec<f64> = (0..1000)
+                .map(|_| backoff.wait(retry, Duration::ZERO).as_secs_f64() / base)
+                .collect();
+            let min = factors.iter().copied().fold(f64::MAX, f64::min);
+            let max = factors.iter().copied().fold(f64::MIN, f64::max);
+            assert!((0.8..0.81).contains(&min), "{retry}: {min}");
+            assert!((1.19..=1.2).contains(&max), "{retry}: {max}");
+        }
+    }
+
+    #[test]
+    fn clones_never_repeat_each_others_draws() {
+        let backoff = Backoff::new();
+        let waits = [
+            plain(&backoff.clone(), 3),
+            plain(&backoff.clone(), 3),
+            plain(&backoff, 3),
+        ];
+        assert_ne!(waits[0], waits[1]);
+        assert_ne!(waits[1], waits[2]);
+        assert_ne!(waits[0], waits[2]);
+    }
+
+    #[test]
+    fn two_backoffs_of_their_own_draw_differently_and_equal_seeds_draw_alike() {
+        assert_ne!(plain(&Backoff::new(), 3), plain(&Backoff::new(), 3));
+        let seeded = |seed| plain(&Backoff::new().with_seed(seed), 3);
+        assert_eq!(seeded(7), seeded(7));
+        assert_ne!(seeded(7), seeded(8));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_shorter_than_asked_for(
+            seed: u64,
+            retry in 1_u32..40,
+            millis in 0_u64..100_000,
+            jitter in prop_oneof![Just(Jitter::None), Just(Jitter::Fifth), Just(Jitter::Full)],
+        ) {
+            let at_least = Duration::from_millis(millis);
+            let wait = Backoff::new().with_seed(seed).with_jitter(jitter).wait(retry, at_least);
+            prop_assert!(wait >= at_least);
+            prop_assert!(wait <= at_least.mul_f64(1.1).max(Duration::from_secs(12)) + Duration::from_nanos(1));
+        }
+    }
+}

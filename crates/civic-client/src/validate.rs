@@ -1,0 +1,109 @@
+//! Whether an answer keeps the rules of its type, and what happens when it does not.
+//!
+//! Structure is serde's and always counts. The rules beyond it are garde's, and there are two modes: in
+//! development a broken rule is an error; in production it is logged (paths and messages, **never values**)
+//! and the value is returned, because an answer that is slightly wrong serves a user better than none.
+//! Neither is ever retried: the same answer would come again.
+
+use std::{env, ffi::OsStr, fmt::Write as _};
+
+use civic_auth::CorrelationId;
+use garde::{Report, Validate};
+use http::Method;
+
+use crate::error::{Error, ErrorKind};
+
+/// How many broken rules a log line names.
+const MAX_LOGGED: usize = 20;
+
+/// What happens when an answer breaks the rules of its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Validation {
+    /// The call fails with [`ErrorKind::Validation`].
+    Enforce,
+    /// The broken rules are logged and the value is returned.
+    Warn,
+}
+
+impl Validation {
+    /// [`Warn`](Self::Warn) if `NODE_ENV` is exactly `production`, else [`Enforce`](Self::Enforce).
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::of_node_env(env::var_os("NODE_ENV").as_deref())
+    }
+
+    fn of_node_env(value: Option<&OsStr>) -> Self {
+        if value == Some(OsStr::new("production")) {
+            Self::Warn
+        } else {
+            Self::Enforce
+        }
+    }
+
+    /// `value`, if it keeps its rules or they are not enforced.
+    pub(crate) fn check<T>(
+        self,
+        value: T,
+        method: &Method,
+        template: &str,
+        id: Option<&CorrelationId>,
+    ) -> Result<T, Error>
+    where
+        T: Validate,
+        T::Context: Default,
+    {
+        match value.validate() {
+            Ok(()) => Ok(value),
+            Err(report) if self == Self::Enforce => {
+                Err(Error::new(ErrorKind::Validation).with_source(report))
+            }
+            Err(report) => {
+                tracing::event!(
+                    target: "civic_client::validation",
+                    tracing::Level::WARN,
+                    http.request.method = method.as_str(),
+                    url.template = template,
+                    correlation_id = id.map(CorrelationId::as_str),
+                    broken = report.iter().count(),
+                    rules = summary(&report),
+                    "the answer breaks the rules of its type"
+                );
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// Quoted, because a path may contain the keys of a map, which are the peer's.
+fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    for (path, error) in report.iter().take(MAX_LOGGED) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}{:?}", format!("{path}: {error}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_node_env_exactly_production_warns() {
+        let of = |value: &str| Validation::of_node_env(Some(OsStr::new(value)));
+        assert_eq!(of("production"), Validation::Warn);
+        for value in [
+            "",
+            "Production",
+            "PRODUCTION",
+            "production ",
+            "prod",
+            "development",
+            "test",
+        ] {
+            assert_eq!(of(value), Validation::Enforce, "{value:?}");
+        }
+        assert_eq!(Validation::of_node_env(None), Validation::Enforce);
+    }
+}
