@@ -8,9 +8,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
+
+use crate::context::Context;
 
 /// The header that carries the correlation id: `X-Correlation-Id`.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -56,6 +58,16 @@ impl CorrelationId {
             return None;
         }
         Self::parse(value.to_str().ok()?).ok()
+    }
+
+    /// The id of a request: the one in its extensions, else a valid one in its header, else that of the
+    /// [`Context`].
+    pub(crate) fn of_request(headers: &HeaderMap, extensions: &Extensions) -> Option<Self> {
+        extensions
+            .get()
+            .cloned()
+            .or_else(|| Self::from_headers(headers))
+            .or_else(|| Context::current().correlation_id().cloned())
     }
 
     /// The id as text.

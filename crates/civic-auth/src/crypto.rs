@@ -4,6 +4,8 @@
 //! enables both of its back ends, and that stays broken for the rest of the process. `encode`,
 //! `decode`, `crypto::sign`, `crypto::verify` and the `Jwk` functions all go through it. So nothing here does:
 //!
+//! - Verifying takes the verifier factory of a *named* provider. An asymmetric algorithm is one more
+//!   pair of [`Algorithm`] and [`DecodingKey`], with the same three lines.
 //! - Minting HS256 uses a prepared key of the same library that stands behind that provider: the key
 //!   schedule is computed once instead of once a token, and a prepared jsonwebtoken signer could not
 //!   be shared, being neither `Send` nor `Sync`.
@@ -11,6 +13,8 @@
 //! No provider is installed either: that is the application's decision.
 
 use aws_lc_rs::hmac;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::secret::Secret;
 
@@ -24,5 +28,26 @@ impl SigningKey {
 
     pub(crate) fn sign(&self, message: &[u8]) -> impl AsRef<[u8]> + use<> {
         hmac::sign(&self.0, message)
+    }
+}
+
+/// A key that checks signatures of one algorithm, in constant time.
+pub(crate) struct VerifyingKey {
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl VerifyingKey {
+    pub(crate) fn new(secret: &Secret) -> Self {
+        Self {
+            algorithm: Algorithm::HS256,
+            key: DecodingKey::from_secret(secret.bytes()),
+        }
+    }
+
+    /// Whether `signature`, whole, is this key's for `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
+            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
     }
 }

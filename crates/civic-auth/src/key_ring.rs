@@ -38,6 +38,11 @@ impl KeyRing {
     pub(crate) fn active(&self) -> &Secret {
         &self.active
     }
+
+    /// Every secret, the active one first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.active).chain(&self.previous)
+    }
 }
 
 impl From<Secret> for KeyRing {

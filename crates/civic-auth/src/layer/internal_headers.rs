@@ -107,13 +107,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let context = Context::current();
-        let id = request
-            .extensions()
-            .get::<CorrelationId>()
-            .cloned()
-            .or_else(|| CorrelationId::from_headers(request.headers()))
-            .or_else(|| context.correlation_id().cloned())
-            .unwrap_or_default();
+        let id =
+            CorrelationId::of_request(request.headers(), request.extensions()).unwrap_or_default();
         let has_body = !request.body().is_end_stream();
 
         let headers = request.headers_mut();

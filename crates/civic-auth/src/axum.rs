@@ -1,0 +1,72 @@
+//! `Principal` and `CorrelationId` as arguments of an axum handler.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use crate::correlation::CorrelationId;
+use crate::error::{AuthError, Cause};
+use crate::principal::Principal;
+
+/// The platform's 401, for a handler that wants a [`Principal`] where no guard has put one.
+#[derive(Clone, Debug)]
+pub struct PrincipalRejection {
+    error: AuthError,
+    correlation_id: Option<CorrelationId>,
+}
+
+impl IntoResponse for PrincipalRejection {
+    fn into_response(self) -> Response {
+        self.error
+            .into_response::<Body>(self.correlation_id.as_ref())
+    }
+}
+
+impl fmt::Display for PrincipalRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for PrincipalRejection {}
+
+/// Who is calling; 401 without a guard in front.
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = PrincipalRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(|| PrincipalRejection {
+                error: Cause::NothingSent.into(),
+                correlation_id: CorrelationId::of_request(&parts.headers, &parts.extensions),
+            })
+    }
+}
+
+/// Who is calling, for a route that lets everybody in.
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
+    }
+}
+
+/// The id of the request. Without a [`CorrelationIdLayer`](crate::CorrelationIdLayer) it is the one that
+/// came, or a new one, which then stays the request's.
+impl<S: Sync> FromRequestParts<S> for CorrelationId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let id = Self::of_request(&parts.headers, &parts.extensions).unwrap_or_default();
+        parts.extensions.insert(id.clone());
+        Ok(id)
+    }
+}

@@ -1,0 +1,80 @@
+//! The future of a guard: the inner service's, or a refusal that is ready at once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Extensions, HeaderMap, Response};
+use pin_project_lite::pin_project;
+
+use crate::correlation::CorrelationId;
+use crate::error::AuthError;
+use crate::layer::body::GuardBody;
+
+pin_project! {
+    /// The future of [`Auth`](crate::Auth) and of [`RequireRole`](crate::RequireRole).
+    pub struct GuardFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Inner { #[pin] future: F },
+        Refused { error: AuthError, correlation_id: Option<CorrelationId> },
+    }
+}
+
+impl<F> GuardFuture<F> {
+    pub(crate) fn inner(future: F) -> Self {
+        Self {
+            state: State::Inner { future },
+        }
+    }
+
+    /// Refuses the request of these headers and extensions, and says why in the log.
+    pub(crate) fn refused(error: AuthError, headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let correlation_id = CorrelationId::of_request(headers, extensions);
+        tracing::debug!(
+            cause = error.cause().as_str(),
+            status = error.status().as_u16(),
+            correlation_id = correlation_id.as_ref().map(CorrelationId::as_str),
+            "request refused"
+        );
+        Self {
+            state: State::Refused {
+                error,
+                correlation_id,
+            },
+        }
+    }
+}
+
+impl<F, B, E> Future for GuardFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<GuardBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Inner { future } => {
+                let response = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(response.map(GuardBody::inner)))
+            }
+            StateProjection::Refused {
+                error,
+                correlation_id,
+            } => Poll::Ready(Ok(error.into_response(correlation_id.as_ref()))),
+        }
+    }
+}
+
+impl<F> fmt::Debug for GuardFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardFuture").finish_non_exhaustive()
+    }
+}

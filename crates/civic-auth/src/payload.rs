@@ -1,0 +1,176 @@
+//! The claims of a token, read strictly.
+//!
+//! One JSON object, in UTF-8, no member twice, however it is spelled. The five claims of identity are
+//! all there, are strings, not empty, and contain no control characters, which would forge lines in a
+//! log. A role is 1 to 64 characters of `[A-Za-z0-9_.:-]`. `exp` is there; it, `iat` and `nbf` are
+//! JSON numbers. `iss`, `sub` and `jti`, where they are there, are strings, and `aud` is a string or a list
+//! of strings. Other members are ignored, as on Node.
+//!
+//! What the claims *mean* is not decided here but in [`rules`](crate::rules).
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::json::{NumericDate, Text, once};
+
+const MAX_ROLE_CHARACTERS: usize = 64;
+
+/// The claims that rules are about.
+#[derive(Clone, Debug)]
+pub(crate) struct Payload {
+    pub(crate) user_id: String,
+    pub(crate) email: String,
+    pub(crate) role: String,
+    pub(crate) municipality_id: String,
+    pub(crate) name: String,
+    pub(crate) iat: Option<NumericDate>,
+    pub(crate) exp: NumericDate,
+    pub(crate) nbf: Option<NumericDate>,
+}
+
+impl Payload {
+    /// Reads the claims. The error says what is wrong with them, for an operator.
+    pub(crate) fn parse(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+}
+
+#[derive(Default)]
+struct Members<'a> {
+    user_id: Option<Text<'a>>,
+    email: Option<Text<'a>>,
+    role: Option<Text<'a>>,
+    municipality_id: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+    iat: Option<NumericDate>,
+    exp: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    iss: Option<Text<'a>>,
+    sub: Option<Text<'a>>,
+    jti: Option<Text<'a>>,
+    aud: Option<Audience>,
+}
+
+impl Members<'_> {
+    fn finish<E: Error>(self) -> Result<Payload, E> {
+        let role = identity(self.role, "role")?;
+        if role.len() > MAX_ROLE_CHARACTERS
+            || !role
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte))
+        {
+            return Err(E::custom(
+                "role is not 1 to 64 characters of [A-Za-z0-9_.:-]",
+            ));
+        }
+        Ok(Payload {
+            user_id: identity(self.user_id, "userId")?,
+            email: identity(self.email, "email")?,
+            role,
+            municipality_id: identity(self.municipality_id, "municipalityId")?,
+            name: identity(self.name, "name")?,
+            iat: self.iat,
+            exp: self.exp.ok_or_else(|| E::missing_field("exp"))?,
+            nbf: self.nbf,
+        })
+    }
+}
+
+fn identity<E: Error>(claim: Option<Text<'_>>, name: &'static str) -> Result<String, E> {
+    let Text(value) = claim.ok_or_else(|| E::missing_field(name))?;
+    if value.is_empty() {
+        return Err(E::custom(format_args!("{name} is empty")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(E::custom(format_args!(
+            "{name} contains a control character"
+        )));
+    }
+    Ok(value.into_owned())
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PayloadVisitor;
+
+        impl<'de> Visitor<'de> for PayloadVisitor {
+            type Value = Payload;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
+                let mut members = Members::default();
+                // Empty, and without an allocation, for every token of the platform.
+                let mut others: HashSet<Cow<'de, str>> = HashSet::new();
+                while let Some(Text(name)) = map.next_key()? {
+                    match &*name {
+                        "userId" => once(&mut map, &mut members.user_id, "userId")?,
+                        "email" => once(&mut map, &mut members.email, "email")?,
+                        "role" => once(&mut map, &mut members.role, "role")?,
+                        "municipalityId" => {
+                            once(&mut map, &mut members.municipality_id, "municipalityId")?;
+                        }
+
+                        "name" => once(&mut map, &mut members.name, "name")?,
+                        "iat" => once(&mut map, &mut members.iat, "iat")?,
+                        "exp" => once(&mut map, &mut members.exp, "exp")?,
+                        "nbf" => once(&mut map, &mut members.nbf, "nbf")?,
+                        "iss" => once(&mut map, &mut members.iss, "iss")?,
+                        "sub" => once(&mut map, &mut members.sub, "sub")?,
+                        "jti" => once(&mut map, &mut members.jti, "jti")?,
+                        "aud" => once(&mut map, &mut members.aud, "aud")?,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            if !others.insert(name) {
+                                return Err(A::Error::custom("a member is there twice"));
+                            }
+                        }
+                    }
+                }
+                members.finish()
+            }
+        }
+
+        deserializer.deserialize_map(PayloadVisitor)
+    }
+}
+
+/// `aud` of RFC 7519 section 4.1.3: one string, or several. Only its form is looked at.
+struct Audience;
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AudienceVisitor;
+
+        impl<'de> Visitor<'de> for AudienceVisitor {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Audience, E> {
+                Ok(Audience)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Audience, A::Error> {
+                let mut length = 0_usize;
+                while list.next_element::<Text<'_>>()?.is_some() {
+                    length += 1;
+                }
+                if length == 0 {
+                    Err(A::Error::invalid_length(0, &self))
+                } else {
+                    Ok(Audience)
+                }
+            }
+        }
+
+        deserializer.deserialize_any(AudienceVisitor)
+    }
+}

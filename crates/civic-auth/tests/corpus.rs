@@ -1,0 +1,669 @@
+//! Forged, damaged and odd tokens: every one is refused, with one message for all.
+
+mod support;
+
+use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
+use civic_auth::Cause;
+
+use self::support::{Claims, HEADER, NOW, SECRET, accepted, b64, forge, minter, refused, sign};
+
+#[test]
+fn the_two_valid_profiles_are_accepted() {
+    accepted("minted", minter().mint().as_str());
+    accepted("service", &Claims::service().token());
+    accepted("user", &Claims::user().token());
+    accepted(
+        "jsonwebtoken's order",
+        &forge(r#"{"typ":"JWT","alg":"HS256"}"#, Claims::user().json()),
+    );
+    accepted(
+        "no typ",
+        &forge(r#"{"alg":"HS256"}"#, Claims::user().json()),
+    );
+    accepted(
+        "white space in the header",
+        &forge("\t{ \"alg\" : \"HS256\" }\r\n", Claims::user().json()),
+    );
+    accepted(
+        "white space around the claims",
+        &forge(HEADER, format!("\n {}\t ", Claims::user().json())),
+    );
+}
+
+#[test]
+fn a_token_of_another_shape_is_refused() {
+    let token = Claims::service().token();
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, claims, mac] = parts[..] else {
+        panic!("three parts")
+    };
+    let rows = [
+        ("dot", ".".to_owned()),
+        ("two dots", "..".to_owned()),
+        ("three dots", "...".to_owned()),
+        ("one part", header.to_owned()),
+        ("two parts", format!("{header}.{claims}")),
+        ("four parts", format!("{token}.{mac}")),
+        ("five parts", format!("{token}.{mac}.{mac}")),
+        ("trailing dot", format!("{token}.")),
+        ("leading dot", format!(".{token}")),
+        ("no signature", format!("{header}.{claims}.")),
+        ("detached", format!("{header}..{mac}")),
+        ("padding", format!("{token}=")),
+        ("padding inside", format!("{header}=.{claims}.{mac}")),
+        ("plus", format!("{header}.{claims}+.{mac}")),
+        ("slash", format!("{header}.{claims}/.{mac}")),
+        ("percent", token.replace('.', "%2e")),
+        // Node's decoder ignores it: there, this is the same token.
+        (
+            "question mark inside",
+            format!("{header}.{}?{}.{mac}", &claims[..8], &claims[8..]),
+        ),
+        ("non-ASCII", format!("{header}.{claims}é.{mac}")),
+        (
+            "JSON serialisation",
+            format!(r#"{{"protected":"{header}","payload":"{claims}","signature":"{mac}"}}"#),
+        ),
+    ];
+    for (name, token) in rows {
+        let comma = token.contains(',');
+        refused(
+            name,
+            token,
+            if comma {
+                Cause::MalformedBearer
+            } else {
+                Cause::MalformedToken
+            },
+        );
+    }
+    refused(
+        "not UTF-8",
+        [token.as_bytes(), b"\xff"].concat(),
+        Cause::MalformedToken,
+    );
+    refused(
+        "inner tab",
+        format!("{header}\t.{claims}.{mac}"),
+        Cause::MalformedBearer,
+    );
+}
+
+#[test]
+fn a_token_of_4097_bytes_is_refused_before_anything_else() {
+    // The name is chosen so that the token has exactly the size asked for.
+    let of_size = |bytes: usize| {
+        let empty = Claims::user().set("name", r#""""#).json().len();
+        let payload = (bytes - HEADER.len().div_ceil(3) * 4 - 2 - 43) * 3 / 4;
+        let token = Claims::user()
+            .set("name", format!("\"{}\"", "n".repeat(payload - empty)))
+            .token();
+        assert_eq!(token.len(), bytes);
+        token
+    };
+    accepted("4096 bytes", &of_size(4096));
+    refused("4097 bytes", of_size(4097), Cause::TooLarge);
+    refused("400 KB", "a".repeat(400_000), Cause::TooLarge);
+    refused(
+        "1 MB claim",
+        Claims::user()
+            .set("name", format!("\"{}\"", "n".repeat(1 << 20)))
+            .token(),
+        Cause::TooLarge,
+    );
+}
+
+#[test]
+fn only_hs256_is_an_algorithm() {
+    let claims = Claims::service().json();
+    let names = [
+        r#""none""#,
+        r#""None""#,
+        r#""NONE""#,
+        r#""nOnE""#,
+        r#""none ""#,
+        r#""no\u006ee""#,
+        r#""""#,
+        r#""hs256""#,
+        r#""HS256 ""#,
+        r#"" HS256""#,
+        r#""HS-256""#,
+        r#""HS256\u0000""#,
+        r#""HS384""#,
+        r#""HS512""#,
+        r#""RS256""#,
+        r#""PS256""#,
+        r#""ES256""#,
+        r#""EdDSA""#,
+    ];
+    for name in names {
+        let header = format!(r#"{{"alg":{name},"typ":"JWT"}}"#);
+        refused(name, forge(&header, &claims), Cause::WrongAlgorithm);
+        refused(
+            name,
+            format!("{}.{}.AA", b64(&header), b64(&claims)),
+            Cause::WrongAlgorithm,
+        );
+        refused(
+            name,
+            format!("{}.{}.", b64(&header), b64(&claims)),
+            Cause::MalformedToken,
+        );
+    }
+    for value in ["null", "0", "[]", "{}", "true", r#"["HS256"]"#] {
+        refused(
+            value,
+            forge(format!(r#"{{"alg":{value}}}"#), &claims),
+            Cause::MalformedHeader,
+        );
+    }
+    refused("absent", forge("{}", &claims), Cause::WrongAlgorithm);
+    refused(
+        "absent with typ",
+        forge(r#"{"typ":"JWT"}"#, &claims),
+        Cause::WrongAlgorithm,
+    );
+    for (name, header) in [
+        ("none, then HS256", r#"{"alg":"none","alg":"HS256"}"#),
+        ("HS256, then none", r#"{"alg":"HS256","alg":"none"}"#),
+        ("HS256 twice", r#"{"alg":"HS256","alg":"HS256"}"#),
+        ("escaped twice", r#"{"alg":"HS256","\u0061lg":"HS256"}"#),
+    ] {
+        refused(name, forge(header, &claims), Cause::MalformedHeader);
+    }
+    let secret = SECRET.as_bytes();
+    let with = |alg: &str| format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#);
+    refused(
+        "HS384, valid",
+        sign(HMAC_SHA384, secret, with("HS384"), &claims),
+        Cause::WrongAlgorithm,
+    );
+    refused(
+        "HS512, valid",
+        sign(HMAC_SHA512, secret, with("HS512"), &claims),
+        Cause::WrongAlgorithm,
+    );
+    refused(
+        "HS384 MAC under HS256",
+        sign(HMAC_SHA384, secret, HEADER, &claims),
+        Cause::WrongSignature,
+    );
+    refused(
+        "HS512 MAC under HS256",
+        sign(HMAC_SHA512, secret, HEADER, &claims),
+        Cause::WrongSignature,
+    );
+}
+
+#[test]
+fn a_key_that_an_attacker_knows_does_not_sign() {
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----";
+    let newline = format!("{PEM}\n");
+    let trimmed = &SECRET[..31];
+    let padded = format!("{SECRET}\n");
+    let keys = [
+        "",
+        "undefined",
+        "null",
+        PEM,
+        &newline,
+        "JWT_SECRET",
+        trimmed,
+        &padded,
+    ];
+    for key in keys {
+        refused(
+            key,
+            sign(
+                HMAC_SHA256,
+                key.as_bytes(),
+                HEADER,
+                Claims::service().json(),
+            ),
+            Cause::WrongSignature,
+        );
+    }
+    // HMAC pads a short key with zeroes, so a trailing zero is the same key: RFC 2104 section 2.
+    let zero = [SECRET.as_bytes(), &[0]].concat();
+    accepted(
+        "trailing zero",
+        &sign(HMAC_SHA256, &zero, HEADER, Claims::service().json()),
+    );
+}
+
+#[test]
+fn a_header_with_anything_unusual_is_refused() {
+    let deep = format!(r#""x":{}{}"#, "[".repeat(1400), "]".repeat(1400));
+    let others = [
+        r#""crit":[]"#,
+        r#""crit":["exp"]"#,
+        r#""crit":["b64"],"b64":false"#,
+        r#""b64":false"#,
+        r#""zip":"DEF""#,
+        r#""enc":"A128GCM""#,
+        r#""cty":"JWT""#,
+        r#""jwk":{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}"#,
+        r#""jku":"https://keys.example/jwks.json""#,
+        r#""x5u":"https://keys.example/cert.pem""#,
+        r#""x5c":["AAAA"]"#,
+        r#""x5t":"AAAA""#,
+        r#""nonce":"n""#,
+        r#""x":1"#,
+        r#""x":"\ud800""#,
+        &deep,
+    ];
+    for other in others {
+        let name = &other[..other.len().min(40)];
+        refused(
+            name,
+            forge(
+                format!(r#"{{"alg":"HS256",{other}}}"#),
+                Claims::service().json(),
+            ),
+            Cause::UnsupportedHeader,
+        );
+    }
+    for typ in [
+        r#""JOSE""#,
+        r#""at+jwt""#,
+        r#""application/jwt""#,
+        r#""jwt""#,
+        r#""JwT""#,
+        r#""""#,
+    ] {
+        refused(
+            typ,
+            forge(
+                format!(r#"{{"alg":"HS256","typ":{typ}}}"#),
+                Claims::service().json(),
+            ),
+            Cause::WrongType,
+        );
+    }
+    let malformed: [(&str, &[u8]); 13] = [
+        ("typ is a number", br#"{"alg":"HS256","typ":5}"#),
+        ("typ is null", br#"{"alg":"HS256","typ":null}"#),
+        ("typ twice", br#"{"alg":"HS256","typ":"JWT","typ":"JWT"}"#),
+        ("kid twice", br#"{"alg":"HS256","kid":"a","kid":"a"}"#),
+        ("array", br#"["HS256"]"#),
+        ("string", br#""HS256""#),
+        ("null", b"null"),
+        ("trailing garbage", br#"{"alg":"HS256"}x"#),
+        ("two documents", br#"{"alg":"HS256"}{"alg":"HS256"}"#),
+        ("BOM", b"\xef\xbb\xbf{\"alg\":\"HS256\"}"),
+        ("not UTF-8", b"{\"alg\":\"HS256\",\"x\":\"\xff\"}"),
+        ("comment", br#"{"alg":"HS256"/**/}"#),
+        ("trailing comma", br#"{"alg":"HS256",}"#),
+    ];
+    for (name, header) in malformed {
+        refused(
+            name,
+            forge(header, Claims::service().json()),
+            Cause::MalformedHeader,
+        );
+    }
+}
+
+#[test]
+fn a_key_id_that_is_not_in_the_ring_is_refused() {
+    let long = format!("\"{}\"", "k".repeat(2000));
+    for kid in [
+        r#""../../dev/null""#,
+        r#""' OR 1=1""#,
+        r#""\u0000""#,
+        r#""unknown""#,
+        r#""""#,
+        &long,
+    ] {
+        refused(
+            &kid[..kid.len().min(40)],
+            forge(
+                format!(r#"{{"alg":"HS256","kid":{kid}}}"#),
+                Claims::service().json(),
+            ),
+            Cause::UnknownKey,
+        );
+    }
+    for kid in ["5", "null", "[]"] {
+        refused(
+            kid,
+            forge(
+                format!(r#"{{"alg":"HS256","kid":{kid}}}"#),
+                Claims::service().json(),
+            ),
+            Cause::MalformedHeader,
+        );
+    }
+}
+
+#[test]
+fn only_the_one_exact_signature_is_accepted() {
+    let token = Claims::service().token();
+    let (signed, mac) = token.rsplit_once('.').expect("three parts");
+    let other = Claims::user().token();
+    let (_, other_mac) = other.rsplit_once('.').expect("three parts");
+    let (header, claims) = signed.split_once('.').expect("two parts");
+
+    // 43 characters carry 258 bits, two more than a MAC has: their value must be zero.
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let last = alphabet
+        .iter()
+        .position(|byte| *byte == mac.as_bytes()[42])
+        .expect("base64url");
+    for spare in 1..4 {
+        let mac = format!("{}{}", &mac[..42], char::from(alphabet[last + spare]));
+        refused(
+            "spare bits",
+            format!("{signed}.{mac}"),
+            Cause::WrongSignature,
+        );
+    }
+    for length in 1..43 {
+        refused(
+            "truncated",
+            format!("{signed}.{}", &mac[..length]),
+            Cause::WrongSignature,
+        );
+    }
+    for (name, mac) in [
+        ("33 bytes", format!("{mac}A")),
+        ("64 bytes", format!("{mac}{mac}")),
+        ("another token's", other_mac.to_owned()),
+    ] {
+        refused(name, format!("{signed}.{mac}"), Cause::WrongSignature);
+    }
+    refused(
+        "another token's claims",
+        format!("{header}.{}.{mac}", b64(Claims::user().json())),
+        Cause::WrongSignature,
+    );
+    refused(
+        "swapped",
+        format!("{claims}.{header}.{mac}"),
+        Cause::WrongAlgorithm,
+    );
+
+    let decoded = aws_lc_rs::hmac::sign(
+        &aws_lc_rs::hmac::Key::new(HMAC_SHA256, SECRET.as_bytes()),
+        format!("{HEADER}.{}", Claims::service().json()).as_bytes(),
+    );
+    refused(
+        "MAC over the decoded text",
+        format!("{signed}.{}", b64(decoded)),
+        Cause::WrongSignature,
+    );
+}
+
+#[test]
+fn claims_that_can_be_read_in_two_ways_are_refused() {
+    let service_role = r#""SERVICE_ACCOUNT""#;
+    let reader = r#""READ_ONLY""#;
+    let rows = [
+        (
+            "role twice, service last",
+            Claims::user().add("role", service_role),
+        ),
+        (
+            "role twice, service first",
+            Claims::user().set("role", service_role).add("role", reader),
+        ),
+        (
+            "role twice, the same",
+            Claims::user().add("role", r#""TAX_CLERK""#),
+        ),
+        (
+            "role escaped",
+            Claims::user().add(r"ro\u006ce", service_role),
+        ),
+        (
+            "role escaped, first",
+            Claims::user().add_first(r"\u0072ole", service_role),
+        ),
+        ("userId twice", Claims::user().add("userId", r#""other""#)),
+        ("exp twice", Claims::user().add("exp", NOW + 9)),
+        ("exp escaped", Claims::user().add(r"e\u0078p", NOW + 9)),
+        (
+            "an unknown member twice",
+            Claims::user().add("x", 1).add("x", 2),
+        ),
+        (
+            "an unknown member escaped",
+            Claims::user().add("x", 1).add(r"\u0078", 2),
+        ),
+        (
+            "email twice",
+            Claims::service().add("email", r#""service@internal""#),
+        ),
+        ("nbf twice", Claims::user().add("nbf", 1).add("nbf", 1)),
+        ("iat twice", Claims::service().add("iat", NOW)),
+    ];
+    for (name, claims) in rows {
+        refused(name, claims.token(), Cause::MalformedClaims);
+    }
+}
+
+#[test]
+fn claims_that_are_not_one_json_object_are_refused() {
+    let user = Claims::user().json();
+    let inner = user.trim_start_matches('{').trim_end_matches('}');
+    let deep = format!("{}{}", "[".repeat(1300), "]".repeat(1300));
+    let rows: Vec<(&str, Vec<u8>)> = vec![
+        ("BOM", format!("\u{feff}{user}").into()),
+        ("trailing garbage", format!("{user}x").into()),
+        ("two documents", format!("{user}{user}").into()),
+        ("comment", format!("{{/* */{inner}}}").into()),
+        ("single quotes", user.replace('"', "'").into()),
+        ("trailing comma", format!("{{{inner},}}").into()),
+        ("NaN", Claims::user().set("exp", "NaN").json().into()),
+        (
+            "Infinity",
+            Claims::user().set("exp", "Infinity").json().into(),
+        ),
+        ("array", format!("[{user}]").into()),
+        ("string", b"\"user\"".into()),
+        ("number", b"1740000030".into()),
+        ("null", b"null".into()),
+        ("empty object", b"{}".into()),
+        (
+            "lone surrogate",
+            Claims::user().set("name", r#""\ud800""#).json().into(),
+        ),
+        (
+            "lone surrogate in a name",
+            Claims::user().add(r"\ud800", 1).json().into(),
+        ),
+        (
+            "not UTF-8",
+            [user.as_bytes().split_last().unwrap().1, b",\"x\":\"\xff\"}"].concat(),
+        ),
+        (
+            "overlong",
+            [
+                user.as_bytes().split_last().unwrap().1,
+                b",\"x\":\"\xc0\xaf\"}",
+            ]
+            .concat(),
+        ),
+        (
+            "deep where a string belongs",
+            Claims::user().set("name", deep).json().into(),
+        ),
+        ("nested claims only", format!("{{\"user\":{user}}}").into()),
+        (
+            "nested exp only",
+            Claims::user()
+                .without("exp")
+                .add("x", format!("{{\"exp\":{}}}", NOW + 9))
+                .json()
+                .into(),
+        ),
+        (
+            "UTF-16",
+            user.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+        ("MessagePack", vec![0x81, 0xa4, b'r', b'o', b'l', b'e']),
+    ];
+    for (name, claims) in rows {
+        refused(name, forge(HEADER, claims), Cause::MalformedClaims);
+    }
+}
+
+#[test]
+fn members_that_nobody_asked_for_have_no_effect() {
+    let deep = format!("{}{}", "[".repeat(1200), "]".repeat(1200));
+    accepted(
+        "unknown",
+        &Claims::user()
+            .add("scope", r#"["a",{"role":"SERVICE_ACCOUNT"}]"#)
+            .token(),
+    );
+    accepted(
+        "__proto__",
+        &Claims::user()
+            .add("__proto__", r#"{"role":"SERVICE_ACCOUNT"}"#)
+            .token(),
+    );
+    accepted("deep", &Claims::user().add("x", deep).token());
+}
+
+#[test]
+fn every_claim_of_identity_must_be_there_and_be_plain_text() {
+    for name in ["userId", "email", "role", "municipalityId", "name"] {
+        refused(
+            name,
+            Claims::user().without(name).token(),
+            Cause::MalformedClaims,
+        );
+        refused(
+            name,
+            Claims::service().without(name).token(),
+            Cause::MalformedClaims,
+        );
+        for value in [
+            "null",
+            "5",
+            "true",
+            "[]",
+            "{}",
+            r#"["TAX_CLERK"]"#,
+            r#""""#,
+            r#""a\nb""#,
+            r#""a\u0000""#,
+            r#""\u007f""#,
+            r#""\u0085""#,
+        ] {
+            refused(
+                &format!("{name}: {value}"),
+                Claims::user().set(name, value).token(),
+                Cause::MalformedClaims,
+            );
+        }
+    }
+    for role in [
+        r#"" SERVICE_ACCOUNT""#,
+        r#""SERVICE_ACCOUNT ""#,
+        r#""ＳＥＲＶＩＣＥ""#,
+        r#""TAX CLERK""#,
+    ] {
+        refused(
+            role,
+            Claims::user().set("role", role).token(),
+            Cause::MalformedClaims,
+        );
+    }
+    refused(
+        "long role",
+        Claims::user()
+            .set("role", format!("\"{}\"", "R".repeat(65)))
+            .token(),
+        Cause::MalformedClaims,
+    );
+    accepted(
+        "a role that is not known",
+        &Claims::user().set("role", r#""MAYOR""#).token(),
+    );
+}
+
+#[test]
+fn half_a_service_and_half_a_user_is_refused() {
+    let rows = [
+        (
+            "service role alone",
+            Claims::user().set("role", r#""SERVICE_ACCOUNT""#),
+        ),
+        (
+            "service role, user's id",
+            Claims::service().set("userId", r#""9b2f6c1e-2f4d-4f0a-9c57-3f9f0f5d7a11""#),
+        ),
+        (
+            "service role, user's address",
+            Claims::service().set("email", r#""clerk@town.example""#),
+        ),
+        (
+            "service role, a town",
+            Claims::service().set("municipalityId", r#""town-1""#),
+        ),
+        (
+            "service but for the role",
+            Claims::service().set("role", r#""TAX_CLERK""#),
+        ),
+        (
+            "role in lower case",
+            Claims::service().set("role", r#""service_account""#),
+        ),
+        (
+            "user's role in lower case",
+            Claims::user().set("role", r#""service_account""#),
+        ),
+        (
+            "nil id",
+            Claims::user().set("userId", r#""00000000-0000-0000-0000-000000000000""#),
+        ),
+        (
+            "nil id, no dashes",
+            Claims::user().set("userId", r#""00000000000000000000000000000000""#),
+        ),
+        (
+            "nil id, braces",
+            Claims::user().set("userId", r#""{00000000-0000-0000-0000-000000000000}""#),
+        ),
+        (
+            "service's address",
+            Claims::user().set("email", r#""service@internal""#),
+        ),
+        (
+            "service's municipality",
+            Claims::user().set("municipalityId", r#""internal""#),
+        ),
+    ];
+    for (name, claims) in rows {
+        refused(name, claims.token(), Cause::MixedProfiles);
+    }
+}
+
+#[test]
+fn registered_claims_of_the_wrong_type_are_refused() {
+    for aud in ["5", "{}", "[]", "[5]", r#"["me",5]"#, "null", "true"] {
+        refused(
+            aud,
+            Claims::user().add("aud", aud).token(),
+            Cause::MalformedClaims,
+        );
+    }
+    for name in ["iss", "sub", "jti"] {
+        for value in ["5", "{}", "[]", "null"] {
+            refused(
+                name,
+                Claims::user().add(name, value).token(),
+                Cause::MalformedClaims,
+            );
+        }
+        accepted(name, &Claims::user().add(name, r#""text""#).token());
+    }
+    // No service name can be configured yet, so no audience is the wrong one.
+    accepted("aud", &Claims::user().add("aud", r#""other""#).token());
+    accepted(
+        "aud list",
+        &Claims::user().add("aud", r#"["other","me"]"#).token(),
+    );
+}
