@@ -1,2 +1,70 @@
-//! The example fleet.
-fn main() {}
+//! The example fleet: what civic-auth, civic-envelope, civic-client and civic-lock look like in use.
+//!
+//! One binary, one subcommand a program; `README.md` shows each. Read `cmd/assessment_roll.rs` for a service,
+//! `stack.rs` for its middleware, `cmd/billing.rs` and `assessment_roll_client.rs` for a service that calls another.
+
+mod assessment_roll_client;
+mod attempt_lines;
+mod cli;
+mod cmd;
+mod environment;
+mod platform;
+mod serve;
+mod stack;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::environment::{Environment, StartError};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.stop_with_stdin {
+        supervisor::stop_with_stdin();
+    }
+    match run(cli.command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("civic-fleet: {error}");
+            ExitCode::from(match error {
+                StartError::Config(_) => 2,
+                StartError::System(_) => 1,
+            })
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, StartError> {
+    match command {
+        Command::AssessmentRoll => {
+            log_to_stderr("info");
+            cmd::assessment_roll::run(&Environment::read()?).await?;
+        }
+        Command::Billing => {
+            log_to_stderr("info");
+            cmd::billing::run(&Environment::read()?).await?;
+        }
+        Command::Conformance => {
+            log_to_stderr("info");
+            cmd::conformance::run(&Environment::read()?).await?;
+        }
+        Command::Call(args) => return cmd::call::run(args).await,
+        Command::Token(command) => return cmd::token::run(command),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs what `RUST_LOG` asks for; stdout belongs to machine-readable output.
+fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

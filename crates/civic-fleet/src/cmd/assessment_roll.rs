@@ -1,0 +1,257 @@
+//! `civic-fleet assessment-roll`: a service that answers what a Node service of the platform answers.
+//!
+//! Everything under `/api/assessment-roll`, guarded. The payloads are files, so that their bytes are Node's:
+//! member order, `1e+21`, `5e-324` and escapes would not survive being parsed and printed again.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use civic_auth::{CorrelationId, Principal};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::environment::{Environment, StartError};
+use crate::platform::{Failure, Id, Json, JsonBody, JsonText};
+use crate::{serve, stack};
+
+/// Where a client finds this service when its environment does not say.
+pub(crate) const DEFAULT_PORT: u16 = 3020;
+/// The prefix of every guarded route.
+pub(crate) const PREFIX: &str = "/api/assessment-roll";
+
+/// The members of an assessment after `id`.
+const ASSESSMENT: &str = include_str!("../payload/assessment.json");
+const PROPERTIES: u32 = 23;
+const PAGE_SIZE: u32 = 10;
+
+/// What `POST`, `PUT` and `PATCH` answer: what arrived.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Echo {
+    id: String,
+    method: String,
+    received: Box<RawValue>,
+    content_type: Option<String>,
+    idempotency_key: Option<String>,
+    correlation_id: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    items: Vec<Property>,
+    page: u32,
+    page_size: u32,
+    total: u32,
+    total_pages: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Property {
+    id: String,
+    assessed_value: u32,
+}
+
+/// Runs the service until it is stopped.
+pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
+    let app = stack::service(PREFIX, routes(), environment.verifier());
+    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
+    Ok(())
+}
+
+/// The routes, without prefix and guard.
+pub(crate) fn routes() -> Router {
+    Router::new()
+        .route("/properties/{id}/assessment", get(assessment))
+        .route("/properties", get(properties))
+        .route("/properties/{id}/supplementary", post(supplementary))
+        .route("/properties/{id}", put(echo).patch(echo).delete(remove))
+        .route("/whoami", get(who_am_i))
+        .route("/headers", get(headers))
+}
+
+async fn assessment(Id(id): Id) -> Result<JsonText, Failure> {
+    if id == "missing" {
+        return Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            format!("Property with ID {id} not found"),
+        ));
+    }
+    let id = serde_json::Value::String(id);
+    let members = ASSESSMENT.strip_prefix('{').unwrap_or(ASSESSMENT);
+    Ok(JsonText(Bytes::from(format!("{{\"id\":{id},{members}"))))
+}
+
+async fn properties(
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Json<Page>, Failure> {
+    let Query(query) = query.map_err(|error| Failure::new(error.status(), error.body_text()))?;
+    let page = page_number(&query).map_err(|reason| {
+        Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("Validation failed: page: {reason}"),
+        )
+    })?;
+    let first = (page - 1).saturating_mul(PAGE_SIZE);
+    let items = (first..PROPERTIES.min(first.saturating_add(PAGE_SIZE)))
+        .map(|index| Property {
+            id: format!("prop-{}", index + 1),
+            assessed_value: 100_000 + index,
+        })
+        .collect();
+    Ok(Json(Page {
+        items,
+        page,
+        page_size: PAGE_SIZE,
+        total: PROPERTIES,
+        total_pages: PROPERTIES.div_ceil(PAGE_SIZE),
+    }))
+}
+
+/// The page that was asked for, from 1; the first when none was. Refusals are in the words of the platform's validator.
+fn page_number(query: &[(String, String)]) -> Result<u32, &'static str> {
+    let mut pages = query.iter().filter(|(name, _)| name == "page");
+    let Some((_, text)) = pages.next() else {
+        return Ok(1);
+    };
+    if pages.next().is_some() {
+        return Err("Invalid input: expected number, received array");
+    }
+    // A number as JavaScript has them: `1e1` is ten.
+    match text.trim().parse::<f64>() {
+        Ok(number) if number < 1.0 => Err("Too small: expected number to be >=1"),
+        Ok(number) if number > f64::from(u32::MAX) => {
+            Err("Too big: expected number to be <=4294967295")
+        }
+        Ok(number) if number.fract() != 0.0 && !number.is_nan() => {
+            Err("Invalid input: expected int, received number")
+        }
+        // Exact: a whole number between 1 and `u32::MAX`.
+        Ok(number) if !number.is_nan() => Ok(number as u32),
+        _ => Err("Invalid input: expected number, received NaN"),
+    }
+}
+
+async fn supplementary(
+    id: Id,
+    method: Method,
+    correlation_id: CorrelationId,
+    headers: HeaderMap,
+    body: JsonBody<Box<RawValue>>,
+) -> (StatusCode, Json<Echo>) {
+    (
+        StatusCode::CREATED,
+        echo(id, method, correlation_id, headers, body).await,
+    )
+}
+
+async fn echo(
+    Id(id): Id,
+    method: Method,
+    correlation_id: CorrelationId,
+    headers: HeaderMap,
+    JsonBody(received): JsonBody<Box<RawValue>>,
+) -> Json<Echo> {
+    Json(Echo {
+        id,
+        method: method.to_string(),
+        received,
+        content_type: headers.get(CONTENT_TYPE).map(text),
+        idempotency_key: headers.get("idempotency-key").map(text),
+        correlation_id: correlation_id.to_string(),
+    })
+}
+
+async fn remove(Id(_): Id) -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// The principal is printed with the platform's member names, `iat` and `exp` included.
+async fn who_am_i(principal: Principal) -> Json<Principal> {
+    Json(principal)
+}
+
+/// What arrived, by name. A credential is shown without the part that makes it one.
+async fn headers(headers: HeaderMap) -> Response {
+    let mut shown: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in &headers {
+        // `stack.rs` had every credential marked.
+        let text = match value.is_sensitive() {
+            true if name == AUTHORIZATION => without_signature(value),
+            true => "[redacted]".to_owned(),
+            false => text(value),
+        };
+        shown
+            .entry(name.as_str())
+            .and_modify(|all| {
+                all.push_str(", ");
+                all.push_str(&text);
+            })
+            .or_insert(text);
+    }
+    Json(shown).into_response()
+}
+
+/// `header.payload.[signature]`: the claims can be read, the token cannot be used.
+fn without_signature(value: &HeaderValue) -> String {
+    match text(value).split('.').collect::<Vec<_>>()[..] {
+        [header, payload, _] => format!("{header}.{payload}.[signature]"),
+        _ => "[redacted]".to_owned(),
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(page: &str) -> Result<u32, &'static str> {
+        page_number(&[("page".to_owned(), page.to_owned())])
+    }
+
+    #[test]
+    fn a_bad_page_is_refused_in_the_words_of_the_platform() {
+        assert_eq!(page_number(&[]), Ok(1));
+        assert_eq!(asked("3"), Ok(3));
+        assert_eq!(asked("0"), Err("Too small: expected number to be >=1"));
+        assert_eq!(asked("-2"), Err("Too small: expected number to be >=1"));
+        assert_eq!(
+            asked("1.5"),
+            Err("Invalid input: expected int, received number")
+        );
+        assert_eq!(
+            asked("two"),
+            Err("Invalid input: expected number, received NaN")
+        );
+        assert_eq!(
+            asked("NaN"),
+            Err("Invalid input: expected number, received NaN")
+        );
+        assert_eq!(asked("1e1"), Ok(10));
+        assert_eq!(
+            asked("1e12"),
+            Err("Too big: expected number to be <=4294967295")
+        );
+    }
+
+    #[test]
+    fn a_credential_is_shown_without_its_signature() {
+        let token = HeaderValue::from_static("Bearer aaa.bbb.ccc");
+        assert_eq!(without_signature(&token), "Bearer aaa.bbb.[signature]");
+        for other in ["Basic dXNlcjpwYXNz", "Bearer a.b.c.d", "Bearer a.b"] {
+            let value = HeaderValue::from_static(other);
+            assert_eq!(without_signature(&value), "[redacted]", "{other}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `civic-fleet billing`: a service that needs another one.
+//!
+//! `POST /api/billing/bills` `{"propertyId"}` answers a bill. It asks for the role `TAX_CLERK` or higher, and
+//! asks assessment-roll for the assessment. The handler passes no correlation id, no token and no timeout along:
+//! the layers of the request that is being served and those of the client do.
+//!
+//! | what went wrong with the peer | answer |
+//! |---|---|
+//! | it does not know the property | 404 |
+//! | it cannot be reached, or is busy (503, 429) | 503, with its `Retry-After` if it sent one |
+//! | it took too long | 504 |
+//! | it broke off, failed, refused us or answered nonsense | 502 |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use civic_auth::{Principal, RequireRoleLayer, Role};
+use civic_client::{Error, ErrorKind};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::assessment_roll_client::{Assessment, AssessmentRollClient};
+use crate::environment::{Environment, StartError};
+use crate::platform::{Failure, Json, JsonBody};
+use crate::{serve, stack};
+
+const DEFAULT_PORT: u16 = 3021;
+const PREFIX: &str = "/api/billing";
+
+/// What a clerk asks for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BillRequest {
+    property_id: String,
+}
+
+/// What a clerk gets.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bill {
+    bill_id: String,
+    property_id: String,
+    roll_number: String,
+    assessed_value: f64,
+    tax_rate: f64,
+    amount_cents: u64,
+    issued_by: String,
+}
+
+/// Why there is no bill.
+#[derive(Debug)]
+enum NoBill {
+    NoSuchProperty(String),
+    Peer(Error),
+}
+
+/// Runs the service until it is stopped.
+pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
+    let roll = AssessmentRollClient::from_env(environment.minter())
+        .map_err(|error| StartError::refused(&error))?;
+    let app = stack::service(PREFIX, routes(roll), environment.verifier());
+    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
+    Ok(())
+}
+
+fn routes(roll: AssessmentRollClient) -> Router {
+    Router::new()
+        .route(
+            "/bills",
+            post(create_bill).route_layer(RequireRoleLayer::new(Role::TaxClerk)),
+        )
+        .with_state(Arc::new(roll))
+}
+
+async fn create_bill(
+    State(roll): State<Arc<AssessmentRollClient>>,
+    principal: Principal,
+    JsonBody(request): JsonBody<BillRequest>,
+) -> Result<(StatusCode, Json<Bill>), NoBill> {
+    let assessment = roll
+        .assessment(&request.property_id)
+        .await?
+        .ok_or_else(|| NoBill::NoSuchProperty(request.property_id))?;
+    let bill = Bill {
+        bill_id: Uuid::new_v4().to_string(),
+        amount_cents: amount_cents(&assessment),
+        property_id: assessment.id,
+        roll_number: assessment.roll_number,
+        assessed_value: assessment.assessed_value,
+        tax_rate: assessment.tax_rate,
+        issued_by: principal.user_id().to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(bill)))
+}
+
+/// Rounded to the cent, once. The client has validated that neither factor is negative or beyond reason.
+fn amount_cents(assessment: &Assessment) -> u64 {
+    if assessment.is_exempt {
+        return 0;
+    }
+    (assessment.assessed_value * assessment.tax_rate * 100.0).round() as u64
+}
+
+// ===== impl NoBill =====
+
+impl From<Error> for NoBill {
+    fn from(error: Error) -> Self {
+        Self::Peer(error)
+    }
+}
+
+impl IntoResponse for NoBill {
+    fn into_response(self) -> Response {
+        let error = match self {
+            Self::NoSuchProperty(id) => {
+                return Failure::new(
+                    StatusCode::NOT_FOUND,
+                    format!("Property with ID {id} not found"),
+                )
+                .into_response();
+            }
+            Self::Peer(error) => error,
+        };
+        // The caller learns whose fault it is; the details are for the log.
+        tracing::warn!(%error, "the assessment roll did not help");
+        let (status, message) = match (error.kind(), error.status()) {
+            (ErrorKind::Connect, _)
+            | (_, Some(StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The assessment roll is unavailable",
+            ),
+            (ErrorKind::Timeout | ErrorKind::Deadline, _) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "The assessment roll did not answer in time",
+            ),
+            _ => (
+                StatusCode::BAD_GATEWAY,
+                "The assessment roll could not be used",
+            ),
+        };
+        let mut response = Failure::new(status, message).into_response();
+        if let Some(wait) = error.retry_after() {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        response
+    }
+}
+
+/// Never less than was asked for.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assessment(assessed_value: f64, tax_rate: f64, is_exempt: bool) -> Assessment {
+        Assessment {
+            id: "prop-001".to_owned(),
+            roll_number: "1234-567-890-12345".to_owned(),
+            assessed_value,
+            tax_rate,
+            is_exempt,
+        }
+    }
+
+    #[test]
+    fn a_bill_is_rounded_to_the_cent_once() {
+        let rate = 0.012345678901234567;
+        assert_eq!(amount_cents(&assessment(500_000.0, rate, false)), 617_284);
+        assert_eq!(amount_cents(&assessment(0.5, 0.01, false)), 1);
+    }
+
+    #[test]
+    fn an_exempt_property_owes_nothing() {
+        assert_eq!(amount_cents(&assessment(500_000.0, 0.01, true)), 0);
+    }
+
+    #[test]
+    fn a_wait_is_never_shortened_by_rounding() {
+        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(1)), 1);
+    }
+}

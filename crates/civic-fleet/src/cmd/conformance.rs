@@ -1,0 +1,142 @@
+//! `civic-fleet conformance`: assessment-roll's routes and one route for each payload shape.
+//!
+//! For clients in other languages: each shape that trips an unwrapper or an interceptor is one GET away.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use civic_envelope::SkipEnvelope;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+
+use crate::cmd::assessment_roll::{self, DEFAULT_PORT, PREFIX};
+use crate::environment::{Environment, StartError};
+use crate::platform::{Failure, Json, JsonText};
+use crate::{serve, stack};
+
+/// The longest answer of `/big`: more than any client of the platform takes.
+const MAX_KB: usize = 64 * 1024;
+
+#[derive(Debug, Deserialize)]
+struct Size {
+    kb: Option<usize>,
+}
+
+/// Runs the service until it is stopped.
+pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
+    let routes = assessment_roll::routes().merge(shapes());
+    let app = stack::service(PREFIX, routes, environment.verifier());
+    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
+    Ok(())
+}
+
+fn shapes() -> Router {
+    Router::new()
+        .route("/null", get(|| text("null")))
+        .route(
+            "/array",
+            get(|| text(include_str!("../payload/array.json"))),
+        )
+        .route(
+            "/string",
+            get(|| text(include_str!("../payload/string.json"))),
+        )
+        .route("/number", get(|| text("42")))
+        .route("/boolean", get(|| text("false")))
+        .route(
+            "/looks-like-envelope",
+            get(|| text(include_str!("../payload/looks_like_envelope.json"))),
+        )
+        .route("/unwrapped", get(unwrapped))
+        .route("/soft-failure", get(soft_failure))
+        .route("/big", get(big))
+        .route("/sse", get(sse))
+        .route("/file", get(file))
+        .route("/empty", get(|| async { StatusCode::OK }))
+        .route("/problem", get(problem))
+        .route("/panic", get(panic))
+}
+
+async fn text(json: &'static str) -> JsonText {
+    JsonText(Bytes::from_static(json.as_bytes()))
+}
+
+/// Raw JSON: the handler says that the envelope is not wanted.
+async fn unwrapped() -> Response {
+    let mut response = text(include_str!("../payload/unwrapped.json"))
+        .await
+        .into_response();
+    response.extensions_mut().insert(SkipEnvelope);
+    response
+}
+
+/// A failure that a Node service reports with status 200, in an envelope of its own making.
+async fn soft_failure() -> Response {
+    let members = include_str!("../payload/soft_failure.json");
+    let members = members.strip_suffix('}').unwrap_or(members);
+    let now = jiff::Timestamp::now();
+    let mut response =
+        JsonText(format!("{members},\"timestamp\":\"{now:.3}\"}}").into()).into_response();
+    response.extensions_mut().insert(SkipEnvelope);
+    response
+}
+
+/// A payload of about `kb` kibibytes.
+async fn big(Query(size): Query<Size>) -> Result<Json<serde_json::Value>, Failure> {
+    let kb = size.kb.unwrap_or(1);
+    if kb > MAX_KB {
+        return Err(Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("Validation failed: kb: Too big: expected number to be <={MAX_KB}"),
+        ));
+    }
+    Ok(Json(serde_json::json!({
+        "kb": kb,
+        "filler": "0123456789abcdef".repeat(kb * 64),
+    })))
+}
+
+/// Three events and the end of the stream.
+async fn sse() -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))],
+        "event: assessment\ndata: {\"n\":1}\n\nevent: assessment\ndata: {\"n\":2}\n\nevent: end\ndata: {}\n\n",
+    )
+}
+
+/// Every byte there is, so that a client that reads text is caught.
+async fn file() -> impl IntoResponse {
+    (
+        [
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/octet-stream"),
+            ),
+            (
+                CONTENT_DISPOSITION,
+                HeaderValue::from_static("attachment; filename=\"roll.bin\""),
+            ),
+        ],
+        (0..=u8::MAX).collect::<Vec<_>>(),
+    )
+}
+
+/// An error in the words of RFC 9457.
+async fn problem() -> impl IntoResponse {
+    (
+        StatusCode::CONFLICT,
+        [(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        )],
+        r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"The roll of 2026 is closed"}"#,
+    )
+}
+
+/// A bug.
+async fn panic() -> StatusCode {
+    panic!("this route panics, to show what a caller sees then")
+}

@@ -1,0 +1,275 @@
+//! `civic-fleet lock`: takes one lock, for trials against peers in other languages.
+//!
+//! Without `--hammer` it takes the lock once (or `--count` times), holds it, releases it, and prints what happened:
+//!
+//! ```json
+//! {"event":"acquired","key":"lock:x","holder":"host:1:5f…:1","fence":1772089200013227,"ttlMs":5000,"t":1772089200013}
+//! {"event":"released","key":"lock:x","holder":"host:1:5f…:1","fence":1772089200013227,"ttlMs":5000,"t":1772089201015}
+//! ```
+//!
+//! With `--hammer SECONDS --events FILE` it takes, holds and releases as fast as it gets the lock, and appends
+//! `{"who","ev":"enter"|"leave","key","t","monoNs","ttl"}` to the file: `enter` after the acquire has succeeded,
+//! `leave` before the release is sent, both with CLOCK_MONOTONIC, which all processes of a machine share. If two
+//! holders' intervals in such files overlap, the lock is broken. `ttl` is in seconds, as on the command line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use civic_lock::{Acquisition, LeaseEnd, LeaseGuard, LockName, LockService};
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+use super::penalty_scheduler::{print, seconds, stop_signal};
+use crate::environment::StartError;
+
+/// Between two attempts of the hammer while somebody else has the lock, on average twice as long.
+const HAMMER_PAUSE: Duration = Duration::from_millis(4);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The name of the lock; the key is lock:NAME
+    name: String,
+    /// How long the lease lives without a renewal, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    ttl: Duration,
+    /// How long the lock is held, in milliseconds
+    #[arg(long, value_name = "MS")]
+    hold: u64,
+    /// How often it is tried
+    #[arg(long, default_value_t = 1, conflicts_with = "hammer")]
+    count: u64,
+    /// Take, hold and release for this long, as often as possible, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "events")]
+    hammer: Option<Duration>,
+    /// Where the hammer appends what it did
+    #[arg(long, value_name = "FILE", requires = "hammer")]
+    events: Option<PathBuf>,
+    /// The hammer's name in its events. Defaults to rust: and the process id
+    #[arg(long, requires = "hammer")]
+    who: Option<String>,
+}
+
+/// One line of output. Members are printed in this order.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    key: &'a str,
+    holder: Option<&'a str>,
+    fence: Option<u64>,
+    #[serde(rename = "ttlMs")]
+    ttl_ms: Option<u128>,
+    t: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Mark<'a> {
+    who: &'a str,
+    ev: &'static str,
+    key: &'a str,
+    t: u128,
+    #[serde(rename = "monoNs")]
+    mono_ns: u128,
+    ttl: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Tally {
+    event: &'static str,
+    acquired: u64,
+    busy: u64,
+    unavailable: u64,
+    lost: u64,
+}
+
+/// Runs the command. Exit code 0 when every acquire got the lock and kept it, else 1; a hammer has done its work
+/// when it was never without an answer.
+///
+/// # Errors
+///
+/// A setting makes no sense, the file cannot be written, or a signal handler cannot be installed.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
+    let locks = LockService::from_env().map_err(StartError::config)?;
+    let name = LockName::new(&args.name).map_err(StartError::config)?;
+    let trial = Trial {
+        locks,
+        key: name.key(),
+        name,
+        ttl: args.ttl,
+        hold: Duration::from_millis(args.hold),
+    };
+    let stop = stop_signal()?;
+    let went_well = match (args.hammer, args.events) {
+        (Some(length), Some(path)) => {
+            let events = OpenOptions::new().create(true).append(true).open(path)?;
+            let who = args
+                .who
+                .unwrap_or_else(|| format!("rust:{}", std::process::id()));
+            trial.hammer(length, events, &who, stop).await?
+        }
+        _ => trial.repeat(args.count, stop).await?,
+    };
+    Ok(if went_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+struct Trial {
+    locks: LockService,
+    name: LockName,
+    key: String,
+    ttl: Duration,
+    hold: Duration,
+}
+
+impl Trial {
+    async fn repeat(&self, count: u64, stop: impl Future<Output = ()>) -> io::Result<bool> {
+        let mut stop = std::pin::pin!(stop);
+        let mut went_well = true;
+        for _ in 0..count {
+            let (acquired, stopped) = match self.take().await {
+                Acquisition::Acquired(guard) => {
+                    let (holder, fence) =
+                        (guard.lease().holder().to_owned(), guard.lease().fence());
+                    let line = |event| self.line(event, Some(&holder), Some(fence), Some(self.ttl));
+                    print(&line("acquired"))?;
+                    let stopped = self.hold(&guard, stop.as_mut()).await;
+                    let kept = guard.release().await == LeaseEnd::Kept;
+                    print(&line(if kept { "released" } else { "lost" }))?;
+                    (kept, stopped)
+                }
+                Acquisition::Busy { holder, ttl } => {
+                    print(&self.line("busy", Some(&holder), None, ttl))?;
+                    (false, self.pause(self.hold, stop.as_mut()).await)
+                }
+                Acquisition::Unavailable(error) => {
+                    let line = self.line("unavailable", None, None, None);
+                    print(&Line {
+                        cause: Some(error.to_string()),
+                        ..line
+                    })?;
+                    (false, self.pause(self.hold, stop.as_mut()).await)
+                }
+            };
+            went_well &= acquired;
+            if stopped {
+                break;
+            }
+        }
+        Ok(went_well)
+    }
+
+    async fn hammer(
+        &self,
+        length: Duration,
+        mut events: File,
+        who: &str,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<bool> {
+        let mut stop = std::pin::pin!(stop);
+        let end = Instant::now() + length;
+        let mut tally = Tally {
+            event: "hammered",
+            ..Tally::default()
+        };
+        while Instant::now() < end {
+            let stopped = match self.take().await {
+                Acquisition::Acquired(guard) => {
+                    self.mark(&mut events, who, "enter")?;
+                    let stopped = self.hold(&guard, stop.as_mut()).await;
+                    self.mark(&mut events, who, "leave")?;
+                    match guard.release().await {
+                        LeaseEnd::Kept => tally.acquired += 1,
+                        _ => tally.lost += 1,
+                    }
+                    stopped
+                }
+                Acquisition::Busy { .. } => {
+                    tally.busy += 1;
+                    let random = uuid::Uuid::new_v4().as_bytes()[0];
+                    let pause = HAMMER_PAUSE + HAMMER_PAUSE * u32::from(random) / 128;
+                    self.pause(pause, stop.as_mut()).await
+                }
+                Acquisition::Unavailable(error) => {
+                    tracing::warn!(%error, "unavailable");
+                    tally.unavailable += 1;
+                    self.pause(HAMMER_PAUSE, stop.as_mut()).await
+                }
+            };
+            if stopped {
+                break;
+            }
+        }
+        print(&tally)?;
+        Ok(tally.unavailable == 0)
+    }
+
+    async fn take(&self) -> Acquisition {
+        self.locks.try_acquire(&self.name, self.ttl).await
+    }
+
+    /// Holds the lock as long as asked for, or until it is lost or the process is told to stop.
+    async fn hold(&self, guard: &LeaseGuard, stop: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = stop => true,
+            _ = guard.lease().lost() => false,
+            () = tokio::time::sleep(self.hold) => false,
+        }
+    }
+
+    async fn pause(&self, pause: Duration, stop: impl Future<Output = ()>) -> bool {
+        tokio::time::timeout(pause, stop).await.is_ok()
+    }
+
+    fn line<'a>(
+        &'a self,
+        event: &'static str,
+        holder: Option<&'a str>,
+        fence: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Line<'a> {
+        Line {
+            event,
+            key: &self.key,
+            holder,
+            fence,
+            ttl_ms: ttl.map(|ttl| ttl.as_millis()),
+            t: epoch_millis(),
+            cause: None,
+        }
+    }
+
+    /// In one write, so that hammers may share a file.
+    fn mark(&self, events: &mut File, who: &str, ev: &'static str) -> io::Result<()> {
+        let now = clock_gettime(ClockId::Monotonic);
+        let mono_ns = Duration::new(
+            now.tv_sec.unsigned_abs(),
+            u32::try_from(now.tv_nsec).unwrap_or_default(),
+        )
+        .as_nanos();
+        let mark = Mark {
+            who,
+            ev,
+            key: &self.key,
+            t: epoch_millis(),
+            mono_ns,
+            ttl: self.ttl.as_secs_f64(),
+        };
+        let mut line = serde_json::to_string(&mark)?;
+        line.push('\n');
+        events.write_all(line.as_bytes())
+    }
+}
+
+fn epoch_millis() -> u128 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis()
+}

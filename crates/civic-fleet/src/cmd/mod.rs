@@ -1,0 +1,7 @@
+//! One file a subcommand.
+
+pub(crate) mod assessment_roll;
+pub(crate) mod billing;
+pub(crate) mod call;
+pub(crate) mod conformance;
+pub(crate) mod token;

@@ -1,0 +1,190 @@
+//! `civic-fleet penalty-scheduler`: a replica that runs the platform's penalty calculation.
+//!
+//! Start several. Each prints what it sees as one JSON object a line:
+//!
+//! ```json
+//! {"event":"started","tick":1772089200000,"replica":"a","fence":1772089200013227,"attempt":1}
+//! {"event":"ran","tick":1772089200000,"replica":"a","fence":1772089200013227,"attempt":1}
+//! ```
+//!
+//! `tick` is the scheduled instant in milliseconds since the epoch; `started` comes before the work, `ran` or
+//! `took-over` after it. `skipped`, `missed`, `unavailable` and `clock-ahead` have no fence and no attempt. The lock
+//! is `lock:cron:penalty-calculation`, the one that the platform's Node replicas take.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use civic_lock::{Delivery, Event, Job, LockService, Schedule, Scheduler};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::environment::StartError;
+
+const JOB: &str = "cron:penalty-calculation";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// When penalties are calculated: a cron expression of five fields, or six with seconds in front, or
+    /// "@every 1s", aligned to the epoch
+    #[arg(long, env = "CIVIC_SCHEDULE", default_value = "0 2 * * *")]
+    schedule: Schedule,
+    /// The IANA name of the time zone in which the cron expression is read
+    #[arg(long, env = "CIVIC_TIMEZONE", default_value = "UTC")]
+    timezone: String,
+    /// How long the calculation takes, in milliseconds
+    #[arg(long, env = "CIVIC_JOB_MS", default_value_t = 100, value_name = "MS")]
+    job_ms: u64,
+    /// How long a lease lives without a renewal, in seconds, and so how long a dead replica keeps its tick
+    #[arg(long, env = "CIVIC_LOCK_TTL", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    lock_ttl: Duration,
+    /// Whether a tick whose replica died runs again: at-least-once or at-most-once
+    #[arg(long, env = "CIVIC_DELIVERY", default_value = "at-least-once", value_parser = delivery)]
+    delivery: Delivery,
+    /// How late a tick may begin, or be begun again, in seconds; after that it is missed. Defaults to half the
+    /// interval, at least one minute and two ttl, at most one hour
+    #[arg(long, env = "CIVIC_MISFIRE_GRACE", value_name = "SECONDS", value_parser = seconds)]
+    misfire_grace: Option<Duration>,
+    /// How far this replica's clock is ahead, in milliseconds; negative when it is behind. For trials
+    #[arg(
+        long,
+        env = "CIVIC_CLOCK_SKEW_MS",
+        default_value_t = 0,
+        value_name = "MS",
+        allow_negative_numbers = true
+    )]
+    clock_skew_ms: i64,
+    /// The name of this replica in its output. Defaults to its process id
+    #[arg(long, env = "REPLICA", value_name = "NAME")]
+    replica: Option<String>,
+}
+
+/// One line of output. Members are printed in this order.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    tick: Option<u64>,
+    replica: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A setting makes no sense, or a signal handler cannot be installed.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
+    let stop = stop_signal()?;
+    let locks = LockService::from_env().map_err(StartError::config)?;
+    let schedule = args
+        .schedule
+        .timezone(&args.timezone)
+        .map_err(StartError::config)?;
+    let replica = args
+        .replica
+        .unwrap_or_else(|| std::process::id().to_string());
+
+    let mut job = Job::new(JOB, schedule)
+        .map_err(StartError::config)?
+        .ttl(args.lock_ttl)
+        .delivery(args.delivery);
+    if let Some(grace) = args.misfire_grace {
+        job = job.misfire_grace(grace);
+    }
+
+    let calculation = Duration::from_millis(args.job_ms);
+    let skew = Duration::from_millis(args.clock_skew_ms.unsigned_abs());
+    let ahead = args.clock_skew_ms >= 0;
+    let scheduler = Scheduler::new(&locks)
+        .clock(move || {
+            if ahead {
+                SystemTime::now() + skew
+            } else {
+                SystemTime::now() - skew
+            }
+        })
+        .on_event(move |_, event| {
+            // Whoever does not read any more must not stop the penalties.
+            let _ = print(&Line::of(event, &replica));
+        })
+        .job(job, move |run| async move {
+            // Real work would ask before each side effect, and send the fence along.
+            run.lease().check()?;
+            tokio::time::sleep(calculation).await;
+            Ok::<(), civic_lock::LeaseLost>(())
+        })
+        .map_err(StartError::config)?;
+
+    tracing::info!(job = JOB, mode = ?locks.mode(), "waiting for ticks");
+    scheduler.run(stop).await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+// ===== impl Line =====
+
+impl<'a> Line<'a> {
+    fn of(event: &Event, replica: &'a str) -> Self {
+        let turn = event.turn();
+        Self {
+            event: event.name(),
+            tick: event.tick().map(|tick| tick.as_millis()),
+            replica,
+            fence: turn.map(|turn| turn.fence),
+            attempt: turn.map(|turn| turn.attempt),
+            cause: match event {
+                Event::Lost { reason, .. } => Some(reason.to_string()),
+                Event::Failed { error, .. } => Some(error.to_string()),
+                Event::Unrecorded { cause, .. } | Event::Unavailable { cause, .. } => {
+                    Some(cause.to_string())
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+// ===== helpers that `civic-fleet lock` shares =====
+
+/// Prints one JSON object a line, at once: whoever waits for it waits on a pipe.
+pub(super) fn print(line: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Ready at the first SIGTERM or SIGINT after this call.
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A number of seconds that may have a fraction.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    f64::from_str(text)
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds is expected".to_owned())
+}
+
+fn delivery(text: &str) -> Result<Delivery, String> {
+    match text {
+        "at-least-once" => Ok(Delivery::AtLeastOnce),
+        "at-most-once" => Ok(Delivery::AtMostOnce),
+        _ => Err("at-least-once or at-most-once is expected".to_owned()),
+    }
+}

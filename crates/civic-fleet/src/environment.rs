@@ -1,0 +1,123 @@
+//! What a service is told by its environment, parsed once at start-up.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `JWT_SECRET` | the platform's key, 32 bytes or more. Required |
+//! | `PORT` | the port to listen on; 0 picks a free one. Defaults to the service's own |
+//! | `HOST` | the address to listen on. Defaults to `127.0.0.1` |
+//! | `ASSESSMENT_ROLL_URL` | where `billing` finds its peer. Defaults to `http://localhost:3020` |
+//! | `NODE_ENV` | `production` makes a failed validation of an answer a warning |
+//! | `RUST_LOG` | what is logged on stderr. Defaults to `info` |
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use civic_auth::{Secret, TokenMinter, TokenVerifier};
+
+/// What the process was started with.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    secret: Secret,
+    host: String,
+    port: Option<u16>,
+}
+
+/// Why a command ended in failure.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// The environment or the command line is wrong; the operator has to change it. Exit code 2.
+    Config(String),
+    /// The system refused: a port that is taken, say. Exit code 1.
+    System(io::Error),
+}
+
+// ===== impl Environment =====
+
+impl Environment {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is missing or makes no sense, by name; never its value.
+    pub(crate) fn read() -> Result<Self, StartError> {
+        let port = match std::env::var("PORT") {
+            Err(std::env::VarError::NotPresent) => None,
+            Ok(text) if text.is_empty() => None,
+            Ok(text) => Some(text.parse().map_err(|_| {
+                StartError::config(format!(
+                    "PORT must be a number from 0 to 65535, not {text:?}"
+                ))
+            })?),
+            Err(error) => return Err(StartError::config(format!("PORT: {error}"))),
+        };
+        Ok(Self {
+            secret: secret()?,
+            host: std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned()),
+            port,
+        })
+    }
+
+    pub(crate) fn minter(&self) -> TokenMinter {
+        TokenMinter::new(self.secret.clone())
+    }
+
+    pub(crate) fn verifier(&self) -> TokenVerifier {
+        TokenVerifier::new(self.secret.clone())
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self, default: u16) -> u16 {
+        self.port.unwrap_or(default)
+    }
+}
+
+/// The platform's key.
+pub(crate) fn secret() -> Result<Secret, StartError> {
+    Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
+}
+
+/// An error and its causes on one line; no `Display` of ours repeats its source.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+// ===== impl StartError =====
+
+impl StartError {
+    pub(crate) fn config(reason: impl Into<String>) -> Self {
+        Self::Config(reason.into())
+    }
+
+    /// The configuration was refused by a library, with its reasons.
+    pub(crate) fn refused(error: &dyn Error) -> Self {
+        Self::Config(chain(error))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(reason) => f.write_str(reason),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}

@@ -1,0 +1,7 @@
+//! The fleet as its users meet it: the real binary, started on free ports and spoken to over real sockets.
+
+mod billing;
+mod node_responses;
+mod routes;
+mod start_and_stop;
+mod support;
