@@ -1,0 +1,39 @@
+//! Every layer calls the very service that it polled ready.
+
+mod support;
+
+use bytes::Bytes;
+use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, Role};
+use civic_testkit::contract::assert_ready_before_call;
+use http::Request;
+use http_body_util::Full;
+
+use self::support::{bearer, minter, verifier};
+
+fn request() -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::default());
+    *request.headers_mut() = bearer(minter().mint().as_str());
+    let principal = verifier().verify(request.headers()).expect("a good token");
+    request.extensions_mut().insert(principal);
+    request
+}
+
+#[tokio::test]
+async fn auth_layer_calls_what_it_polled() {
+    assert_ready_before_call(AuthLayer::new(verifier()), request()).await;
+}
+
+#[tokio::test]
+async fn require_role_layer_calls_what_it_polled() {
+    assert_ready_before_call(RequireRoleLayer::new(Role::TaxClerk), request()).await;
+}
+
+#[tokio::test]
+async fn correlation_id_layer_calls_what_it_polled() {
+    assert_ready_before_call(CorrelationIdLayer::new(), request()).await;
+}
+
+#[tokio::test]
+async fn internal_headers_layer_calls_what_it_polled() {
+    assert_ready_before_call(InternalHeadersLayer::new(minter()), request()).await;
+}
