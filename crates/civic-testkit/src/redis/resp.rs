@@ -1,0 +1,103 @@
+//! Just enough of the protocol to ask a server from a test, without the client under test.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing.
+    Nil,
+    /// An integer.
+    Int(i64),
+    /// A simple or bulk string.
+    Text(String),
+    /// An error, with its prefix.
+    Error(String),
+    /// An array.
+    Array(Vec<Self>),
+}
+
+impl Reply {
+    /// The text of a string, "" for nil.
+    ///
+    /// # Panics
+    ///
+    /// When it is something else.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Nil => "",
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+
+    /// The integer.
+    ///
+    /// # Panics
+    ///
+    /// When it is something else.
+    #[must_use]
+    pub fn int(&self) -> i64 {
+        match self {
+            Self::Int(int) => *int,
+            other => panic!("not an integer: {other:?}"),
+        }
+    }
+}
+
+/// Sends one command on a connection of its own.
+///
+/// # Errors
+///
+/// When the server cannot be reached or does not speak the protocol.
+pub async fn command(server: SocketAddr, words: &[&str]) -> io::Result<Reply> {
+    let mut stream = BufReader::new(TcpStream::connect(server).await?);
+    let mut request = format!("*{}\r\n", words.len());
+    for word in words {
+        request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    stream.write_all(request.as_bytes()).await?;
+    read(&mut stream).await
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).await? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let line = line.trim_end();
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, line.to_owned());
+    let (kind, rest) = line.split_at_checked(1).ok_or_else(invalid)?;
+    let number = || rest.parse::<i64>().map_err(|_| invalid());
+    Ok(match kind {
+        "+" => Reply::Text(rest.to_owned()),
+        "-" => Reply::Error(rest.to_owned()),
+        ":" => Reply::Int(number()?),
+        "$" => match usize::try_from(number()?) {
+            Err(_) => Reply::Nil,
+            Ok(length) => {
+                let mut text = vec![0; length + 2];
+                stream.read_exact(&mut text).await?;
+                text.truncate(length);
+                Reply::Text(String::from_utf8_lossy(&text).into_owned())
+            }
+        },
+        "*" => match usize::try_from(number()?) {
+            Err(_) => Reply::Nil,
+            Ok(length) => {
+                let mut items = Vec::with_capacity(length);
+                for _ in 0..length {
+                    items.push(Box::pin(read(stream)).await?);
+                }
+                Reply::Array(items)
+            }
+        },
+        _ => return Err(invalid()),
+    })
+}

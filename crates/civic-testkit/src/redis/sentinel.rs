@@ -1,0 +1,104 @@
+//! A primary, a replica, and three sentinels that watch them.
+
+use std::time::{Duration, Instant};
+
+use super::{RedisServer, Reply};
+
+const SERVICE: &str = "civic";
+
+/// A primary with one replica, watched by three sentinels.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    /// The primary at the start.
+    pub primary: RedisServer,
+    /// Its replica, which takes over.
+    pub replica: RedisServer,
+    sentinels: Vec<RedisServer>,
+}
+
+impl RedisSentinel {
+    /// Starts five processes, and waits until the sentinels know the replica and each other.
+    ///
+    /// # Panics
+    ///
+    /// When there is no redis-server, or when they do not find each other within 30 s.
+    pub async fn start() -> Self {
+        let primary = RedisServer::start().await;
+        let replica = RedisServer::replica_of(&primary).await;
+        let config = format!(
+            "sentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
+             sentinel down-after-milliseconds {SERVICE} 500\n\
+             sentinel failover-timeout {SERVICE} 3000\n",
+            primary.port()
+        );
+        let mut sentinels = Vec::new();
+        for _ in 0..3 {
+            sentinels.push(RedisServer::sentinel(&config).await);
+        }
+        let this = Self {
+            primary,
+            replica,
+            sentinels,
+        };
+        this.until(|primary| {
+            field(primary, "num-other-sentinels") == "2" && field(primary, "num-slaves") == "1"
+        })
+        .await;
+        this
+    }
+
+    /// `redis-sentinel://…` with all three.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let [first, second, third] = &self.sentinels[..] else {
+            unreachable!("three were started")
+        };
+        format!(
+            "redis-sentinel://{}?sentinelServiceName={SERVICE}&node={}&node={}",
+            first.addr(),
+            second.addr(),
+            third.addr()
+        )
+    }
+
+    /// Waits until the sentinels have made the replica the primary.
+    ///
+    /// # Panics
+    ///
+    /// When they have not within 30 s.
+    pub async fn until_failed_over(&self) {
+        let port = self.replica.port().to_string();
+        self.until(|primary| field(primary, "port") == port).await;
+        self.replica.until_info("role:master").await;
+    }
+
+    async fn until(&self, condition: impl Fn(&Reply) -> bool) {
+        let began = Instant::now();
+        for sentinel in &self.sentinels {
+            loop {
+                let primary = sentinel.command(&["SENTINEL", "MASTER", SERVICE]).await;
+                if condition(&primary) {
+                    break;
+                }
+                assert!(
+                    began.elapsed() < Duration::from_secs(30),
+                    "the sentinels do not agree: {primary:?}"
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn field<'a>(primary: &'a Reply, name: &str) -> &'a str {
+    let Reply::Array(items) = primary else {
+        return "";
+    };
+    items
+        .chunks(2)
+        .find_map(|pair| match pair {
+            [key, value] if key.text() == name => Some(value.text()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}

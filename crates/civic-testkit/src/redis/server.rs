@@ -1,0 +1,254 @@
+//! One server.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::resp::{Reply, command};
+
+/// A server that is not ready by then never will be.
+const READY: Duration = Duration::from_secs(20);
+
+/// A redis-server process. Killed when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    folder: TempDir,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl RedisServer {
+    /// Starts a server that keeps nothing on disk, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When there is no redis-server, with the command that installs it.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Likewise, with further arguments, such as `["--appendonly", "yes"]`.
+    ///
+    /// # Panics
+    ///
+    /// Like [`start`](Self::start).
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let port = free_port();
+        let folder = TempDir::new().expect("a temporary folder");
+        let child = spawn(folder.path(), &words(port, &arguments));
+        let mut server = Self {
+            port,
+            folder,
+            arguments,
+            child,
+        };
+        server.until_ready().await;
+        server
+    }
+
+    /// A replica of `primary`, once it is in sync.
+    ///
+    /// # Panics
+    ///
+    /// Like [`start`](Self::start).
+    pub async fn replica_of(primary: &Self) -> Self {
+        let port = primary.port.to_string();
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]).await;
+        replica.until_info("master_link_status:up").await;
+        replica
+    }
+
+    pub(super) async fn sentinel(config: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("sentinel.conf");
+        let port = free_port();
+        fs::write(&file, format!("port {port}\n{config}")).expect("a temporary folder is writable");
+        let child = spawn(
+            folder.path(),
+            &[file.display().to_string(), "--sentinel".to_owned()],
+        );
+        let mut sentinel = Self {
+            port,
+            folder,
+            arguments: Vec::new(),
+            child,
+        };
+        sentinel.until_ready().await;
+        sentinel
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// `redis://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.addr())
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Asks it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn command(&self, words: &[&str]) -> Reply {
+        command(self.addr(), words)
+            .await
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// SIGKILL: it forgets what it has not written.
+    pub fn kill(&mut self) {
+        // It may have died already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGSTOP: connections stay open, nothing is answered.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn cont(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Kills it and starts it anew, on the same port and in the same folder.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.folder.path(), &words(self.port, &self.arguments));
+        self.until_ready().await;
+    }
+
+    /// Waits until `INFO` contains `line`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not within 20 s.
+    pub async fn until_info(&self, line: &str) {
+        let began = Instant::now();
+        loop {
+            let info = self.command(&["INFO"]).await;
+            if info.text().lines().any(|has| has == line) {
+                return;
+            }
+            assert!(began.elapsed() < READY, "{line} never came up: {info:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn until_ready(&mut self) {
+        let began = Instant::now();
+        loop {
+            if let Ok(Reply::Text(pong)) = command(self.addr(), &["PING"]).await
+                && pong == "PONG"
+            {
+                return;
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("redis-server ended: {status}");
+            }
+            assert!(began.elapsed() < READY, "redis-server does not answer");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("the kernel's process ids are positive");
+        // It may have died already.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody had a moment ago.
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port on the loopback interface")
+        .port()
+}
+
+fn words(port: u16, arguments: &[String]) -> Vec<String> {
+    let port = port.to_string();
+    let mut words: Vec<String> = [
+        "--port",
+        &port,
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        // A replica need not wait for others to join it.
+        "--repl-diskless-sync-delay",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ]
+    .map(str::to_owned)
+    .into();
+    words.extend_from_slice(arguments);
+    words
+}
+
+fn spawn(folder: &Path, arguments: &[String]) -> Child {
+    let program = program();
+    Command::new(&program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+}
+
+fn program() -> PathBuf {
+    if let Some(program) = env::var_os("CIVIC_REDIS_SERVER") {
+        return program.into();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|folder| folder.join("redis-server"))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "these tests need a redis-server. Run: sudo apt-get install -y redis-server \
+                 (or set CIVIC_REDIS_SERVER to the path of a redis-server or valkey-server)"
+            )
+        })
+}
