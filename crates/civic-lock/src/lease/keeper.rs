@@ -11,6 +11,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,7 +28,7 @@ use super::{
     task,
 };
 use crate::{
-    Error, LockName,
+    Error, ErrorKind, LockName,
     store::{Acquired, ClaimRequest, Claimed, Delivery, Holder, Store},
     timing::{Timing, Ttl},
 };
@@ -130,7 +131,7 @@ impl Keeper {
     pub(crate) async fn take(&self, name: &LockName, ttl: Ttl) -> Result<Taken, Error> {
         let timing = Timing::new(ttl, self.0.store.command_timeout())?;
         let (keeper, name) = (self.clone(), name.clone());
-        answered_by_a_task(async move { keeper.take_now(name, timing).await }).await
+        answered_by_a_task(Box::pin(async move { keeper.take_now(name, timing).await })).await
     }
 
     async fn take_now(&self, name: LockName, timing: Timing) -> Result<Taken, Error> {
@@ -164,8 +165,10 @@ impl Keeper {
     ) -> Result<ClaimOutcome, Error> {
         let timing = Timing::new(ttl, self.0.store.command_timeout())?;
         let (keeper, name) = (self.clone(), name.clone());
-        let mut outcome =
-            answered_by_a_task(async move { keeper.claim_now(name, timing, request).await }).await;
+        let mut outcome = answered_by_a_task(Box::pin(async move {
+            keeper.claim_now(name, timing, request).await
+        }))
+        .await;
         if let Ok(ClaimOutcome::Claimed { guard, .. }) = &mut outcome {
             // It has arrived: from here on its work may have begun.
             guard.on_drop(match request.delivery {
@@ -259,7 +262,8 @@ impl Keeper {
     }
 
     fn failed(&self, name: &LockName, holder: Holder, timing: Timing, undo: Ending, error: &Error) {
-        if !error.is_ambiguous() {
+        // Too few replicas have it: then nobody is to have it.
+        if !error.is_ambiguous() && error.kind() != ErrorKind::NotReplicated {
             return;
         }
         let until = clock::now() + timing.ttl.get() + self.0.store.command_timeout();
@@ -323,7 +327,7 @@ impl Keeper {
 /// Runs it to its end whether or not the caller waits for it. A guard that nobody receives is
 /// dropped, which gives the lease back.
 async fn answered_by_a_task<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    work: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
 ) -> Result<T, Error> {
     let (answer, answered) = oneshot::channel();
     tokio::spawn(async move {
@@ -331,7 +335,7 @@ async fn answered_by_a_task<T: Send + 'static>(
     });
     answered.await.unwrap_or_else(|_| {
         Err(Error::new(
-            crate::ErrorKind::Connection,
+            ErrorKind::Connection,
             "the runtime is shutting down",
         ))
     })

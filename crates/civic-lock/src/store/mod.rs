@@ -11,6 +11,10 @@
 
 pub(crate) mod host;
 pub(crate) mod redis;
+mod scripts;
+
+#[cfg(test)]
+mod conformance;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,95 +1,984 @@
-//! Redis.
-use super::{
-    Acquired, ClaimRequest, Claimed, Completed, Hints, Holder, Missed, Peek, Released, Renewed,
-};
-use crate::{Error, LockName, service::Settings, timing::Ttl};
-use std::time::Duration;
+//! Locks in Redis or Valkey. The only file that names the client library.
+//!
+//! What is promised of the connection:
+//!
+//! 1. Each operation ends within the command timeout, connecting included, whatever the server and
+//!    the network do.
+//! 2. A command is sent at most once. A command that was not sent when its time was over is never
+//!    sent; one that was sent and arrives late does nothing (`not_after`).
+//! 3. A reply that does not begin with the caller's own value is not believed, and ends the
+//!    connection.
+//! 4. A connection that says nothing while a command times out is replaced.
+//! 5. TLS was asked for and is not built in: refused before anything is sent.
+//!
+//! The client library's own defaults keep none of these: it re-sends a command up to three times,
+//! has no timeout, believes a broken connection to be connected, and speaks `rediss://` in clear
+//! when it was built without TLS. So everything goes through [`Link::ask`], and there through
+//! `custom`: the library's script functions drop timeouts and attempt limits without a word.
 
-#[derive(Debug)]
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use fred::{
+    clients::{Client, SubscriberClient},
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    types::{
+        Builder, ConnectHandle, CustomCommand, Value,
+        config::{
+            Config, ConnectionConfig, Options, PerformanceConfig, ReconnectError, ReconnectPolicy,
+            TcpConfig,
+        },
+    },
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
+    Renewed,
+    scripts::{self, Script},
+};
+use crate::{Error, ErrorKind, LockName, lease::clock, service::Settings, timing::Ttl};
+
+/// The keys of fence and watermark live at least this long.
+const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Two clocks drift apart by up to some 30 ms in this time.
+const CALIBRATION_AGE: Duration = Duration::from_secs(5 * 60);
+/// A reading of the server's clock is not corrected by one that took longer than this.
+const PROMPT: Duration = Duration::from_millis(50);
+/// Commands that may wait for the connection; beyond it they fail at once.
+const MAX_QUEUED: usize = 100_000;
+
 pub(crate) struct RedisStore {
     settings: Settings,
+    link: Link,
+    /// A connection for acquire and `WAIT`, one pair at a time: on any other connection, `WAIT`
+    /// answers for writes that are not ours.
+    acknowledged: tokio::sync::Mutex<Link>,
+    /// Echoes of the operations that have no holder.
+    serial: AtomicU64,
+    hub: Mutex<Option<Hub>>,
 }
+
+/// One connection, replaced when it has become useless.
+struct Link {
+    builder: Builder,
+    command_timeout: Duration,
+    live: Mutex<Option<Arc<Live>>>,
+}
+
+struct Live {
+    client: Client,
+    task: ConnectHandle,
+    /// Nanoseconds of the lease clock.
+    last_reply: AtomicU64,
+    clock: Mutex<Option<Reading>>,
+}
+
+/// The server's clock was `server_us` at the latest when ours was `at`.
+#[derive(Clone, Copy)]
+struct Reading {
+    server_us: u64,
+    at: Duration,
+}
+
+/// A reply whose echo was checked.
+struct Reply {
+    items: Vec<String>,
+}
+
+// ===== impl RedisStore =====
+
 impl RedisStore {
-    pub(crate) fn new(_url: &str, settings: Settings) -> Result<Self, Error> {
-        Ok(Self { settings })
+    pub(crate) fn new(url: &str, settings: Settings) -> Result<Self, Error> {
+        let builder = builder(url, settings.command_timeout)?;
+        Ok(Self {
+            settings,
+            link: Link::new(builder.clone(), settings.command_timeout),
+            acknowledged: tokio::sync::Mutex::new(Link::new(builder, settings.command_timeout)),
+            serial: AtomicU64::new(1),
+            hub: Mutex::new(None),
+        })
     }
 
     pub(crate) fn command_timeout(&self) -> Duration {
         self.settings.command_timeout
     }
+
     pub(crate) async fn acquire(
         &self,
-        _n: &LockName,
-        _h: &Holder,
-        _t: Ttl,
-        _a: &[Holder],
+        name: &LockName,
+        holder: &Holder,
+        ttl: Ttl,
+        abandoned: &[Holder],
     ) -> Result<Acquired, Error> {
-        no()
+        let mut arguments = vec![ttl.as_millis().to_string(), retain(ttl, Duration::ZERO)];
+        arguments.extend(abandoned.iter().map(|value| value.as_str().to_owned()));
+        let reply = self
+            .take(
+                &scripts::ACQUIRE,
+                name,
+                &[name.key(), name.fence_key()],
+                holder,
+                &arguments,
+            )
+            .await?;
+        match reply.what() {
+            "acquired" => Ok(Acquired::Acquired {
+                fence: reply.number(0)?,
+            }),
+            "busy" => Ok(Acquired::Busy {
+                holder: reply.text(0)?.to_owned(),
+                ttl: reply.duration(1)?,
+            }),
+            _ => Err(reply.corrupt()),
+        }
     }
+
     pub(crate) async fn renew(
         &self,
-        _n: &LockName,
-        _h: &Holder,
-        _t: Ttl,
-        _w: Duration,
+        name: &LockName,
+        holder: &Holder,
+        ttl: Ttl,
+        within: Duration,
     ) -> Result<Renewed, Error> {
-        no()
+        let reply = self
+            .link
+            .run(
+                &scripts::RENEW,
+                name,
+                &[name.key()],
+                holder.as_str(),
+                &[ttl.as_millis().to_string()],
+                within,
+            )
+            .await?;
+        match reply.what() {
+            "renewed" => Ok(Renewed::Renewed),
+            "not_owner" => Ok(Renewed::NotOwner),
+            _ => Err(reply.corrupt()),
+        }
     }
+
     pub(crate) async fn release(
         &self,
-        _n: &LockName,
-        _h: &Holder,
-        _o: Option<Duration>,
+        name: &LockName,
+        holder: &Holder,
+        hold: Option<Duration>,
     ) -> Result<Released, Error> {
-        no()
+        let arguments = [millis(hold.unwrap_or_default()), name.hint_channel()];
+        let reply = self
+            .run(
+                &scripts::RELEASE,
+                name,
+                &[name.key()],
+                holder.as_str(),
+                &arguments,
+            )
+            .await?;
+        reply.released()
     }
-    pub(crate) async fn peek(&self, _n: &LockName) -> Result<Peek, Error> {
-        no()
+
+    pub(crate) async fn peek(&self, name: &LockName) -> Result<Peek, Error> {
+        let keys = [name.key(), name.tick_key()];
+        let reply = self
+            .run(&scripts::PEEK, name, &keys, &self.serial(), &[])
+            .await?;
+        Ok(Peek {
+            done: reply.optional(0)?,
+            claimed: reply.optional(1)?,
+            attempt: reply.attempt(2)?,
+            holder: Some(reply.text(3)?.to_owned()).filter(|holder| !holder.is_empty()),
+            now: reply.now()?,
+        })
     }
+
     pub(crate) async fn register(
         &self,
-        _n: &LockName,
-        _d: u64,
-        _r: Duration,
+        name: &LockName,
+        done: u64,
+        retain: Duration,
     ) -> Result<u64, Error> {
-        no()
+        let arguments = [done.to_string(), millis(retain.max(RETAIN))];
+        let keys = [name.tick_key()];
+        let reply = self
+            .run(&scripts::REGISTER, name, &keys, &self.serial(), &arguments)
+            .await?;
+        reply.number(0)
     }
+
     pub(crate) async fn claim(
         &self,
-        _n: &LockName,
-        _h: &Holder,
-        _t: Ttl,
-        _r: ClaimRequest,
-        _a: &[Holder],
+        name: &LockName,
+        holder: &Holder,
+        ttl: Ttl,
+        request: ClaimRequest,
+        abandoned: &[Holder],
     ) -> Result<Claimed, Error> {
-        no()
+        let mut arguments = vec![
+            ttl.as_millis().to_string(),
+            request.tick.to_string(),
+            millis(request.grace),
+            millis(request.max_skew),
+            match request.delivery {
+                Delivery::AtLeastOnce => "at_least_once",
+                Delivery::AtMostOnce => "at_most_once",
+            }
+            .to_owned(),
+            retain(ttl, request.retain),
+        ];
+        arguments.extend(abandoned.iter().map(|value| value.as_str().to_owned()));
+        let keys = [name.key(), name.fence_key(), name.tick_key()];
+        let reply = self
+            .take(&scripts::CLAIM, name, &keys, holder, &arguments)
+            .await?;
+        match reply.what() {
+            "claimed" => Ok(Claimed::Claimed {
+                tick: reply.number(0)?,
+                fence: reply.number(1)?,
+                attempt: reply.attempt(2)?,
+                done: reply.number(3)?,
+            }),
+            "already_done" => Ok(Claimed::AlreadyDone {
+                done: reply.number(0)?,
+            }),
+            "running" => Ok(Claimed::Running {
+                holder: reply.text(0)?.to_owned(),
+                ttl: reply.duration(1)?,
+                tick: reply.optional(2)?,
+            }),
+            "clock_ahead" => Ok(Claimed::ClockAhead { now: reply.now()? }),
+            "missed" => Ok(Claimed::Missed {
+                tick: reply.number(0)?,
+                done: reply.number(1)?,
+            }),
+            "unregistered" => Ok(Claimed::Unregistered { now: reply.now()? }),
+            _ => Err(reply.corrupt()),
+        }
     }
+
     pub(crate) async fn complete(
         &self,
-        _n: &LockName,
-        _h: &Holder,
-        _t: u64,
-        _o: Option<Duration>,
+        name: &LockName,
+        holder: &Holder,
+        tick: u64,
+        hold: Option<Duration>,
     ) -> Result<Completed, Error> {
-        no()
+        let arguments = [
+            tick.to_string(),
+            millis(hold.unwrap_or_default()),
+            name.hint_channel(),
+            millis(RETAIN),
+        ];
+        let keys = [name.key(), name.tick_key()];
+        let reply = self
+            .run(&scripts::COMPLETE, name, &keys, holder.as_str(), &arguments)
+            .await?;
+        match reply.what() {
+            "completed" => Ok(Completed::Completed),
+            "not_owner" => Ok(Completed::NotOwner),
+            _ => Err(reply.corrupt()),
+        }
     }
-    pub(crate) async fn abandon(&self, _n: &LockName, _h: &Holder) -> Result<Released, Error> {
-        no()
+
+    pub(crate) async fn abandon(
+        &self,
+        name: &LockName,
+        holder: &Holder,
+    ) -> Result<Released, Error> {
+        let arguments = [name.hint_channel()];
+        let keys = [name.key()];
+        self.run(&scripts::ABANDON, name, &keys, holder.as_str(), &arguments)
+            .await?
+            .released()
     }
-    pub(crate) async fn unclaim(&self, _n: &LockName, _h: &Holder) -> Result<Released, Error> {
-        no()
+
+    pub(crate) async fn unclaim(
+        &self,
+        name: &LockName,
+        holder: &Holder,
+    ) -> Result<Released, Error> {
+        let arguments = [name.hint_channel()];
+        let keys = [name.key(), name.tick_key()];
+        self.run(&scripts::UNCLAIM, name, &keys, holder.as_str(), &arguments)
+            .await?
+            .released()
     }
-    pub(crate) async fn miss(&self, _n: &LockName, _f: u64, _t: u64) -> Result<Missed, Error> {
-        no()
+
+    pub(crate) async fn miss(&self, name: &LockName, from: u64, to: u64) -> Result<Missed, Error> {
+        let arguments = [from.to_string(), to.to_string()];
+        let keys = [name.tick_key()];
+        let reply = self
+            .run(&scripts::MISS, name, &keys, &self.serial(), &arguments)
+            .await?;
+        match reply.what() {
+            "marked" => Ok(Missed::Marked),
+            "changed" => Ok(Missed::Changed {
+                done: reply.optional(0)?,
+            }),
+            _ => Err(reply.corrupt()),
+        }
     }
-    pub(crate) fn hints(&self, _n: &LockName) -> Hints {
-        let (_s, received) = tokio::sync::watch::channel(0);
-        Hints {
-            received,
-            _subscription: std::sync::Arc::new(()),
+
+    pub(crate) fn hints(&self, name: &LockName) -> Hints {
+        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        hub.get_or_insert_with(|| Hub::start(&self.link.builder))
+            .subscribe(name.hint_channel())
+    }
+
+    fn serial(&self) -> String {
+        format!("#{}", self.serial.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        name: &LockName,
+        keys: &[String],
+        echo: &str,
+        arguments: &[String],
+    ) -> Result<Reply, Error> {
+        let within = self.settings.command_timeout;
+        self.link
+            .run(script, name, keys, echo, arguments, within)
+            .await
+    }
+
+    /// Runs a script that takes the key, and waits for the replicas if there are to be some.
+    async fn take(
+        &self,
+        script: &Script,
+        name: &LockName,
+        keys: &[String],
+        holder: &Holder,
+        arguments: &[String],
+    ) -> Result<Reply, Error> {
+        if self.settings.replica_acks == 0 {
+            return self
+                .run(script, name, keys, holder.as_str(), arguments)
+                .await;
+        }
+        let within = self.settings.command_timeout;
+        let deadline = Instant::now() + within;
+        let Ok(link) = timeout_at(deadline, self.acknowledged.lock()).await else {
+            return Err(Error::timeout(within));
+        };
+        let live = link.live()?;
+        // Before and after: the two differ if the connection was replaced in between, and then WAIT
+        // has answered for a connection that has written nothing.
+        let before = link.ask(&live, name, "CLIENT", ids(), deadline).await?;
+        let reply = link
+            .run(script, name, keys, holder.as_str(), arguments, within)
+            .await?;
+        if !matches!(reply.what(), "acquired" | "claimed") {
+            return Ok(reply);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = vec![
+            self.settings.replica_acks.to_string(),
+            // WAIT has to give up before its caller does; 0 would wait for ever.
+            (left.mul_f32(0.75).as_millis() as u64).max(1).to_string(),
+        ];
+        let acknowledged = link.ask(&live, name, "WAIT", wait, deadline).await?;
+        let after = link.ask(&live, name, "CLIENT", ids(), deadline).await?;
+        let acknowledged = acknowledged.as_u64().unwrap_or_default();
+        if before != after || acknowledged < u64::from(self.settings.replica_acks) {
+            return Err(Error::new(
+                ErrorKind::NotReplicated,
+                format!("{acknowledged} of {} replicas", self.settings.replica_acks),
+            ));
+        }
+        Ok(reply)
+    }
+}
+
+fn ids() -> Vec<String> {
+    vec!["ID".to_owned()]
+}
+
+/// The configuration may hold a password.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Link =====
+
+impl Link {
+    fn new(builder: Builder, command_timeout: Duration) -> Self {
+        Self {
+            builder,
+            command_timeout,
+            live: Mutex::new(None),
+        }
+    }
+
+    /// The connection; a new one if there is none, or if its task has ended.
+    fn live(&self) -> Result<Arc<Live>, Error> {
+        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = slot.as_ref().filter(|live| !live.task.is_finished()) {
+            return Ok(live.clone());
+        }
+        let client = self.builder.build().map_err(|error| from_client(&error))?;
+        let task = client.connect();
+        let live = Arc::new(Live {
+            client,
+            task,
+            last_reply: AtomicU64::new(nanos(clock::now())),
+            clock: Mutex::new(None),
+        });
+        *slot = Some(live.clone());
+        Ok(live)
+    }
+
+    /// Ends a connection; the next command opens another.
+    fn replace(&self, useless: &Arc<Live>) {
+        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(live, useless)) {
+            *slot = None;
+        }
+        useless.task.abort();
+    }
+
+    /// Runs a script. A script that comes too late by our reading of the server's clock is sent
+    /// once more: the reply has corrected the reading.
+    async fn run(
+        &self,
+        script: &Script,
+        name: &LockName,
+        keys: &[String],
+        echo: &str,
+        arguments: &[String],
+        within: Duration,
+    ) -> Result<Reply, Error> {
+        let deadline = Instant::now() + within;
+        let reply = self
+            .run_once(script, name, keys, echo, arguments, deadline)
+            .await?;
+        if reply.what() != "expired" {
+            return Ok(reply);
+        }
+        let reply = self
+            .run_once(script, name, keys, echo, arguments, deadline)
+            .await?;
+        if reply.what() != "expired" {
+            return Ok(reply);
+        }
+        Err(Error::new(ErrorKind::Expired, ""))
+    }
+
+    async fn run_once(
+        &self,
+        script: &Script,
+        name: &LockName,
+        keys: &[String],
+        echo: &str,
+        arguments: &[String],
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let live = self.live()?;
+        let server_us = match live.server_us() {
+            Some(server_us) => server_us,
+            None => self.calibrate(&live, name, deadline).await?,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let not_after = server_us + left.as_micros() as u64;
+        let sha = script
+            .sha
+            .get_or_init(|| fred::util::sha1_hash(script.text));
+
+        let mut words = Vec::with_capacity(4 + keys.len() + arguments.len());
+        words.push(sha.clone());
+        words.push(keys.len().to_string());
+        words.extend_from_slice(keys);
+        words.push(echo.to_owned());
+        words.push(not_after.to_string());
+        words.extend_from_slice(arguments);
+
+        let sent = clock::now();
+        let mut value = self
+            .ask(&live, name, "EVALSHA", words.clone(), deadline)
+            .await;
+        if value.as_ref().is_err_and(is_unknown_script) {
+            script.text.clone_into(&mut words[0]);
+            value = self.ask(&live, name, "EVAL", words, deadline).await;
+        }
+        let reply = Reply::read(value?, echo).inspect_err(|_| self.replace(&live))?;
+        live.read_clock(reply.server_us()?, sent);
+        Ok(reply)
+    }
+
+    async fn calibrate(
+        &self,
+        live: &Arc<Live>,
+        name: &LockName,
+        deadline: Instant,
+    ) -> Result<u64, Error> {
+        let sent = clock::now();
+        let value = self.ask(live, name, "TIME", Vec::new(), deadline).await?;
+        let time: Vec<u64> = strings(value)
+            .iter()
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        let [seconds, micros] = time[..] else {
+            self.replace(live);
+            return Err(Error::new(ErrorKind::Corrupt, "TIME"));
+        };
+        live.read_clock(seconds * 1_000_000 + micros, sent);
+        Ok(seconds * 1_000_000 + micros)
+    }
+
+    /// Sends one command, once.
+    async fn ask(
+        &self,
+        live: &Arc<Live>,
+        name: &LockName,
+        command: &'static str,
+        words: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Value, Error> {
+        let began = clock::now();
+        let within = deadline.saturating_duration_since(Instant::now());
+        if within.is_zero() {
+            return Err(Error::timeout(self.command_timeout));
+        }
+        live.connected(deadline).await?;
+        let options = Options {
+            max_attempts: Some(1),
+            timeout: Some(deadline.saturating_duration_since(Instant::now())),
+            ..Options::default()
+        };
+        let client = live.client.with_options(&options);
+        // The slot is that of all keys of the lock: the library would hash the first argument.
+        let command = CustomCommand::new_static(command, name.key().as_str(), false);
+        // Boxed, or the library's deep futures would overflow the compiler's depth limit in crates
+        // that use this one.
+        let command: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(client.custom::<Value, String>(command, words));
+        // The library's timeout takes a command that was not sent out of its queue; ours is for the
+        // case that the library does not keep to its own.
+        let answer = timeout_at(deadline + Duration::from_millis(20), command).await;
+        let error = match answer {
+            Ok(Ok(value)) => {
+                live.last_reply
+                    .store(nanos(clock::now()), Ordering::Relaxed);
+                return Ok(value);
+            }
+            Ok(Err(error)) => from_client(&error),
+            Err(_) => Error::timeout(self.command_timeout),
+        };
+        if error.kind() == ErrorKind::Timeout {
+            let silent_since = live.last_reply.load(Ordering::Relaxed).max(nanos(began));
+            let silence = nanos(clock::now()).saturating_sub(silent_since);
+            if silence >= nanos(self.command_timeout) / 2 {
+                self.replace(live);
+            }
+        }
+        Err(error)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Dropping the client does not end its task.
+        self.task.abort();
+    }
+}
+
+// ===== impl Live =====
+
+impl Live {
+    /// Waits until it is connected. A failed attempt to connect is an answer.
+    async fn connected(&self, deadline: Instant) -> Result<(), Error> {
+        while !self.client.is_connected() {
+            tokio::select! {
+                biased;
+                connected = self.client.wait_for_connect() => {
+                    connected.map_err(|error| from_client(&error))?;
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(Error::new(ErrorKind::Connection, "connecting takes too long"));
+                }
+                // It may have connected between the question and the subscription.
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server's clock shows now, or a little less.
+    fn server_us(&self) -> Option<u64> {
+        let reading = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let age = clock::now().saturating_sub(reading.at);
+        (age < CALIBRATION_AGE).then(|| reading.server_us + age.as_micros() as u64)
+    }
+
+    fn read_clock(&self, server_us: u64, sent: Duration) {
+        let at = clock::now();
+        let prompt = at.saturating_sub(sent) < PROMPT;
+        if prompt || self.server_us().is_none_or(|guess| guess < server_us) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Reading { server_us, at });
         }
     }
 }
-fn no<T>() -> Result<T, Error> {
-    Err(Error::new(crate::ErrorKind::Refused, "not built in"))
+
+// ===== impl Reply =====
+
+impl Reply {
+    /// Echo, time and outcome are there, and the echo is ours.
+    fn read(value: Value, echo: &str) -> Result<Self, Error> {
+        let items = strings(value);
+        let reply = Self { items };
+        if reply.items.len() < 3 || reply.items[0] != echo {
+            return Err(reply.corrupt());
+        }
+        Ok(reply)
+    }
+
+    fn what(&self) -> &str {
+        &self.items[2]
+    }
+
+    fn server_us(&self) -> Result<u64, Error> {
+        self.items[1].parse().map_err(|_| self.corrupt())
+    }
+
+    /// Milliseconds since the epoch.
+    fn now(&self) -> Result<u64, Error> {
+        Ok(self.server_us()? / 1000)
+    }
+
+    fn text(&self, index: usize) -> Result<&str, Error> {
+        self.items
+            .get(3 + index)
+            .map(String::as_str)
+            .ok_or_else(|| self.corrupt())
+    }
+
+    fn number(&self, index: usize) -> Result<u64, Error> {
+        self.optional(index)?.ok_or_else(|| self.corrupt())
+    }
+
+    fn attempt(&self, index: usize) -> Result<u32, Error> {
+        u32::try_from(self.number(index)?).map_err(|_| self.corrupt())
+    }
+
+    fn optional(&self, index: usize) -> Result<Option<u64>, Error> {
+        match self.text(index)? {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| self.corrupt()),
+        }
+    }
+
+    fn duration(&self, index: usize) -> Result<Option<Duration>, Error> {
+        Ok(self.optional(index)?.map(Duration::from_millis))
+    }
+
+    fn released(&self) -> Result<Released, Error> {
+        match self.what() {
+            "released" => Ok(Released::Released),
+            "held" => Ok(Released::Held),
+            "not_owner" => Ok(Released::NotOwner),
+            _ => Err(self.corrupt()),
+        }
+    }
+
+    fn corrupt(&self) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("{} items, {:?}", self.items.len(), self.items.get(2)),
+        )
+    }
+}
+
+fn strings(value: Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| item.into_string().unwrap_or_default())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_unknown_script(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused && error.detail().starts_with("NOSCRIPT")
+}
+
+/// Milliseconds, rounded up: a hold may be longer than asked for, not shorter.
+fn millis(duration: Duration) -> String {
+    duration.as_nanos().div_ceil(1_000_000).to_string()
+}
+
+/// How long fence and watermark stay.
+fn retain(ttl: Ttl, intervals: Duration) -> String {
+    millis(RETAIN.max(ttl.get() * 2).max(intervals))
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The library's errors are text; their texts name no URL and no password.
+fn from_client(error: &fred::error::Error) -> Error {
+    use fred::error::ErrorKind as Client;
+    let details = error.details().to_owned();
+    let kind = match error.kind() {
+        Client::Timeout => ErrorKind::Timeout,
+        Client::Protocol | Client::Parse => ErrorKind::Corrupt,
+        Client::Config | Client::Url => ErrorKind::Config,
+        // Refused at the door, or by the script's own reading.
+        Client::Auth => ErrorKind::Refused,
+        Client::InvalidArgument if details.starts_with("WRONGTYPE") => ErrorKind::WrongType,
+        Client::Unknown | Client::InvalidArgument | Client::InvalidCommand => {
+            if details.starts_with("WRONGTYPE") {
+                ErrorKind::WrongType
+            } else {
+                ErrorKind::Refused
+            }
+        }
+        // Cut, cancelled, no node for the slot, too long a queue.
+        _ => ErrorKind::Connection,
+    };
+    Error::new(kind, details)
+}
+
+// ===== configuration =====
+
+fn builder(url: &str, command_timeout: Duration) -> Result<Builder, Error> {
+    let config = config(url)?;
+    let mut builder = Builder::from_config(config);
+    builder
+        .with_connection_config(|connection: &mut ConnectionConfig| {
+            connection.connection_timeout = command_timeout.min(Duration::from_secs(2));
+            connection.internal_command_timeout = command_timeout.min(Duration::from_secs(2));
+            connection.max_command_attempts = 1;
+            connection.max_command_buffer_len = MAX_QUEUED;
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+            connection.reconnect_errors = vec![
+                ReconnectError::ClusterDown,
+                ReconnectError::Loading,
+                ReconnectError::MasterDown,
+                ReconnectError::ReadOnly,
+            ];
+        })
+        .with_performance_config(|performance: &mut PerformanceConfig| {
+            performance.default_command_timeout = command_timeout;
+        });
+    // For ever: a policy that ends makes a client that never comes back. The first delay comes
+    // before the first attempt.
+    let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
+    policy.set_jitter(20);
+    builder.set_policy(policy);
+    Ok(builder)
+}
+
+fn config(url: &str) -> Result<Config, Error> {
+    let invalid = || {
+        Error::config(
+            "the URL of Redis is not one of redis[s]://, redis[s]-cluster://, \
+             redis[s]-sentinel://…?sentinelServiceName=…, or the same with valkey",
+        )
+    };
+    let (scheme, rest) = url.trim().split_once("://").ok_or_else(invalid)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (base, topology) = scheme
+        .split_once('-')
+        .map_or((scheme.as_str(), None), |(base, topology)| {
+            (base, Some(topology))
+        });
+    let tls = match base {
+        "redis" | "valkey" => false,
+        "rediss" | "valkeys" => true,
+        _ => return Err(invalid()),
+    };
+    let plain = match topology {
+        None => format!("redis://{rest}"),
+        Some("cluster") => format!("redis-cluster://{rest}"),
+        Some("sentinel") => format!("redis-sentinel://{rest}"),
+        Some(_) => return Err(invalid()),
+    };
+    // Without its text: the parser's error might quote the URL.
+    let mut config = Config::from_url(&plain).map_err(|_| invalid())?;
+    config.fail_fast = false;
+    if tls {
+        encrypt(&mut config)?;
+    }
+    Ok(config)
+}
+
+#[cfg(not(feature = "tls"))]
+fn encrypt(_: &mut Config) -> Result<(), Error> {
+    Err(Error::config(
+        "the URL of Redis asks for TLS: build civic-lock with the feature `tls`",
+    ))
+}
+
+/// With a named provider of cryptography: the process-wide default panics when the dependency
+/// graph has two.
+#[cfg(feature = "tls")]
+fn encrypt(config: &mut Config) -> Result<(), Error> {
+    use fred::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+
+    let mut roots = RootCertStore::empty();
+    // One bad certificate of the system does not spoil the others.
+    roots.add_parsable_certificates(fred::rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(Error::config(
+            "TLS is asked for, and the system has no root certificates",
+        ));
+    }
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::config("TLS versions").with_source(error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.tls = Some(fred::types::config::TlsConnector::from(tls).into());
+    Ok(())
+}
+
+// ===== hints =====
+
+/// Who listens to which channel.
+type Listeners = Arc<Mutex<HashMap<String, Weak<Subscription>>>>;
+
+/// One connection that listens for all names of this process.
+#[derive(Debug)]
+struct Hub {
+    listeners: Listeners,
+    /// Its end ends the task.
+    wishes: mpsc::UnboundedSender<Wish>,
+}
+
+#[derive(Debug)]
+enum Wish {
+    Hear(String),
+    Forget(String),
+}
+
+#[derive(Debug)]
+struct Subscription {
+    channel: String,
+    heard: watch::Sender<u64>,
+    wishes: mpsc::WeakUnboundedSender<Wish>,
+}
+
+impl Hub {
+    fn start(builder: &Builder) -> Self {
+        let (wishes, asked) = mpsc::unbounded_channel();
+        let listeners = Listeners::default();
+        match builder.build_subscriber_client() {
+            Ok(client) => {
+                tokio::spawn(listen(client, asked, listeners.clone()));
+            }
+            // Whoever waits polls as well.
+            Err(error) => tracing::debug!(%error, "no release hints"),
+        }
+        Self { listeners, wishes }
+    }
+
+    fn subscribe(&self, channel: String) -> Hints {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let subscription = listeners
+            .get(&channel)
+            .and_then(Weak::upgrade)
+            .unwrap_or_else(|| {
+                let subscription = Arc::new(Subscription {
+                    channel: channel.clone(),
+                    heard: watch::Sender::new(0),
+                    wishes: self.wishes.downgrade(),
+                });
+                listeners.insert(channel.clone(), Arc::downgrade(&subscription));
+                let _ = self.wishes.send(Wish::Hear(channel));
+                subscription
+            });
+        Hints {
+            received: subscription.heard.subscribe(),
+            _subscription: subscription,
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(wishes) = self.wishes.upgrade() {
+            let _ = wishes.send(Wish::Forget(std::mem::take(&mut self.channel)));
+        }
+    }
+}
+
+async fn listen(
+    client: SubscriberClient,
+    mut asked: mpsc::UnboundedReceiver<Wish>,
+    listeners: Listeners,
+) {
+    let task = client.connect();
+    let resubscribing = client.manage_subscriptions();
+    let mut messages = client.message_rx();
+    loop {
+        tokio::select! {
+            wish = asked.recv() => match wish {
+                None => break,
+                Some(Wish::Hear(channel)) => {
+                    // A failure is repeated by the next connection: the client keeps the list.
+                    let heard = client.subscribe(channel).await;
+                    tracing::trace!(?heard, "subscribe");
+                }
+                Some(Wish::Forget(channel)) => {
+                    let wanted = {
+                        let mut listeners =
+                            listeners.lock().unwrap_or_else(PoisonError::into_inner);
+                        let wanted = listeners
+                            .get(&channel)
+                            .is_some_and(|listener| listener.strong_count() > 0);
+                        if !wanted {
+                            listeners.remove(&channel);
+                        }
+                        wanted
+                    };
+                    if !wanted {
+                        let _ = client.unsubscribe(channel).await;
+                    }
+                }
+            },
+            message = messages.recv() => match message {
+                Ok(message) => {
+                    let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+                    let listener = listeners.get(&*message.channel).and_then(Weak::upgrade);
+                    if let Some(listener) = listener {
+                        listener.heard.send_modify(|count| *count += 1);
+                    }
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                    let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+                    for listener in listeners.values().filter_map(Weak::upgrade) {
+                        listener.heard.send_modify(|count| *count += 1);
+                    }
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+            },
+        }
+    }
+    resubscribing.abort();
+    task.abort();
 }

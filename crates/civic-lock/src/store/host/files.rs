@@ -1,0 +1,353 @@
+//! The folder: who may see it, what is in it, and how it is changed.
+
+use std::{
+    env,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind as Io, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{Now, State};
+use crate::{Error, ErrorKind, LockName};
+
+const GUARDS: u64 = 64;
+/// Between two attempts to lock a guard. A transition takes microseconds.
+const GUARD_RETRY: Duration = Duration::from_millis(1);
+/// File names have at most 255 bytes.
+const NAME_PART: usize = 200;
+/// A guard that was not touched for so long may be taken for rubbish by a cleaner of temporary
+/// files.
+const TOUCH: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+/// The proof that this process lives. Explicitly unlocked: a forked child would keep the lock
+/// after a mere close.
+#[derive(Debug)]
+pub(super) struct Alive {
+    pub(super) file: String,
+    pub(super) boot: String,
+    path: PathBuf,
+    lock: File,
+}
+
+/// A locked guard.
+#[derive(Debug)]
+pub(super) struct Guard(File);
+
+/// `$CIVIC_LOCK_DIR`, else `/var/tmp/civic-lock-<uid>`: the same for every process of the user,
+/// whatever its `TMPDIR`, and kept over a restart of the machine.
+pub(super) fn default_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("CIVIC_LOCK_DIR") {
+        return folder.into();
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let base = ["/var/tmp", "/tmp"]
+        .into_iter()
+        .find(|base| Path::new(base).is_dir())
+        .unwrap_or("/tmp");
+    Path::new(base).join(format!("civic-lock-{uid}"))
+}
+
+// ===== impl Folder =====
+
+impl Folder {
+    /// Creates what is missing, and refuses a folder that others could change.
+    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+        for part in [path.clone(), path.join("state"), path.join("alive")] {
+            create_private(&part)?;
+        }
+        Ok(Self { path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file that is locked until this process ends.
+    pub(super) fn come_alive(&self) -> Result<Alive, Error> {
+        let file = uuid::Uuid::new_v4().simple().to_string();
+        let path = self.path.join("alive").join(&file);
+        // The lock comes with the name: whoever sees the file unlocked takes its owner for dead.
+        let hidden = self.path.join("alive").join(format!(".{file}"));
+        let lock = open_private(&hidden, true).map_err(|error| failed(&hidden, error))?;
+        lock.try_lock()
+            .map_err(|error| failed(&hidden, error.into()))?;
+        fs::rename(&hidden, &path).map_err(|error| failed(&path, error))?;
+        Ok(Alive {
+            file,
+            boot: boot_id(),
+            path,
+            lock,
+        })
+    }
+
+    /// Whether the process behind an alive file has ended. Removes the file of one that has.
+    pub(super) fn is_dead(&self, file: &str) -> bool {
+        let path = self.path.join("alive").join(file);
+        match File::open(&path) {
+            Err(error) => error.kind() == Io::NotFound,
+            Ok(alive) => match alive.try_lock() {
+                Ok(()) => {
+                    let _ = fs::remove_file(&path);
+                    let _ = alive.unlock();
+                    true
+                }
+                // Locked, or not to be found out: alive is the safe side.
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// Locks the guard of a name. None when the deadline has passed.
+    pub(super) fn guard(&self, name: &LockName, deadline: Instant) -> Result<Option<Guard>, Error> {
+        self.guard_of(&name_part(name.as_str()), deadline)
+    }
+
+    fn guard_of(&self, encoded: &str, deadline: Instant) -> Result<Option<Guard>, Error> {
+        let path = self
+            .path
+            .join(format!("guard-{:02x}", fnv1a(encoded.as_bytes()) % GUARDS));
+        loop {
+            let file = open_private(&path, true).map_err(|error| failed(&path, error))?;
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                        return Ok(None);
+                    }
+                    Err(TryLockError::WouldBlock) => std::thread::sleep(GUARD_RETRY),
+                    Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
+                }
+            }
+            if same_file(&file, &path) {
+                touch(&file);
+                // The wait may have used up the time that the caller waits for.
+                return Ok((Instant::now() < deadline).then_some(Guard(file)));
+            }
+        }
+    }
+
+    pub(super) fn state_path(&self, name: &LockName) -> PathBuf {
+        self.path
+            .join("state")
+            .join(relative(&name_part(name.as_str())))
+    }
+
+    /// What is known of a name; nothing is a state like any other.
+    pub(super) fn read(&self, name: &LockName) -> Result<State, Error> {
+        let path = self.state_path(name);
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+                Error::new(ErrorKind::WrongType, path.display().to_string()).with_source(error)
+            }),
+            Err(error) if error.kind() == Io::NotFound => Ok(State::named(name)),
+            Err(error) => Err(failed(&path, error)),
+        }
+    }
+
+    /// Replaces the state as one step. Under its guard only.
+    pub(super) fn write(&self, name: &LockName, state: &State, sync: bool) -> Result<(), Error> {
+        let path = self.state_path(name);
+        let text = serde_json::to_vec(state)
+            .map_err(|error| failed(&path, io::Error::new(Io::InvalidData, error)))?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent)
+                .map_err(|error| failed(parent, error))?;
+        }
+        let new = path.with_file_name(format!(
+            ".{}",
+            path.file_name().unwrap_or_default().to_string_lossy()
+        ));
+        let written = (|| {
+            let mut file = open_private(&new, false)?;
+            file.set_len(0)?;
+            file.write_all(&text)?;
+            if sync {
+                file.sync_data()?;
+            }
+            fs::rename(&new, &path)
+        })();
+        written.map_err(|error| failed(&path, error))
+    }
+
+    /// Removes the states that nobody has used for a long time, and the traces of dead processes.
+    /// What cannot be removed now is removed another time.
+    pub(super) fn sweep(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let now = Now::read();
+        for entry in entries(&self.path.join("alive")) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            self.is_dead(&entry);
+        }
+        for entry in entries(&self.path.join("state")) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            let path = self.path.join("state").join(&entry);
+            let is_stale = || {
+                fs::read(&path)
+                    .ok()
+                    .and_then(|text| serde_json::from_slice::<State>(&text).ok())
+                    .is_some_and(|state| state.is_stale(now))
+            };
+            if is_stale()
+                && let Ok(Some(_guard)) = self.guard_of(&entry, deadline)
+                && is_stale()
+            {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+// ===== impl Alive, Guard =====
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        let _ = self.lock.unlock();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // A forked child would keep the lock after a mere close.
+        let _ = self.0.unlock();
+    }
+}
+
+// ===== details =====
+
+/// When a file was last replaced.
+pub(super) fn stamp(path: &Path) -> Option<(u64, i64, i64)> {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
+}
+
+/// Whether a state names no holder. Without the guard: a hint.
+pub(super) fn is_free(path: &Path) -> bool {
+    fs::read(path)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<State>(&text).ok())
+        .is_none_or(|state| state.holder.is_none() || state.holder == state.by)
+}
+
+fn create_private(path: &Path) -> Result<(), Error> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) => return Err(failed(path, error)),
+    }
+    // Not following a link: it could lead where somebody else can write.
+    let meta = fs::symlink_metadata(path).map_err(|error| failed(path, error))?;
+    let owner = rustix::process::geteuid().as_raw();
+    let why = if !meta.is_dir() {
+        "is not a folder"
+    } else if meta.uid() != owner {
+        "belongs to another user"
+    } else if meta.mode() & 0o077 != 0 {
+        "is open to other users"
+    } else {
+        return Ok(());
+    };
+    Err(Error::config(format!("{} {why}", path.display())))
+}
+
+fn open_private(path: &Path, keep: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(!keep)
+        .mode(0o600)
+        .open(path)
+}
+
+fn same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
+        _ => false,
+    }
+}
+
+fn touch(file: &File) {
+    let old = file
+        .metadata()
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|modified| modified.elapsed().ok())
+        .is_some_and(|age| age > TOUCH);
+    if old {
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
+fn failed(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Refused, path.display().to_string()).with_source(error)
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .map(|all| {
+            all.filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .filter(|name| !name.starts_with('.'))
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// Distinct names have distinct parts; no part is hidden or leads elsewhere.
+fn name_part(name: &str) -> String {
+    let mut part = String::with_capacity(name.len() + 2);
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => part.push(byte.into()),
+            b'.' if !part.is_empty() => part.push('.'),
+            _ => part.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    part
+}
+
+/// A name that is too long for one file is a path of several: `%+` is in no part otherwise.
+fn relative(part: &str) -> PathBuf {
+    let mut path = PathBuf::new();
+    let mut rest = part;
+    while rest.len() > NAME_PART {
+        let (head, tail) = rest.split_at(NAME_PART);
+        path.push(format!("{head}%+"));
+        rest = tail;
+    }
+    // A tail must not begin with a dot, which would hide it.
+    path.push(rest.replacen('.', "%2e", usize::from(rest.starts_with('.'))));
+    path
+}
+
+/// The same in every version of this library: two versions must agree on the guard.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// A lease of another boot has ended. Where there is no id to be had, boots are told apart by the
+/// time of the boot, to the minute.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
+        |_| {
+            let now = Now::read();
+            format!("{}", now.wall_ms().saturating_sub(now.boot_ms) / 60_000)
+        },
+        |id| id.trim().to_owned(),
+    )
+}

@@ -1,0 +1,13 @@
+-- Releases the key and leaves the tick claimed.
+--
+-- KEYS[1]  lock:<name>
+-- ARGV[3]  channel of the hint
+--
+-- Reply: 'released'
+--        'not_owner'
+if redis.call('GET', KEYS[1]) ~= echo then
+  return answer('not_owner')
+end
+redis.call('DEL', KEYS[1])
+announce(ARGV[3])
+return answer('released')

@@ -1,0 +1,54 @@
+//! The scripts, one transition each. Keys, arguments and replies are in the head of each file.
+
+use std::sync::OnceLock;
+
+/// A script and, once it was needed, the name by which the server caches it.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) text: &'static str,
+    pub(super) sha: OnceLock<String>,
+}
+
+macro_rules! scripts {
+    ($($name:ident: $file:literal),* $(,)?) => {
+        $(pub(super) static $name: Script = Script {
+            text: concat!(include_str!("prelude.lua"), "\n", include_str!($file)),
+            sha: OnceLock::new(),
+        };)*
+
+        #[cfg(test)]
+        static ALL: &[(&str, &Script)] = &[$(($file, &$name)),*];
+    };
+}
+
+scripts! {
+    ABANDON: "abandon.lua",
+    ACQUIRE: "acquire.lua",
+    CLAIM: "claim.lua",
+    COMPLETE: "complete.lua",
+    MISS: "miss.lua",
+    PEEK: "peek.lua",
+    REGISTER: "register.lua",
+    RELEASE: "release.lua",
+    RENEW: "renew.lua",
+    UNCLAIM: "unclaim.lua",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn every_script_says_what_it_takes_and_what_it_answers() {
+        for (file, script) in ALL {
+            let text = script.text;
+            assert!(text.contains("\n-- KEYS[1]"), "{file} lists its keys");
+            assert!(text.contains("\n-- Reply: '"), "{file} lists its replies");
+            assert_eq!(
+                text.matches("redis.call('TIME')").count(),
+                1,
+                "{file}: TIME is not frozen in a script, so it is read once"
+            );
+        }
+    }
+}

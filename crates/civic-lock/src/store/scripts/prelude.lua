@@ -1,0 +1,57 @@
+-- Put before every script.
+--
+-- ARGV[1]  echo: the holder, or a number never used before; the first item of every reply
+-- ARGV[2]  not_after: microseconds of this server's clock; 0 for none
+--
+-- Reply: {echo, microseconds of this server's clock, what came out, ...}; all are strings, an
+-- empty one stands for none. A command that its caller has given up on answers 'expired' and does
+-- nothing: it may have sat in the buffer of a server that was stopped.
+local echo = ARGV[1]
+-- Once a script: it is not frozen while the script runs.
+local time = redis.call('TIME')
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = math.floor(now_us / 1000)
+
+-- tostring() would round to 14 digits.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+local function answer(...)
+  return {echo, int(now_us), ...}
+end
+
+-- A set of the arguments from `first` on: values of our own that nobody uses any more.
+local function arguments_from(first)
+  local set = {}
+  for i = first, #ARGV do
+    set[ARGV[i]] = true
+  end
+  return set
+end
+
+-- Never below the clock, so that it also grows after the key was lost.
+local function bump(key, retain)
+  local last = tonumber(redis.call('GET', key) or '0') or 0
+  local fence = math.max(last + 1, now_us)
+  redis.call('SET', key, int(fence), 'PX', retain)
+  return int(fence)
+end
+
+-- '' when the key has no ttl.
+local function ttl_of(key)
+  local left = redis.call('PTTL', key)
+  if left < 0 then
+    return ''
+  end
+  return int(left)
+end
+
+-- A hint only: without permission for the channel the lock works all the same.
+local function announce(channel)
+  redis.pcall('PUBLISH', channel, '')
+end
+
+if tonumber(ARGV[2]) > 0 and now_us > tonumber(ARGV[2]) then
+  return answer('expired')
+end

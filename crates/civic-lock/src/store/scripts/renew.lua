@@ -1,0 +1,12 @@
+-- Extends the key if it is ours. Never sets it: that would bring a lost lock back.
+--
+-- KEYS[1]  lock:<name>
+-- ARGV[3]  ttl, ms
+--
+-- Reply: 'renewed'
+--        'not_owner'
+if redis.call('GET', KEYS[1]) ~= echo then
+  return answer('not_owner')
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return answer('renewed')

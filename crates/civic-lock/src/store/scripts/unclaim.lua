@@ -1,0 +1,29 @@
+-- Takes back a claim whose work never began.
+--
+-- KEYS[1]  lock:<name>
+-- KEYS[2]  {lock:<name>}:tick
+-- ARGV[3]  channel of the hint
+--
+-- Reply: 'released'
+--        'not_owner'
+local claimant, attempt, prev, done, claimed =
+  unpack(redis.call('HMGET', KEYS[2], 'claimant', 'attempt', 'prev', 'done', 'claimed'))
+-- Also when the key has expired meanwhile: nobody has claimed since.
+if claimant == echo then
+  if prev and done == claimed then
+    redis.call('HSET', KEYS[2], 'done', prev)
+  end
+  if (tonumber(attempt) or 1) > 1 then
+    -- An earlier holder had begun: the tick stays claimed.
+    redis.call('HSET', KEYS[2], 'attempt', int(tonumber(attempt) - 1))
+    redis.call('HDEL', KEYS[2], 'claimant', 'prev')
+  else
+    redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
+  end
+end
+if redis.call('GET', KEYS[1]) ~= echo then
+  return answer('not_owner')
+end
+redis.call('DEL', KEYS[1])
+announce(ARGV[3])
+return answer('released')
