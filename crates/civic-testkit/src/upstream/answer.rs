@@ -114,7 +114,7 @@ impl Step {
             self.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
-        if !bodiless && !self.headers.contains_key("content-length") {
+        if self.length && !bodiless && !self.headers.contains_key("content-length") {
             head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
         }
         if self.close {

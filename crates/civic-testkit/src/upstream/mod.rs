@@ -100,6 +100,11 @@ impl Upstream {
             .await;
     }
 
+    /// Waits until `count` connections have ended, by whomever; those that are reset at once do not count.
+    pub async fn closed(&self, count: usize) {
+        self.shared.wait(|state| state.closed >= count).await;
+    }
+
     /// Waits until `count` callers have closed their connection before their answer was complete.
     pub async fn abandoned(&self, count: usize) {
         self.shared.wait(|state| state.abandoned >= count).await;
@@ -124,6 +129,7 @@ struct State {
     next: usize,
     connections: usize,
     abandoned: usize,
+    closed: usize,
     attempts: Vec<Attempt>,
 }
 
@@ -191,7 +197,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             continue;
         }
         let shared = shared.clone();
-        connections.spawn(async move { serve(stream, number, &shared).await });
+        connections.spawn(async move {
+            serve(stream, number, &shared).await;
+            shared.change(|state| state.closed += 1);
+        });
     }
 }
 

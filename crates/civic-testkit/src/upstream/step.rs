@@ -15,6 +15,7 @@ pub struct Step {
     pub(super) body: Bytes,
     pub(super) delay: Duration,
     pub(super) close: bool,
+    pub(super) length: bool,
     pub(super) act: Act,
 }
 
@@ -48,6 +49,7 @@ impl Step {
             body: Bytes::new(),
             delay: Duration::ZERO,
             close: false,
+            length: true,
             act: Act::Answer,
         }
     }
@@ -133,6 +135,17 @@ impl Step {
         }
     }
 
+    /// The status of the answer, where a step begins one before it breaks.
+    ///
+    /// # Panics
+    ///
+    /// If the status is outside 100 to 999.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Self::status(status).status;
+        self
+    }
+
     /// Adds a header field to the answer.
     ///
     /// # Panics
@@ -172,6 +185,13 @@ impl Step {
     #[must_use]
     pub const fn close(mut self) -> Self {
         self.close = true;
+        self
+    }
+
+    /// Leaves `Content-Length` out, for a body that is framed by hand or by the end of the connection.
+    #[must_use]
+    pub const fn without_length(mut self) -> Self {
+        self.length = false;
         self
     }
 

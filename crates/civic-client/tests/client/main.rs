@@ -1,0 +1,12 @@
+//! The client against a peer on a real socket, one promise a test.
+
+mod attempts;
+mod connections;
+mod delivery;
+mod facade;
+mod layers;
+mod retry;
+mod support;
+mod telemetry;
+mod terminal;
+mod validation;

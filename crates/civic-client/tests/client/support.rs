@@ -1,0 +1,88 @@
+//! What most tests need.
+
+use std::time::{Duration, SystemTime};
+
+use civic_auth::{Secret, TokenMinter};
+use civic_client::{Error, Jitter, ServiceClient, ServiceClientBuilder, Validation};
+use civic_testkit::upstream::{Attempt, Step, Upstream};
+use http::Method;
+use tokio::time::Instant;
+
+pub(crate) const SECRET: &str = "a secret of more than thirty-two bytes";
+
+/// A second of some day in 2026.
+const EPOCH: u64 = 1_795_000_000;
+
+pub(crate) fn minter() -> TokenMinter {
+    TokenMinter::new(Secret::new(SECRET).unwrap())
+}
+
+/// A minter whose wall clock moves with tokio's, paused or not.
+pub(crate) fn minter_from(start: Instant) -> TokenMinter {
+    minter().with_clock(move || at(start.elapsed()))
+}
+
+/// The token of one moment.
+pub(crate) fn token_at(elapsed: Duration) -> String {
+    minter()
+        .with_clock(move || at(elapsed))
+        .mint()
+        .as_str()
+        .to_owned()
+}
+
+fn at(elapsed: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH) + elapsed
+}
+
+/// A client without jitter.
+pub(crate) fn exact(url: &str) -> ServiceClientBuilder {
+    ServiceClient::builder(url)
+        .minter(minter())
+        .jitter(Jitter::None)
+        .validation(Validation::Enforce)
+}
+
+pub(crate) fn client_of(peer: &Upstream) -> ServiceClient {
+    exact(&peer.url()).build().unwrap()
+}
+
+pub(crate) async fn peer(script: impl IntoIterator<Item = Step>) -> (Upstream, ServiceClient) {
+    let peer = Upstream::start(script).await;
+    let client = client_of(&peer);
+    (peer, client)
+}
+
+/// A call of this method, with a body where the method usually has one.
+pub(crate) async fn call(client: &ServiceClient, method: &Method) -> Result<(), Error> {
+    let request = client
+        .request(method.clone(), "/things/{id}")
+        .param("id", 7);
+    match *method {
+        Method::POST | Method::PATCH | Method::PUT => request.json(&true).send().await,
+        _ => request.send().await,
+    }
+}
+
+/// When each attempt arrived, in milliseconds after the first.
+pub(crate) fn millis(attempts: &[Attempt]) -> Vec<u128> {
+    let first = attempts.first().map(|attempt| attempt.at);
+    attempts
+        .iter()
+        .filter_map(|attempt| Some(attempt.at.duration_since(first?).as_millis()))
+        .collect()
+}
+
+/// The one value that all attempts have for this header.
+pub(crate) fn same_on_all<'a>(attempts: &'a [Attempt], header: &str) -> &'a str {
+    let value = attempts[0]
+        .header(header)
+        .unwrap_or_else(|| panic!("{header} is there"));
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| attempt.header(header) == Some(value)),
+        "{header}"
+    );
+    value
+}

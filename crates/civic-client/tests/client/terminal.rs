@@ -1,0 +1,171 @@
+//! What reaches the peer exactly once.
+
+use civic_client::{ErrorKind, NotRetried};
+use civic_testkit::upstream::{Step, Upstream};
+use garde::Validate;
+use http::Method;
+use serde::Deserialize;
+
+use crate::support::{call, client_of, peer};
+
+#[derive(Debug, Deserialize, Validate)]
+struct Property {
+    #[garde(range(min = 0))]
+    value: i64,
+}
+
+#[tokio::test]
+async fn client_errors_reach_the_peer_exactly_once() {
+    for status in [400, 401, 403, 404, 409, 410, 422, 429] {
+        let body = format!(
+            r#"{{"statusCode":{status},"message":"because","correlationId":"x","timestamp":"t"}}"#
+        );
+        let (peer, client) = peer([Step::status(status).with_json(body)]).await;
+        let error = client.get("/").send::<Property>().await.unwrap_err();
+        assert_eq!(peer.attempts().len(), 1, "{status}");
+        assert_eq!(error.kind(), ErrorKind::Status);
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert_eq!(error.message(), Some("because"));
+        assert_eq!(
+            (error.attempts(), error.not_retried()),
+            (1, Some(NotRetried::Fatal))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_reaches_the_peer_exactly_once() {
+    let envelope = |data: &str| Step::envelope(data);
+    let cases = [
+        ("garbage", Step::json("{\"value\":"), ErrorKind::Decode),
+        (
+            "html",
+            Step::status(200)
+                .body("<html>")
+                .header("content-type", "text/html"),
+            ErrorKind::Decode,
+        ),
+        (
+            "another type",
+            envelope(r#"{"value":"many"}"#),
+            ErrorKind::Decode,
+        ),
+        (
+            "null where something was promised",
+            envelope("null"),
+            ErrorKind::Decode,
+        ),
+        (
+            "nothing where something was promised",
+            Step::status(204),
+            ErrorKind::Decode,
+        ),
+        (
+            "not UTF-8",
+            Step::json(&b"{\"value\":1,\"x\":\"\xff\"}"[..]),
+            ErrorKind::Decode,
+        ),
+        (
+            "broken rules",
+            envelope(r#"{"value":-1}"#),
+            ErrorKind::Validation,
+        ),
+        (
+            "marked and no envelope",
+            Step::json("{}").header("x-envelope", "1"),
+            ErrorKind::Protocol,
+        ),
+        (
+            "success:false",
+            Step::json(
+                r#"{"success":false,"message":"no such roll","timestamp":"t","data":{"value":1}}"#,
+            ),
+            ErrorKind::Refused,
+        ),
+    ];
+    for (name, step, kind) in cases {
+        let (peer, client) = peer([step]).await;
+        let error = client
+            .get("/")
+            .send_validated::<Property>()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}: {error:?}");
+        assert_eq!(peer.attempts().len(), 1, "{name}");
+        assert_eq!(
+            (error.attempts(), error.not_retried()),
+            (1, Some(NotRetried::Fatal)),
+            "{name}"
+        );
+        assert!(error.status().unwrap().is_success(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn success_false_is_an_error_with_the_peers_message_and_never_data() {
+    let body = r#"{"success":false,"message":"no such roll","timestamp":"2026-02-24T12:00:00.000Z","data":{"value":1}}"#;
+    let (_peer, client) = peer([Step::json(body)]).await;
+    let error = client.get("/").send::<Property>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.message(), Some("no such roll"));
+    assert_eq!(
+        client.get("/").send::<()>().await.unwrap_err().kind(),
+        ErrorKind::Refused
+    );
+    assert_eq!(
+        client
+            .get("/")
+            .send_optional::<()>()
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Refused
+    );
+}
+
+#[tokio::test]
+async fn a_delete_answered_204_reaches_the_peer_exactly_once_and_has_no_content_type() {
+    let (peer, client) = peer([Step::status(204)]).await;
+    client
+        .delete("/things/{id}")
+        .param("id", 7)
+        .send::<()>()
+        .await
+        .unwrap();
+    let attempts = peer.attempts();
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].method, Method::DELETE);
+    for absent in ["content-type", "content-length", "transfer-encoding"] {
+        assert_eq!(attempts[0].header(absent), None, "{absent}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Upstream::start([Step::envelope("1")]).await;
+        let step = Step::status(status).header("location", &elsewhere.url());
+        let peer = Upstream::start([step]).await;
+        let error = call(&client_of(&peer), &Method::GET).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.status().unwrap().as_u16()),
+            (ErrorKind::Status, status)
+        );
+        assert_eq!((peer.attempts().len(), elsewhere.connections()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_cap_reaches_the_peer_exactly_once() {
+    let peer = Upstream::start([Step::json(vec![b' '; 1025])]).await;
+    let client = crate::support::exact(&peer.url())
+        .max_body(1024)
+        .build()
+        .unwrap();
+    let error = client.get("/").send::<()>().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.not_retried()),
+        (ErrorKind::BodyTooLarge, Some(NotRetried::Fatal))
+    );
+    assert_eq!(peer.attempts().len(), 1);
+}

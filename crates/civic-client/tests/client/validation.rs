@@ -1,0 +1,116 @@
+//! Structure always counts; rules beyond it count unless the client only warns.
+
+use civic_client::{ErrorKind, Validation};
+use civic_testkit::upstream::{Step, Upstream};
+use garde::Validate;
+use serde::Deserialize;
+
+use crate::{
+    support::{client_of, exact, peer},
+    telemetry::Capture,
+};
+
+#[derive(Debug, PartialEq, Deserialize, Validate)]
+struct Owner {
+    #[garde(length(min = 5))]
+    name: String,
+    #[garde(inner(length(max = 2)))]
+    tags: Vec<String>,
+}
+
+const BROKEN: &str = r#"{"name":"Zoë","tags":["ok","secret-tag"]}"#;
+
+#[tokio::test]
+async fn a_broken_rule_is_an_error_where_rules_are_enforced() {
+    let (_peer, client) = peer([Step::envelope(BROKEN)]).await;
+    let error = client.get("/").send_validated::<Owner>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.contains("name") && cause.contains("tags[1]"),
+        "{cause}"
+    );
+    // Without the rules it is a value.
+    assert_eq!(client.get("/").send::<Owner>().await.unwrap().name, "Zoë");
+}
+
+#[tokio::test]
+async fn a_broken_rule_is_logged_without_values_where_it_only_warns() {
+    let capture = Capture::start();
+    let peer = Upstream::start([Step::envelope(BROKEN)]).await;
+    let client = exact(&peer.url())
+        .validation(Validation::Warn)
+        .build()
+        .unwrap();
+    let owner: Owner = client
+        .get("/owners/{id}")
+        .param("id", "id-7")
+        .send_validated()
+        .await
+        .unwrap();
+    assert_eq!(owner.name, "Zoë");
+    let log = capture.text();
+    for said in ["breaks the rules", "name: ", "tags[1]: ", "/owners/{id}"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    for unsaid in ["Zoë", "secret-tag"] {
+        assert!(!log.contains(unsaid), "{unsaid}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn structure_counts_in_either_mode() {
+    let peer = Upstream::start([Step::envelope(r#"{"name":"long enough"}"#)]).await;
+    let client = exact(&peer.url())
+        .validation(Validation::Warn)
+        .build()
+        .unwrap();
+    let error = client.get("/").send_validated::<Owner>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+}
+
+#[tokio::test]
+async fn a_call_may_choose_otherwise_than_its_client() {
+    let peer = Upstream::start([Step::envelope(BROKEN)]).await;
+    let strict = client_of(&peer);
+    strict
+        .get("/")
+        .validation(Validation::Warn)
+        .send_validated::<Owner>()
+        .await
+        .unwrap();
+    let lax = exact(&peer.url())
+        .validation(Validation::Warn)
+        .build()
+        .unwrap();
+    let error = lax
+        .get("/")
+        .validation(Validation::Enforce)
+        .send_validated::<Owner>()
+        .await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
+}
+
+#[tokio::test]
+async fn an_optional_value_is_validated_when_it_is_there() {
+    let script = [
+        Step::status(404),
+        Step::envelope("null"),
+        Step::envelope(BROKEN),
+    ];
+    let (_peer, client) = peer(script).await;
+    for _ in 0..2 {
+        let none = client
+            .get("/")
+            .send_optional_validated::<Owner>()
+            .await
+            .unwrap();
+        assert_eq!(none, None);
+    }
+    let error = client
+        .get("/")
+        .send_optional_validated::<Owner>()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+}
