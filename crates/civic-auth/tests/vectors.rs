@@ -2,7 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use civic_auth::{Role, Secret, TokenMinter, UserClaims};
+use civic_auth::{Role, Secret, TokenMinter, TokenVerifier, UserClaims};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -83,5 +85,51 @@ fn user_token_bytes_equal_nodes_for_all_vectors() {
             .with_name(claims.name);
         let minted = minter(&secret, iat, 0).mint_for(&user, Duration::from_secs(exp - iat));
         assert_eq!(minted.as_str(), token);
+    }
+}
+
+fn verifier(secret: &str, iat: u64) -> TokenVerifier {
+    let now = UNIX_EPOCH + Duration::from_secs(iat);
+    TokenVerifier::new(Secret::new(secret).expect("a usable secret")).with_clock(move || now)
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
+    HeaderMap::from_iter([(AUTHORIZATION, value)])
+}
+
+#[test]
+fn every_token_of_a_node_peer_is_accepted_and_read() {
+    for ServiceToken { secret, iat, token } in vectors().service {
+        let principal = verifier(&secret, iat)
+            .verify(&bearer(&token))
+            .expect("a service token");
+        assert!(principal.is_service());
+        assert_eq!(
+            (principal.issued_at(), principal.expires_at()),
+            (Some(iat), iat + 30)
+        );
+    }
+    for UserToken {
+        secret,
+        iat,
+        exp,
+        claims,
+        token,
+    } in vectors().user
+    {
+        let principal = verifier(&secret, iat)
+            .verify(&bearer(&token))
+            .expect("a user token");
+        assert!(!principal.is_service());
+        assert_eq!(principal.user_id(), claims.user_id);
+        assert_eq!(principal.email(), claims.email);
+        assert_eq!(principal.role().as_str(), claims.role);
+        assert_eq!(principal.municipality_id(), claims.municipality_id);
+        assert_eq!(principal.name(), claims.name);
+        assert_eq!(
+            (principal.issued_at(), principal.expires_at()),
+            (Some(iat), exp)
+        );
     }
 }

@@ -15,17 +15,29 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 #[test]
 fn with_both_back_ends_and_a_poisoned_global_provider_tokens_are_minted_and_verified() {
     // Naming both proves that both are compiled in.
-    let providers: [&'static CryptoProvider; 2] = [&aws_lc::DEFAULT_PROVIDER, &rust_crypto::DEFAULT_PROVIDER];
+    let providers: [&'static CryptoProvider; 2] =
+        [&aws_lc::DEFAULT_PROVIDER, &rust_crypto::DEFAULT_PROVIDER];
     poison_the_global_provider();
     for provider in providers {
-        assert!(provider.install_default().is_err(), "the poisoned provider must be there to stay");
+        assert!(
+            provider.install_default().is_err(),
+            "the poisoned provider must be there to stay"
+        );
     }
-    assert!(the_global_provider_panics(), "installing a provider must not have cured it");
+    assert!(
+        the_global_provider_panics(),
+        "installing a provider must not have cured it"
+    );
 
     let secret = Secret::new(SECRET).expect("a usable secret");
     let headers = internal_headers(&TokenMinter::new(secret.clone()), None);
     let verifier = TokenVerifier::new(secret);
-    assert!(verifier.verify(&headers).expect("a fresh token").is_service());
+    assert!(
+        verifier
+            .verify(&headers)
+            .expect("a fresh token")
+            .is_service()
+    );
 
     let mut forged = HeaderMap::new();
     let token = headers[AUTHORIZATION].to_str().expect("a token is ASCII");
@@ -35,11 +47,17 @@ fn with_both_back_ends_and_a_poisoned_global_provider_tokens_are_minted_and_veri
     assert!(verifier.verify(&forged).is_err());
     assert!(verifier.inspect(&token["Bearer ".len()..]).is_accepted());
 
-    assert!(the_global_provider_panics(), "the crate must not have repaired the process's provider either");
+    assert!(
+        the_global_provider_panics(),
+        "the crate must not have repaired the process's provider either"
+    );
 }
 
 fn poison_the_global_provider() {
-    assert!(the_global_provider_panics(), "with both back ends, the first use of the global provider must panic");
+    assert!(
+        the_global_provider_panics(),
+        "with both back ends, the first use of the global provider must panic"
+    );
 }
 
 fn the_global_provider_panics() -> bool {
@@ -51,8 +69,16 @@ fn the_global_provider_panics() -> bool {
     });
     let decode = panic::catch_unwind(|| {
         let key = DecodingKey::from_secret(SECRET.as_bytes());
-        jsonwebtoken::decode::<()>("eyJhbGciOiJIUzI1NiJ9.e30.AA", &key, &Validation::new(Algorithm::HS256))
+        jsonwebtoken::decode::<()>(
+            "eyJhbGciOiJIUzI1NiJ9.e30.AA",
+            &key,
+            &Validation::new(Algorithm::HS256),
+        )
     });
-    assert_eq!([verify.is_err(), decode.is_err()], [encode.is_err(); 2], "all go through the same provider");
+    assert_eq!(
+        [verify.is_err(), decode.is_err()],
+        [encode.is_err(); 2],
+        "all go through the same provider"
+    );
     encode.is_err()
 }
