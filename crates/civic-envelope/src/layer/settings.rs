@@ -10,7 +10,7 @@ use super::EnvelopeService;
 
 /// Wraps successful JSON responses in the platform's envelope.
 ///
-/// See the [module docs](self) for the rules and for where it belongs in a stack.
+/// See the [module docs](super) for the rules and for where it belongs in a stack.
 ///
 /// # Example
 ///

@@ -323,12 +323,15 @@ proptest! {
     ) {
         let mut body = canonical(&data.to_string()).into_bytes();
         for (index, byte, edit) in edits {
+            if body.is_empty() {
+                break;
+            }
             let at = index.index(body.len());
             match edit {
                 0 => body[at] = byte,
                 1 => body.insert(at, byte),
                 2 => drop(body.remove(at)),
-                _ => body.truncate(at.max(1)),
+                _ => body.truncate(at),
             }
         }
         paths_agree(&body);
