@@ -1,0 +1,160 @@
+//! `cargo xtask demo`: the fleet at work, and whether it keeps its promises.
+//!
+//! Real processes on real sockets. A clerk asks `billing` for a bill; `billing` asks `assessment-roll`, through a
+//! wire tap that shows and disturbs what passes; callers who may not come in are sent away; three replicas of
+//! `penalty-scheduler` share out ticks while one of them is killed. Each promise is checked where it is shown,
+//! and one that was not kept makes the command fail.
+//!
+//! Needs no Redis: the scheduler's replicas coordinate on this machine. With `REDIS_URL` they use that.
+//! Ctrl-C leaves no process behind: see `process.rs`.
+
+mod bill;
+mod build;
+mod guard;
+mod http;
+mod process;
+mod report;
+mod tap;
+mod ticks;
+mod token;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use self::process::{Fleet, Process};
+use self::report::{Report, say, scene};
+use self::tap::Tap;
+
+/// The running services and what the scenes need of them.
+#[derive(Debug)]
+struct Stage {
+    fleet: Fleet,
+    /// Credentials that were used: no log may hold their signatures.
+    signatures: Vec<String>,
+    billing: SocketAddr,
+    roll: SocketAddr,
+    /// Between `billing` and `assessment-roll`.
+    tap: Tap,
+}
+
+/// Runs the demo. It takes no arguments.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(argument) = args.first() {
+        return Err(format!("demo takes no arguments, not `{argument}`"));
+    }
+    let mut report = Report::default();
+
+    scene("Building the fleet");
+    let fleet = Fleet::new(build::fleet()?).with("JWT_SECRET", new_secret()?);
+    say(fleet.executable().display());
+    let started = Instant::now();
+
+    scene("Starting the services");
+    let (assessment_roll, roll) = fleet.serve("assessment-roll")?;
+    announce(&assessment_roll, roll);
+    let tap = Tap::start(roll).map_err(|error| format!("the wire tap: {error}"))?;
+    say(format_args!("wire tap          on {}", tap.address));
+    let (billing_process, billing) = fleet
+        .with("ASSESSMENT_ROLL_URL", format!("http://{}", tap.address))
+        .serve("billing")?;
+    announce(&billing_process, billing);
+
+    let mut stage = Stage {
+        fleet,
+        signatures: Vec::new(),
+        billing,
+        roll,
+        tap,
+    };
+    bill::play(&mut stage, &mut report)?;
+    guard::play(&mut stage, &mut report)?;
+    ticks::play(&stage.fleet, &mut report)?;
+
+    scene("Closing");
+    close(&mut report, &stage, [billing_process, assessment_roll])?;
+
+    let kept = report.finish()?;
+    println!(
+        "\nEach of the {kept} promises was kept, in {:.1} s.",
+        started.elapsed().as_secs_f32()
+    );
+    Ok(())
+}
+
+fn announce(process: &Process, address: SocketAddr) {
+    say(format_args!(
+        "{:<17} on {address}, process {}",
+        process.name(),
+        process.id()
+    ));
+}
+
+/// Stops the services, and reads in their logs what must not be there.
+fn close<const N: usize>(
+    report: &mut Report,
+    stage: &Stage,
+    processes: [Process; N],
+) -> Result<(), String> {
+    let mut logs = String::new();
+    for process in processes {
+        let name = process.name().to_owned();
+        let (status, log) = process.stop()?;
+        report.check(
+            &format!("{name} stops when it is told to, in good order"),
+            status.success(),
+            status,
+        );
+        logs.push_str(&log);
+    }
+    report.check(
+        "The services logged the requests of this demo",
+        logs.contains("/api/billing/bills") && logs.contains(bill::CORRELATION_ID),
+        format_args!("{} bytes of log", logs.len()),
+    );
+    let leaked = stage
+        .signatures
+        .iter()
+        .filter(|signature| logs.contains(signature.as_str()))
+        .count();
+    report.check(
+        &format!(
+            "None of the {} tokens is in a log line",
+            stage.signatures.len()
+        ),
+        leaked == 0,
+        format_args!("{leaked} of them are"),
+    );
+    Ok(())
+}
+
+// ===== impl Stage =====
+
+impl Stage {
+    /// Mints a token with the fleet's own tool, and remembers that no log may hold it.
+    fn mint(&mut self, arguments: &[&str]) -> Result<String, String> {
+        let fleet = self.fleet.clone();
+        self.mint_with(&fleet, arguments)
+    }
+
+    /// [`mint`](Self::mint) with another environment: another secret, say.
+    fn mint_with(&mut self, fleet: &Fleet, arguments: &[&str]) -> Result<String, String> {
+        let minted = fleet.run(&[&["token", "mint"], arguments].concat())?;
+        if !minted.status.success() {
+            return Err(format!("token mint {arguments:?}: {}", minted.stderr));
+        }
+        let token = minted.stdout.trim().to_owned();
+        self.signatures.push(token::signature(&token).to_owned());
+        Ok(token)
+    }
+}
+
+/// 32 random bytes in hexadecimal: a new secret for each demo, shown to nobody.
+fn new_secret() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
