@@ -3,8 +3,11 @@
 #![deny(missing_docs)]
 
 mod error;
+#[cfg(feature = "layer")]
+pub mod layer;
 mod lease;
 mod name;
+pub mod scheduler;
 mod service;
 mod store;
 mod timing;
@@ -13,9 +16,13 @@ pub use self::{
     error::{Error, ErrorKind},
     lease::{Lease, LeaseEnd, LeaseGuard, LeaseLost, LostReason},
     name::LockName,
+    scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick},
     service::{
         Acquisition, LockRequest, LockService, LockServiceBuilder, Mode, OnLoss, OnUnavailable,
         Outcome,
     },
     store::Delivery,
 };
+
+#[cfg(feature = "layer")]
+pub use self::layer::LockLayer;

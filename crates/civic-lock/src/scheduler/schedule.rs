@@ -39,6 +39,7 @@ use jiff::{
 };
 
 use super::Tick;
+use crate::Error;
 
 /// The longest interval: a year, so that an overflow cannot be asked for.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(366 * 86_400);
@@ -53,7 +54,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(366 * 86_400);
 /// let noon_utc = Tick::from_millis(1_772_020_800_000); // 2026-02-25T12:00:00Z
 /// let due = nightly.next_after(noon_utc).expect("there is always another night");
 /// assert_eq!(due.as_millis(), 1_772_089_200_000); // 2026-02-26T07:00:00Z
-/// # Ok::<(), civic_lock::ScheduleError>(())
+/// # Ok::<(), civic_lock::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -82,11 +83,10 @@ impl Schedule {
     /// # Errors
     ///
     /// The expression cannot be parsed, or no instant can ever match it.
-    pub fn cron(expression: &str) -> Result<Self, ScheduleError> {
-        let cron = Cron::from_str(expression).map_err(|error| {
-            ScheduleError::new(format!("cron expression {expression:?}: {error}"))
-        })?;
-        let never = || ScheduleError::new(format!("cron expression {expression:?} never matches"));
+    pub fn cron(expression: &str) -> Result<Self, Error> {
+        let cron = Cron::from_str(expression)
+            .map_err(|error| Error::config(format!("cron expression {expression:?}: {error}")))?;
+        let never = || Error::config(format!("cron expression {expression:?} never matches"));
         let pattern = &cron.pattern;
         // The parser lets empty list elements pass; without this check "," would make the search
         // below walk three thousand years hour by hour.
@@ -125,10 +125,10 @@ impl Schedule {
     /// # Errors
     ///
     /// The interval is zero, longer than 366 days, or not a whole number of milliseconds.
-    pub fn every(interval: Duration) -> Result<Self, ScheduleError> {
+    pub fn every(interval: Duration) -> Result<Self, Error> {
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         if millis == 0 || interval > LONGEST_INTERVAL || Duration::from_millis(millis) != interval {
-            return Err(ScheduleError::new(format!(
+            return Err(Error::config(format!(
                 "interval {interval:?}: must be a whole number of milliseconds, from 1 ms to 366 days"
             )));
         }
@@ -147,11 +147,11 @@ impl Schedule {
     /// # Errors
     ///
     /// The name is not in the system's time zone database, nor in the one that is built in.
-    pub fn timezone(mut self, name: &str) -> Result<Self, ScheduleError> {
+    pub fn timezone(mut self, name: &str) -> Result<Self, Error> {
         // The system's copy is newer when it knows the zone; distributions leave out old names.
         let zone = TimeZone::get(name)
             .or_else(|_| TimeZoneDatabase::bundled().get(name))
-            .map_err(|_| ScheduleError::new(format!("time zone {name:?} is not known")))?;
+            .map_err(|_| Error::config(format!("time zone {name:?} is not known")))?;
         if let Rule::Cron(rule) = &mut self.rule {
             rule.zone = zone;
         }
@@ -191,10 +191,10 @@ impl Schedule {
 }
 
 impl FromStr for Schedule {
-    type Err = ScheduleError;
+    type Err = Error;
 
     /// A cron expression, or `@every` with a duration such as `1s`, `250ms` or `1h30m`.
-    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         match text.trim().strip_prefix("@every") {
             Some(interval) if interval.starts_with(char::is_whitespace) => {
                 Self::every(duration(interval.trim())?)
@@ -332,9 +332,9 @@ fn tick_of(instant: Timestamp) -> Option<Tick> {
 }
 
 /// `1h30m`, `250ms`: whole numbers with a unit, in any order.
-fn duration(text: &str) -> Result<Duration, ScheduleError> {
+fn duration(text: &str) -> Result<Duration, Error> {
     let invalid = || {
-        ScheduleError::new(format!(
+        Error::config(format!(
             "interval {text:?}: expected numbers with ms, s, m, h or d"
         ))
     };
@@ -365,28 +365,6 @@ fn duration(text: &str) -> Result<Duration, ScheduleError> {
     }
     Ok(Duration::from_millis(millis))
 }
-
-// === impl ScheduleError ===
-
-/// A schedule that cannot be kept: a mistake in the configuration, found when it is read.
-#[derive(Debug)]
-pub struct ScheduleError {
-    message: String,
-}
-
-impl ScheduleError {
-    pub(crate) fn new(message: String) -> Self {
-        Self { message }
-    }
-}
-
-impl fmt::Display for ScheduleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ScheduleError {}
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,483 @@
+//! One job on one replica: waits for its ticks, claims them, runs them.
+//!
+//! The replica always minds the *oldest tick that it does not know to be done*. When that tick is
+//! due by its own clock it claims it, and stays with it until it is done, by whomever: a replica
+//! that loses a claim stands by for the takeover. What the store answers decides:
+//!
+//! | answer | what follows |
+//! |---|---|
+//! | claimed, the tick or an earlier one | run it |
+//! | already done | on to the oldest tick after the watermark |
+//! | running elsewhere | wait for a hint, or for the ttl of the holder, and claim again |
+//! | missed | report it, and every further tick that nobody claimed within its grace |
+//! | the tick lies in the store's future | wait |
+//! | no answer | wait, a little longer each time |
+
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    Tick,
+    event::{AfterFailure, Event, Turn},
+    job::{Job, OnError},
+    run::{Returned, Run, Work},
+};
+use crate::{
+    Error, LostReason,
+    lease::{ClaimOutcome, Keeper, LeaseGuard},
+    store::{ClaimRequest, Completed, Hints, Missed},
+    timing::{Ttl, jitter},
+};
+
+/// A wall clock that is set is noticed after this long at the latest.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+/// Those who stand by look at the next tick when it is due, but not more often than this.
+const SHORTEST_STANDBY: Duration = Duration::from_millis(250);
+/// What standing by adds to the ttl of the holder, so that replicas do not come all at once.
+const LONGEST_JITTER: Duration = Duration::from_millis(250);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+pub(super) struct Duty {
+    pub(super) job: Arc<Job>,
+    pub(super) ttl: Ttl,
+    pub(super) work: Work,
+    pub(super) keeper: Keeper,
+    pub(super) settings: Arc<Settings>,
+    /// Cancelled when the replica is shutting down.
+    pub(super) stop: CancellationToken,
+}
+
+pub(super) type Observer = dyn Fn(&Job, &Event) + Send + Sync;
+
+/// What all jobs of a scheduler have in common.
+pub(super) struct Settings {
+    pub(super) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    pub(super) observer: Option<Box<Observer>>,
+    pub(super) poll_cap: Duration,
+    pub(super) max_skew: Duration,
+    pub(super) drain: Duration,
+}
+
+/// The replica is shutting down.
+struct Stopped;
+
+/// What has become of a tick that was ours.
+enum Served {
+    /// The tick is done.
+    Done,
+    /// It is not, or nobody knows: claim again.
+    Open,
+}
+
+/// How the work ended.
+enum Ended {
+    Returned(Returned),
+    Lost(LostReason),
+    Stopped,
+}
+
+impl Duty {
+    pub(super) async fn run(self) {
+        // Stopped is the only way out; everything that was held has been given back by then.
+        let Err(Stopped) = self.mind().await else {
+            return;
+        };
+    }
+
+    async fn mind(&self) -> Result<(), Stopped> {
+        let mut hints = self.keeper.store().hints(&self.job.name);
+        let mut done = self.first_watermark().await?;
+        while let Some(next) = self.job.schedule.next_after(done) {
+            self.wait_until(next).await?;
+            done = done.max(self.settle(next, done, &mut hints).await?);
+        }
+        // The schedule has come to its end.
+        self.pause(Duration::MAX, None).await
+    }
+
+    /// Where to begin: the store's watermark; for a job that it has never seen, the latest tick
+    /// that is in the past *by the store's clock*, so that a replica whose clock is ahead cannot
+    /// declare done what is not even due.
+    async fn first_watermark(&self) -> Result<Tick, Stopped> {
+        let mut outage = Outage::default();
+        loop {
+            match self.read_watermark().await {
+                Ok(done) => return Ok(done),
+                Err(cause) => {
+                    if outage.begins() {
+                        self.emit(&Event::Unavailable {
+                            tick: None,
+                            cause: Arc::new(cause),
+                        });
+                    }
+                    self.pause(outage.backoff(self.settings.poll_cap), None)
+                        .await?;
+                }
+            }
+        }
+    }
+
+    async fn read_watermark(&self) -> Result<Tick, Error> {
+        let store = self.keeper.store();
+        let peek = store.peek(&self.job.name).await?;
+        if let Some(done) = peek.done {
+            return Ok(Tick::from_millis(done));
+        }
+        let now = Tick::from_millis(peek.now);
+        self.register(self.job.schedule.latest_at_or_before(now).unwrap_or(now))
+            .await
+    }
+
+    async fn register(&self, done: Tick) -> Result<Tick, Error> {
+        let retain = self.job.retain_of(done);
+        let done = self
+            .keeper
+            .store()
+            .register(&self.job.name, done.as_millis(), retain)
+            .await?;
+        Ok(Tick::from_millis(done))
+    }
+
+    /// Waits until the tick is due by this replica's clock.
+    async fn wait_until(&self, tick: Tick) -> Result<(), Stopped> {
+        loop {
+            let left = Tick::from((self.settings.clock)()).until(tick);
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.pause(left.min(LONGEST_NAP), None).await?;
+        }
+    }
+
+    /// Stays with a due tick until something is done, and answers the watermark.
+    async fn settle(&self, next: Tick, done: Tick, hints: &mut Hints) -> Result<Tick, Stopped> {
+        let mut outage = Outage::default();
+        let mut ahead = Outage::default();
+        // Our own run of `next` whose record was not confirmed.
+        let mut unrecorded = None;
+        loop {
+            let pause = match self.claim(next).await {
+                Ok(ClaimOutcome::Claimed {
+                    guard,
+                    tick,
+                    attempt,
+                    done: watermark,
+                }) => {
+                    tracing::debug!(job = %self.job.name, tick, attempt, watermark, "claimed");
+                    let fence = guard.lease().fence();
+                    let turn = Turn {
+                        tick: Tick::from_millis(tick),
+                        fence,
+                        attempt,
+                    };
+                    if self.stop.is_cancelled() {
+                        // It has not begun: it was never ours.
+                        let _ = guard.unclaim().await;
+                        return Err(Stopped);
+                    }
+                    unrecorded = None;
+                    match self.serve(guard, turn, &mut unrecorded).await? {
+                        Served::Done => return Ok(turn.tick),
+                        Served::Open => Duration::ZERO,
+                    }
+                }
+                Ok(ClaimOutcome::AlreadyDone { done }) => {
+                    match unrecorded.filter(|turn: &Turn| turn.tick == next) {
+                        Some(turn) => self.emit(&ran(turn)),
+                        None => self.emit(&Event::Skipped { tick: next }),
+                    }
+                    return Ok(Tick::from_millis(done));
+                }
+                Ok(ClaimOutcome::Running { holder, ttl, tick }) => {
+                    tracing::debug!(job = %self.job.name, tick, holder, ?ttl, "standing by");
+                    self.standby(next, ttl)
+                }
+                Ok(ClaimOutcome::Missed { tick, done }) => {
+                    let missed = Tick::from_millis(tick);
+                    self.emit(&Event::Missed { tick: missed });
+                    return Ok(self.sweep(missed.max(Tick::from_millis(done))).await);
+                }
+                Ok(ClaimOutcome::ClockAhead { now }) => {
+                    let by = Tick::from_millis(now).until(next);
+                    if ahead.begins() {
+                        self.emit(&Event::ClockAhead { tick: next, by });
+                    }
+                    by.saturating_sub(self.settings.max_skew)
+                        .clamp(Duration::from_millis(10), self.settings.poll_cap)
+                }
+                // The store has lost its data. What we know to be done need not run again.
+                Ok(ClaimOutcome::Unregistered { now }) => {
+                    tracing::warn!(job = %self.job.name, %done, store_now = now, "the store has lost its data");
+                    match self.register(done).await {
+                        Ok(done) if done >= next => return Ok(done),
+                        Ok(_) => Duration::ZERO,
+                        Err(cause) => self.unavailable(next, cause, &mut outage),
+                    }
+                }
+                Err(cause) => self.unavailable(next, cause, &mut outage),
+            };
+            self.pause(pause, Some(hints)).await?;
+        }
+    }
+
+    async fn claim(&self, tick: Tick) -> Result<ClaimOutcome, Error> {
+        let request = ClaimRequest {
+            tick: tick.as_millis(),
+            grace: self.job.grace_of(tick),
+            delivery: self.job.delivery,
+            max_skew: self.settings.max_skew,
+            retain: self.job.retain_of(tick),
+        };
+        self.keeper.claim(&self.job.name, self.ttl, request).await
+    }
+
+    /// Runs a tick that is ours, and gives it back.
+    async fn serve(
+        &self,
+        guard: LeaseGuard,
+        turn: Turn,
+        unrecorded: &mut Option<Turn>,
+    ) -> Result<Served, Stopped> {
+        let claimed = Instant::now();
+        let lease = guard.lease().clone();
+        self.emit(&Event::Started(turn));
+        let span = tracing::info_span!(
+            "civic_lock.run",
+            job = %self.job.name,
+            tick = turn.tick.as_millis(),
+            attempt = turn.attempt,
+            fence = turn.fence,
+            holder = lease.holder(),
+        );
+        let mut task = JoinSet::new();
+        task.spawn(
+            self.work
+                .clone()
+                .run(Run::new(turn, lease.clone()))
+                .instrument(span),
+        );
+        let ended = tokio::select! {
+            biased;
+            returned = returned(&mut task) => Ended::Returned(returned),
+            reason = lease.lost() => Ended::Lost(reason),
+            () = self.drained() => Ended::Stopped,
+        };
+        let failed = match ended {
+            Ended::Returned(Ok(())) => false,
+            Ended::Returned(Err(error)) => {
+                let retried = self.retry_delay(turn).is_some();
+                let then = if retried {
+                    AfterFailure::Retried
+                } else {
+                    AfterFailure::Consumed
+                };
+                self.emit(&Event::Failed { turn, error, then });
+                if let Some(delay) = self.retry_delay(turn) {
+                    let stopped = self.pause(delay, None).await;
+                    let _ = guard.abandon().await;
+                    return stopped.map(|()| Served::Open);
+                }
+                true
+            }
+            Ended::Lost(reason) => {
+                self.emit(&Event::Lost { turn, reason });
+                // Nothing of it may be left when this replica claims again.
+                task.shutdown().await;
+                return Ok(Served::Open);
+            }
+            Ended::Stopped => {
+                // The work is over before anybody else can begin: first the one, then the other.
+                task.shutdown().await;
+                let _ = guard.abandon().await;
+                self.emit(&Event::HandedOver(turn));
+                return Err(Stopped);
+            }
+        };
+        let hold = self.job.hold_of(turn.tick).checked_sub(claimed.elapsed());
+        match guard.complete(turn.tick.as_millis(), hold).await {
+            Ok(Completed::Completed) if failed => Ok(Served::Done),
+            Ok(Completed::Completed) => {
+                self.emit(&ran(turn));
+                Ok(Served::Done)
+            }
+            Ok(Completed::NotOwner) => {
+                self.emit(&Event::Lost {
+                    turn,
+                    reason: LostReason::NotOwner,
+                });
+                Ok(Served::Open)
+            }
+            Err(cause) => {
+                self.emit(&Event::Unrecorded {
+                    turn,
+                    cause: Arc::new(cause),
+                });
+                *unrecorded = Some(turn).filter(|_| !failed);
+                Ok(Served::Open)
+            }
+        }
+    }
+
+    fn retry_delay(&self, turn: Turn) -> Option<Duration> {
+        match self.job.on_error {
+            OnError::Retry { attempts, delay } if turn.attempt < attempts => Some(delay),
+            OnError::Retry { .. } | OnError::Consume => None,
+        }
+    }
+
+    /// Ticks that nobody has claimed and that nobody may begin any more are moved over, and
+    /// reported by whoever moved over them.
+    async fn sweep(&self, done: Tick) -> Tick {
+        let store = self.keeper.store();
+        let Ok(peek) = store.peek(&self.job.name).await else {
+            return done;
+        };
+        let Some(next) = self.job.schedule.next_after(done) else {
+            return done;
+        };
+        // One millisecond more than the grace: at the grace itself a tick may still begin.
+        let Some(too_late) = peek.now.checked_sub(millis(self.job.grace_of(next)) + 1) else {
+            return done;
+        };
+        let Some(last) = self
+            .job
+            .schedule
+            .latest_at_or_before(Tick::from_millis(too_late))
+        else {
+            return done;
+        };
+        if last <= done {
+            return done;
+        }
+        match store
+            .miss(&self.job.name, done.as_millis(), last.as_millis())
+            .await
+        {
+            Ok(Missed::Marked) => {
+                for tick in self.job.schedule.between(done, last) {
+                    self.emit(&Event::Missed { tick });
+                    // An outage of a week has many ticks.
+                    tokio::task::yield_now().await;
+                }
+                last
+            }
+            // Somebody else is at it, or it is not known: the next claim tells.
+            Ok(Missed::Changed { .. }) | Err(_) => done,
+        }
+    }
+
+    fn unavailable(&self, tick: Tick, cause: Error, outage: &mut Outage) -> Duration {
+        if outage.begins() {
+            self.emit(&Event::Unavailable {
+                tick: Some(tick),
+                cause: Arc::new(cause),
+            });
+        }
+        outage.backoff(self.settings.poll_cap)
+    }
+
+    /// How long to stand by for a tick that somebody else runs.
+    fn standby(&self, tick: Tick, ttl: Option<Duration>) -> Duration {
+        let now = Tick::from((self.settings.clock)());
+        let following = self
+            .job
+            .schedule
+            .next_after(tick)
+            .map_or(Duration::MAX, |next| now.until(next));
+        let jitter = jitter(LONGEST_JITTER.min(self.ttl.get() / 10));
+        ttl.unwrap_or(Duration::MAX)
+            .min(self.settings.poll_cap)
+            .min(following.max(SHORTEST_STANDBY))
+            + jitter
+    }
+
+    async fn pause(&self, pause: Duration, hints: Option<&mut Hints>) -> Result<(), Stopped> {
+        let hinted = async {
+            match hints {
+                Some(hints) => hints.next().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stopped),
+            () = hinted => Ok(()),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+
+    /// The replica is shutting down, and the work has had its time to end.
+    async fn drained(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(self.settings.drain).await;
+    }
+
+    fn emit(&self, event: &Event) {
+        event.trace(self.job.name.as_str());
+        if let Some(observer) = &self.settings.observer {
+            let observed = std::panic::AssertUnwindSafe(|| observer(&self.job, event));
+            if std::panic::catch_unwind(observed).is_err() {
+                tracing::error!(job = %self.job.name, event = event.name(), "the observer of events panicked");
+            }
+        }
+    }
+}
+
+fn ran(turn: Turn) -> Event {
+    if turn.attempt > 1 {
+        Event::TookOver(turn)
+    } else {
+        Event::Ran(turn)
+    }
+}
+
+/// The result of the one task in the set; a panic counts as a failure.
+async fn returned(task: &mut JoinSet<Returned>) -> Returned {
+    match task.join_next().await {
+        Some(Ok(returned)) => returned,
+        Some(Err(error)) => Err(match error.try_into_panic() {
+            Ok(panic) => format!("panicked: {}", panic_text(&*panic)).into(),
+            Err(error) => error.to_string().into(),
+        }),
+        None => pending().await,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+/// Something that goes on for a while and is reported once.
+#[derive(Default)]
+struct Outage {
+    failures: u32,
+}
+
+impl Outage {
+    fn begins(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures == 1
+    }
+
+    /// 100 ms, 200 ms, 400 ms … up to the cap, each times uniform(0.5, 1).
+    fn backoff(&self, cap: Duration) -> Duration {
+        let doubled = FIRST_RETRY * 2_u32.pow(self.failures.saturating_sub(1).min(16));
+        let base = doubled.min(cap);
+        base / 2 + jitter(base / 2)
+    }
+}

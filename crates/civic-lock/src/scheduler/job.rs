@@ -1,0 +1,308 @@
+//! What runs when, and what to do when something goes wrong.
+
+use std::time::Duration;
+
+use super::{Schedule, Tick};
+use crate::{Delivery, Error, LockName, timing::Ttl};
+
+const DEFAULT_TTL: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(6 * 60 * 60);
+const LONGEST_DEFAULT_HOLD: Duration = Duration::from_secs(60);
+const SHORTEST_DEFAULT_GRACE: Duration = Duration::from_secs(60);
+const LONGEST_DEFAULT_GRACE: Duration = Duration::from_secs(60 * 60);
+
+/// A scheduled job: its name, its schedule and its guarantees.
+///
+/// Replicas that give a job the same name share its ticks. Checked as a whole when it is given to
+/// [`Scheduler::job`](super::Scheduler::job).
+///
+/// ```
+/// use std::time::Duration;
+/// use civic_lock::{Delivery, Job};
+///
+/// let job = Job::cron("penalty-calculation", "0 2 * * *")?
+///     .timezone("America/Toronto")?
+///     .delivery(Delivery::AtLeastOnce)
+///     .misfire_grace(Duration::from_secs(600));
+/// assert_eq!(job.name().as_str(), "penalty-calculation");
+/// # Ok::<(), civic_lock::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub(super) name: LockName,
+    pub(super) schedule: Schedule,
+    pub(super) ttl: Duration,
+    pub(super) delivery: Delivery,
+    pub(super) on_error: OnError,
+    pub(super) max_hold: Duration,
+    misfire_grace: Option<Duration>,
+    minimum_hold: Option<Duration>,
+}
+
+/// What becomes of a tick whose work returned an error or panicked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The tick is done: it is not run again. This is the default.
+    #[default]
+    Consume,
+    /// The tick is run again, within its misfire grace.
+    Retry {
+        /// How often it is run at most, the first time, and takeovers after a crash, included. At
+        /// least 2.
+        attempts: u32,
+        /// Between the failure and the next attempt. The lock is kept meanwhile.
+        delay: Duration,
+    },
+}
+
+impl Job {
+    /// A job with a schedule of its own making.
+    ///
+    /// # Errors
+    ///
+    /// The name is not a [lock name](LockName::new).
+    pub fn new<N>(name: N, schedule: Schedule) -> Result<Self, Error>
+    where
+        N: TryInto<LockName, Error: Into<Error>>,
+    {
+        Ok(Self {
+            name: name.try_into().map_err(Into::into)?,
+            schedule,
+            ttl: DEFAULT_TTL,
+            delivery: Delivery::default(),
+            on_error: OnError::default(),
+            max_hold: DEFAULT_MAX_HOLD,
+            misfire_grace: None,
+            minimum_hold: None,
+        })
+    }
+
+    /// A job with a cron expression.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Job::new`] and [`Schedule::cron`].
+    pub fn cron<N>(name: N, expression: &str) -> Result<Self, Error>
+    where
+        N: TryInto<LockName, Error: Into<Error>>,
+    {
+        Self::new(name, Schedule::cron(expression)?)
+    }
+
+    /// A job that is due at each multiple of an interval since the epoch.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Job::new`] and [`Schedule::every`].
+    pub fn every<N>(name: N, interval: Duration) -> Result<Self, Error>
+    where
+        N: TryInto<LockName, Error: Into<Error>>,
+    {
+        Self::new(name, Schedule::every(interval)?)
+    }
+
+    /// Reads the cron expression in this time zone.
+    ///
+    /// Defaults to UTC.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Schedule::timezone`].
+    pub fn timezone(mut self, name: &str) -> Result<Self, Error> {
+        self.schedule = self.schedule.timezone(name)?;
+        Ok(self)
+    }
+
+    /// How long the lease lives without a renewal, and so how long a tick stays with a holder that
+    /// has died. It does not limit the length of the work.
+    ///
+    /// Defaults to 30 s.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Whether a tick whose holder died runs again.
+    ///
+    /// Defaults to [`Delivery::AtLeastOnce`].
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// How late a tick may begin, or be begun again. After that it is [missed](super::Event::Missed).
+    ///
+    /// A grace that is shorter than the ttl leaves no time for a takeover.
+    ///
+    /// Defaults to half the time to the following tick, but at least one minute and two ttl, and
+    /// at most one hour where that is longer than two ttl.
+    #[must_use]
+    pub fn misfire_grace(mut self, grace: Duration) -> Self {
+        self.misfire_grace = Some(grace);
+        self
+    }
+
+    /// How long the key stays at least, counted from the claim, however short the work. Node peers,
+    /// which only know the key, skip the tick if they come within this time. It never delays
+    /// the next tick of this scheduler.
+    ///
+    /// Defaults to half the time to the following tick, but at most 60 s.
+    #[must_use]
+    pub fn minimum_hold(mut self, hold: Duration) -> Self {
+        self.minimum_hold = Some(hold);
+        self
+    }
+
+    /// How long the lease is renewed at most. Work that takes longer is taken to be stuck: it
+    /// loses the lease and is dropped.
+    ///
+    /// Defaults to 6 hours.
+    #[must_use]
+    pub fn max_hold(mut self, hold: Duration) -> Self {
+        self.max_hold = hold;
+        self
+    }
+
+    /// What becomes of a tick whose work failed.
+    ///
+    /// Defaults to [`OnError::Consume`].
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
+    /// The name of the job, and of its lock.
+    #[must_use]
+    pub fn name(&self) -> &LockName {
+        &self.name
+    }
+
+    /// When it is due.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The ttl, checked together with all that depends on it.
+    pub(super) fn checked(&self) -> Result<Ttl, Error> {
+        let ttl = Ttl::new(self.ttl)?;
+        if self.max_hold < self.ttl {
+            return Err(Error::config(format!(
+                "job {}: max_hold is shorter than the ttl",
+                self.name
+            )));
+        }
+        if let OnError::Retry { attempts, .. } = self.on_error {
+            if attempts < 2 {
+                return Err(Error::config(format!(
+                    "job {}: a retry needs at least 2 attempts",
+                    self.name
+                )));
+            }
+            if self.delivery == Delivery::AtMostOnce {
+                return Err(Error::config(format!(
+                    "job {}: a tick that runs at most once cannot be retried",
+                    self.name
+                )));
+            }
+        }
+        Ok(ttl)
+    }
+
+    pub(super) fn grace_of(&self, tick: Tick) -> Duration {
+        self.misfire_grace.unwrap_or_else(|| {
+            let half = self.interval_at(tick) / 2;
+            half.clamp(SHORTEST_DEFAULT_GRACE, LONGEST_DEFAULT_GRACE)
+                .max(2 * self.ttl)
+        })
+    }
+
+    pub(super) fn hold_of(&self, tick: Tick) -> Duration {
+        self.minimum_hold
+            .unwrap_or_else(|| (self.interval_at(tick) / 2).min(LONGEST_DEFAULT_HOLD))
+    }
+
+    /// What is known of the job must outlive the pause before its next tick.
+    pub(super) fn retain_of(&self, tick: Tick) -> Duration {
+        4 * self.interval_at(tick)
+    }
+
+    /// Zero after the last tick of a schedule that ends.
+    fn interval_at(&self, tick: Tick) -> Duration {
+        self.schedule
+            .next_after(tick)
+            .map_or(Duration::ZERO, |next| tick.until(next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every(seconds: u64) -> Job {
+        Job::every("job", Duration::from_secs(seconds)).expect("a job")
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let nightly = Job::cron("nightly", "0 2 * * *").expect("a job");
+        let tick = nightly
+            .schedule()
+            .next_after(Tick::from_millis(1_772_000_000_000))
+            .expect("another night");
+        assert_eq!(nightly.ttl, Duration::from_secs(30));
+        assert_eq!(nightly.delivery, Delivery::AtLeastOnce);
+        assert_eq!(nightly.on_error, OnError::Consume);
+        assert_eq!(nightly.max_hold, Duration::from_secs(6 * 3600));
+        assert_eq!(nightly.hold_of(tick), Duration::from_secs(60));
+        assert_eq!(nightly.grace_of(tick), Duration::from_secs(3600));
+        assert_eq!(nightly.retain_of(tick), Duration::from_secs(4 * 86_400));
+
+        let tick = Tick::from_millis(1_772_000_000_000);
+        assert_eq!(every(10).hold_of(tick), Duration::from_secs(5));
+        assert_eq!(every(10).grace_of(tick), Duration::from_secs(60));
+        assert_eq!(
+            every(10).ttl(Duration::from_secs(100)).grace_of(tick),
+            Duration::from_secs(200)
+        );
+        assert_eq!(every(600).grace_of(tick), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn what_is_remembered_outlives_the_pause_before_the_next_tick() {
+        let burst = Job::cron("burst", "0-5 0 1 1 *").expect("a job");
+        let last = Tick::from_millis(1_767_225_900_000); // 2026-01-01T00:05:00Z
+        assert!(burst.retain_of(last) > Duration::from_secs(4 * 364 * 86_400));
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let retry = |attempts| OnError::Retry {
+            attempts,
+            delay: Duration::ZERO,
+        };
+        for (name, job) in [
+            ("ttl too short", every(1).ttl(Duration::from_millis(1))),
+            (
+                "max_hold below the ttl",
+                every(1).max_hold(Duration::from_secs(1)),
+            ),
+            (
+                "a retry without a second attempt",
+                every(1).on_error(retry(1)),
+            ),
+            (
+                "a retry of what may run at most once",
+                every(1).on_error(retry(3)).delivery(Delivery::AtMostOnce),
+            ),
+        ] {
+            assert!(job.checked().is_err(), "{name}");
+        }
+        assert!(every(1).on_error(retry(3)).checked().is_ok());
+        assert!(Job::every("a{b}", Duration::from_secs(1)).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! Peers that know the key and nothing else: the platform's Node services.
+
+use std::time::Duration;
+
+use civic_testkit::redis::{RedisServer, Reply};
+
+use crate::{
+    replica::{Config, Replica},
+    store::Place,
+    witness::{Witness, assert_no_gap, by_tick, count},
+};
+
+const KEY: &str = "lock:job";
+
+/// What ioredis sends.
+async fn node_takes(server: &RedisServer) -> bool {
+    let answer = server
+        .command(&["SET", KEY, "4711:1772089200000", "EX", "30", "NX"])
+        .await;
+    answer != Reply::Nil
+}
+
+async fn node_releases(server: &RedisServer) -> bool {
+    let script = r#"if redis.call("get",KEYS[1]) == ARGV[1] then return redis.call("del",KEYS[1]) else return 0 end"#;
+    server
+        .command(&["EVAL", script, "1", KEY, "4711:1772089200000"])
+        .await
+        == Reply::Int(1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_peer_is_refused_during_the_minimum_hold() {
+    let server = RedisServer::start().await;
+    let witness = Witness::default();
+    let config = Config {
+        // The work is over at once; the hold is half of this.
+        interval: Duration::from_secs(4),
+        ..Config::new(&Place::Redis(server.url()))
+    };
+    let replica = Replica::start("a", &config, &witness).await;
+    witness.event("ran", None, 0).await;
+    assert!(
+        !node_takes(&server).await,
+        "a peer that comes for the same tick is refused"
+    );
+    let left = server.command(&["PTTL", KEY]).await.int();
+    assert!(
+        (1..=2000).contains(&left),
+        "half of the interval, counted from the claim: {left}"
+    );
+    assert!(
+        !node_releases(&server).await,
+        "and cannot release what is not its own"
+    );
+    replica.terminate().await;
+    // The replica is gone, and so is the key when the hold is over.
+    crate::witness::pass(Duration::from_millis(left.cast_unsigned() + 50)).await;
+    assert!(node_takes(&server).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_minimum_hold_never_delays_the_next_tick() {
+    let server = RedisServer::start().await;
+    let witness = Witness::default();
+    let config = Config {
+        interval: Duration::from_millis(300),
+        minimum_hold: Some(Duration::from_secs(60)),
+        ..Config::new(&Place::Redis(server.url()))
+    };
+    let a = Replica::start("a", &config, &witness).await;
+    let b = Replica::start("b", &config, &witness).await;
+    witness
+        .until("six ticks have run", |log| {
+            (count(log, &["ran"]) >= 6).then_some(())
+        })
+        .await;
+    a.terminate().await;
+    let before = witness.len();
+    // Nor does it keep out another replica.
+    witness.event("ran", Some("b"), before).await;
+    b.terminate().await;
+    let log = witness.log();
+    assert_no_gap(&by_tick(&log), config.interval);
+    assert_eq!(count(&log, &["missed"]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_peer_that_holds_the_key_keeps_us_out_until_it_releases() {
+    let server = RedisServer::start().await;
+    let witness = Witness::default();
+    let config = Config {
+        poll_cap: Duration::from_millis(200),
+        grace: Some(Duration::from_secs(60)),
+        ..Config::new(&Place::Redis(server.url()))
+    };
+    assert!(node_takes(&server).await);
+    let replica = Replica::start("a", &config, &witness).await;
+    witness.event("ready", None, 0).await;
+    crate::witness::pass(Duration::from_secs(2)).await;
+    assert_eq!(count(&witness.log(), &["started"]), 0);
+    assert!(node_releases(&server).await, "its value was never touched");
+    witness
+        .until("what was due meanwhile has run", |log| {
+            (count(log, &["ran"]) >= 4).then_some(())
+        })
+        .await;
+    replica.terminate().await;
+    let log = witness.log();
+    assert_no_gap(&by_tick(&log), config.interval);
+    assert_eq!(count(&log, &["missed"]), 0);
+}
