@@ -95,8 +95,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 // ===== impl StartError =====
 
 impl StartError {
-    pub(crate) fn config(reason: impl Into<String>) -> Self {
-        Self::Config(reason.into())
+    pub(crate) fn config(reason: impl fmt::Display) -> Self {
+        Self::Config(reason.to_string())
     }
 
     /// The configuration was refused by a library, with its reasons.
