@@ -54,6 +54,9 @@ tokio::task_local! {
 }
 
 /// What follows a request into the calls that it causes. Cheap to clone.
+///
+/// It follows the task: what it does not reach, and how to carry it there, is in the
+/// [crate's documentation](crate#correlation).
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     correlation_id: Option<CorrelationId>,

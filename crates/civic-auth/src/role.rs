@@ -21,7 +21,8 @@ use serde::{Serialize, Serializer};
 
 /// A role of the platform.
 ///
-/// Exhaustive on purpose: the table is the platform's, and a match over it should notice a new row.
+/// Several roles may share a level; a requirement means "this level or higher". Exhaustive on purpose:
+/// the table is the platform's, and a match over it should notice a new row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// `READ_ONLY`, level 0.

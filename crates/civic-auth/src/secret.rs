@@ -33,7 +33,7 @@ pub(crate) const MAX_KEY_ID_BYTES: usize = 64;
 /// A secret that is shared by all services of the fleet (`JWT_SECRET`).
 ///
 /// `Debug` prints `[redacted]`, the memory is zeroized, clones share it.
-/// See the [module documentation](crate#secrets) for what is refused.
+/// See the [crate's documentation](crate#secrets) for what is refused.
 #[derive(Clone)]
 pub struct Secret {
     bytes: Arc<Zeroizing<Vec<u8>>>,
