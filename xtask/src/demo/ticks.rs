@@ -1,9 +1,9 @@
 //! Three replicas of one scheduler, and one of them killed in the middle of its work.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Long enough for a kill to come in the middle.
 const JOB: Duration = Duration::from_millis(600);
 const TTL: Duration = Duration::from_secs(2);
+/// Ticks of an earlier demo on the same Redis are left alone after this.
+const GRACE: Duration = Duration::from_secs(20);
 /// A takeover comes within the TTL and a jitter; the rest is for a machine under load.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(8);
 /// How long any single event may be awaited.
@@ -38,13 +40,15 @@ struct Folder(PathBuf);
 #[derive(Debug)]
 struct Watch {
     events: Receiver<Event>,
+    /// Earlier ticks, in milliseconds since the epoch, are of an earlier demo on the same Redis.
+    since: u64,
     started: Vec<Run>,
     done: Vec<Run>,
 }
 
 pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
     scene("Three replicas of penalty-scheduler, one tick every 2 s");
-    let folder = Folder::new();
+    let folder = Folder::beside(fleet.executable());
     let (fleet, store) = match std::env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => (fleet.with("REDIS_URL", url), "on the Redis of REDIS_URL"),
         _ => (
@@ -56,7 +60,8 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
     let fleet = fleet
         .with("CIVIC_SCHEDULE", format!("@every {}s", INTERVAL.as_secs()))
         .with("CIVIC_JOB_MS", JOB.as_millis().to_string())
-        .with("CIVIC_LOCK_TTL", TTL.as_secs().to_string());
+        .with("CIVIC_LOCK_TTL", TTL.as_secs().to_string())
+        .with("CIVIC_MISFIRE_GRACE", GRACE.as_secs().to_string());
     let (sender, events) = channel();
     let mut replicas = BTreeMap::new();
     for name in REPLICAS {
@@ -68,8 +73,13 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
         replicas.insert(name.to_owned(), process);
     }
     drop(sender);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64;
     let mut watch = Watch {
         events,
+        since,
         started: Vec::new(),
         done: Vec::new(),
     };
@@ -208,9 +218,10 @@ fn close(replicas: BTreeMap<String, Process>, report: &mut Report) -> Result<(),
 // ===== impl Folder =====
 
 impl Folder {
-    /// A name only: whoever uses the folder first makes it, private.
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("civic-demo-{}", std::process::id())))
+    /// A name only: whoever uses the folder first makes it, private. In the target folder, where what a demo that
+    /// was killed leaves behind is in nobody's way.
+    fn beside(executable: &Path) -> Self {
+        Self(executable.with_file_name(format!("demo-locks-{}", std::process::id())))
     }
 }
 
@@ -261,6 +272,7 @@ impl Watch {
             at: event.at,
         };
         match event.json.get("event").and_then(Value::as_str) {
+            _ if run.tick < self.since => {}
             Some("started") => self.started.push(run),
             Some("ran" | "took-over") => self.done.push(run),
             // The others say that they had nothing to do.
