@@ -154,6 +154,12 @@ mod tests {
     }
 
     #[test]
+    fn an_error_can_be_sent_to_another_thread() {
+        fn assert_send_and_sync<T: Send + Sync + 'static>() {}
+        assert_send_and_sync::<Error>();
+    }
+
+    #[test]
     fn display_does_not_repeat_the_source() {
         let source = serde_json::from_str::<u8>(r#""secret""#).unwrap_err();
         assert!(source.to_string().contains("secret"));

@@ -116,7 +116,7 @@ impl ErrorBody {
 
     /// Reads an error of whatever dialect: the platform's own, with a `message` that may also be
     /// a list (joined with `"; "`); `title` and `detail` of problem details (RFC 9457); or `error`
-    /// alone.
+    /// alone, as words or as an object with a `message`.
     ///
     /// The status is 500 where the body names none, and the timestamp is the present where it
     /// names none that can be read. `None` if the body is not JSON, says nothing in words, or is
@@ -186,7 +186,8 @@ impl Dialect {
                 (Some(words), None) | (None, Some(words)) => Some(words.to_owned()),
                 (None, None) => None,
             })
-            .or_else(|| self.error.as_str().map(str::to_owned))
+            .or_else(|| message_words(&self.error))
+            .or_else(|| message_words(self.error.get("message")?))
     }
 }
 
@@ -259,6 +260,11 @@ mod tests {
                 "error alone",
                 r#"{"error":"overloaded"}"#,
                 Some((500, "overloaded", None)),
+            ),
+            (
+                "an error object",
+                r#"{"error":{"code":404,"message":"Not found"}}"#,
+                Some((500, "Not found", None)),
             ),
             (
                 "unknown id",
