@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{call, token};
+use crate::cmd::{call, lock, penalty_scheduler, token};
 
 /// The example fleet: services, a client and a lock as command-line programs.
 ///
@@ -25,10 +25,14 @@ pub(crate) enum Command {
     AssessmentRoll,
     /// Serve bills, each made from an assessment that it asks assessment-roll for
     Billing,
+    /// Run the penalty calculation on schedule, on exactly one of the replicas that are started
+    PenaltyScheduler(penalty_scheduler::Args),
     /// Serve assessment-roll's routes and one route for each payload shape
     Conformance,
     /// Call a service with the default client stack and print the unwrapped answer
     Call(call::Args),
+    /// Take a lock, hold it and release it
+    Lock(lock::Args),
     /// Mint a token, or say why one is refused
     #[command(subcommand)]
     Token(token::Command),

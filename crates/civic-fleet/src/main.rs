@@ -53,6 +53,14 @@ async fn run(command: Command) -> Result<ExitCode, StartError> {
             log_to_stderr("info");
             cmd::conformance::run(&Environment::read()?).await?;
         }
+        Command::PenaltyScheduler(args) => {
+            log_to_stderr("info");
+            return cmd::penalty_scheduler::run(args).await;
+        }
+        Command::Lock(args) => {
+            log_to_stderr("warn");
+            return cmd::lock::run(args).await;
+        }
         Command::Call(args) => return cmd::call::run(args).await,
         Command::Token(command) => return cmd::token::run(command),
     }
