@@ -336,6 +336,8 @@ fn a_payload_with_its_own_success_and_data_survives() {
 
     let bare = br#"{"success":true,"data":[1,2],"total":10}"#;
     assert_eq!(unwrap_envelope::<Batch>(bare).unwrap(), batch());
+    let dated = br#"{"success":true,"data":[1,2],"total":10,"timestamp":"yesterday"}"#;
+    assert_eq!(unwrap_envelope::<Batch>(dated).unwrap(), batch());
     let wrapped = br#"{"success":true,"data":{"success":true,"data":[1,2],"total":10},"timestamp":"2026-11-22T10:12:26.436Z"}"#;
     assert_eq!(unwrap_envelope::<Batch>(wrapped).unwrap(), batch());
 }

@@ -240,6 +240,17 @@ fn member() -> impl Strategy<Value = (&'static str, String)> {
     (key, value)
 }
 
+/// Any members, or those of an envelope among a few others.
+fn members() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let envelope = (json(), vec(member(), 0..3)).prop_map(|(data, mut members)| {
+        members.push(("success", "true".to_owned()));
+        members.push(("data", data.to_string()));
+        members.push(("timestamp", TIMESTAMP.to_owned()));
+        members
+    });
+    prop_oneof![vec(member(), 0..7), envelope.prop_shuffle()]
+}
+
 /// The rules once more, over members that are known rather than parsed.
 fn expected(
     recognition: Recognition,
@@ -299,7 +310,7 @@ proptest! {
 
     #[test]
     fn every_object_is_judged_by_the_rules(
-        members in vec(member(), 0..7),
+        members in members(),
         space in select(vec!["", " ", "\n\t"]),
     ) {
         let list: Vec<String> = members
