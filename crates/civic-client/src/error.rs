@@ -1,8 +1,4 @@
 //! The one error of this crate: what happened, after how many attempts, and why it was not tried again.
-//!
-//! Promised: [`Error::kind`] says who is to blame; the numbers say what it cost; the source chain holds the
-//! cause. `Display` is one line without the cause, without the query string, and without any token or body.
-//! The peer's own message is in [`Error::message`], and nowhere else.
 
 use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
 
@@ -17,6 +13,10 @@ const MAX_MESSAGE_BYTES: usize = 2048;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a call failed.
+///
+/// Promised: [`Error::kind`] says who is to blame; the numbers say what it cost; the source chain holds the
+/// cause. `Display` is one line without the cause, without the query string, and without any token or body.
+/// The peer's own message is in [`Error::message`], and nowhere else.
 ///
 /// Small to move (one pointer). See [`ErrorKind`] for what to do about it.
 pub struct Error(Box<Repr>);

@@ -1,13 +1,5 @@
 //! The exchange itself: HTTP/1.1 over pooled TCP connections.
 //!
-//! - A connection that was idle for 4 s is not used again. Plain Node closes after 5, and a request sent
-//!   into that race ends with its delivery unknown.
-//! - Connecting may take 3 s, for all addresses of a name together.
-//! - Small writes are not held back (`TCP_NODELAY`).
-//! - Redirects are not followed: they would carry the token to wherever the peer points.
-//!
-//! Not promised: TLS and HTTP/2. A URL other than `http://` is refused when the client is built.
-//!
 //! This file and the one that reads its errors (`layer/retry/delivery.rs`) are the only ones that name the
 //! HTTP implementation's client, and none of its types is in a public signature.
 
@@ -87,7 +79,15 @@ impl Default for TransportConfig {
     }
 }
 
-/// The exchange itself. See the [module docs](self).
+/// The exchange itself: HTTP/1.1 over pooled TCP connections.
+///
+/// - A connection that was idle for 4 s is not used again. Plain Node closes after 5, and a request sent
+///   into that race ends with its delivery unknown.
+/// - Connecting may take 3 s, for all addresses of a name together.
+/// - Small writes are not held back (`TCP_NODELAY`).
+/// - Redirects are not followed: they would carry the token to wherever the peer points.
+///
+/// Not promised: TLS and HTTP/2. A URL other than `http://` is refused when the client is built.
 ///
 /// Clones share their connections.
 #[derive(Clone)]

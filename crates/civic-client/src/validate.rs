@@ -1,9 +1,4 @@
 //! Whether an answer keeps the rules of its type, and what happens when it does not.
-//!
-//! Structure is serde's and always counts. The rules beyond it are garde's, and there are two modes: in
-//! development a broken rule is an error; in production it is logged (paths and messages, **never values**)
-//! and the value is returned, because an answer that is slightly wrong serves a user better than none.
-//! Neither is ever retried: the same answer would come again.
 
 use std::{env, ffi::OsStr, fmt::Write as _};
 
@@ -17,6 +12,11 @@ use crate::error::{Error, ErrorKind};
 const MAX_LOGGED: usize = 20;
 
 /// What happens when an answer breaks the rules of its type.
+///
+/// Structure is serde's and always counts. The rules beyond it are garde's, and there are two modes: in
+/// development a broken rule is an error; in production it is logged (paths and messages, **never values**)
+/// and the value is returned, because an answer that is slightly wrong serves a user better than none.
+/// Neither is ever retried: the same answer would come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Validation {

@@ -1,8 +1,4 @@
 //! How long to wait before the next attempt.
-//!
-//! The n-th retry waits `500 ms * 2^(n-1)`, at most [`Backoff::max`], times a factor that is drawn anew for
-//! every single wait. All clones of a backoff draw from one source, so that no two requests of a client
-//! share their jitter; a herd that was scattered once stays scattered.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -27,6 +23,10 @@ pub enum Jitter {
 }
 
 /// How long to wait before the next attempt.
+///
+/// The n-th retry waits `500 ms * 2^(n-1)`, at most 10 s, times a factor that is drawn anew for
+/// every single wait. All clones of a backoff draw from one source, so that no two requests of a client
+/// share their jitter; a herd that was scattered once stays scattered.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,

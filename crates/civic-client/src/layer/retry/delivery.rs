@@ -1,15 +1,4 @@
-//! Whether the peer got the request.
-//!
-//! | what the chain of causes holds | verdict |
-//! |---|---|
-//! | a connect error of the pool (refused, unreachable, connect timeout, a reset while accepting) | never sent |
-//! | hyper's `is_canceled`: the connection was gone before the request was written to it | never sent |
-//! | a reset before the headers (no predicate of hyper knows it, only `io::ConnectionReset` in the chain) | unknown |
-//! | the connection closed before the answer was complete, in head or body | unknown |
-//! | anything else | unknown |
-//!
-//! "Never sent" is only said when it is proven: a request that is wrongly believed unsent is executed twice.
-//! In particular hyper's `is_incomplete_message` proves nothing of the kind.
+//! Whether the peer got the request, as far as an error can tell.
 
 use std::{error::Error as StdError, io};
 
@@ -19,6 +8,17 @@ use hyper_util::client::legacy;
 use crate::error::Error;
 
 /// What is known about whether the peer got the request.
+///
+/// | what the chain of causes holds | verdict |
+/// |---|---|
+/// | a connect error of the pool (refused, unreachable, connect timeout, a reset while accepting) | never sent |
+/// | hyper's `is_canceled`: the connection was gone before the request was written to it | never sent |
+/// | a reset before the headers (no predicate of hyper knows it, only `io::ConnectionReset` in the chain) | unknown |
+/// | the connection closed before the answer was complete, in head or body | unknown |
+/// | anything else | unknown |
+///
+/// "Never sent" is only said when it is proven: a request that is wrongly believed unsent is executed twice.
+/// In particular hyper's `is_incomplete_message` proves nothing of the kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// It certainly did not: sending it again cannot execute it twice.
@@ -30,7 +30,7 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// Judges a transport's error by its chain of causes. See the [module docs](self) for the rules.
+    /// Judges a transport's error by its chain of causes. The rules are [above](Delivery).
     #[must_use]
     pub fn of(error: &(dyn StdError + 'static)) -> Self {
         let mut next = Some(error);

@@ -1,23 +1,6 @@
 //! Whether a call may be tried again, and when: a plain function over what happened.
 //!
-//! | what happened | idempotent, or declared so | otherwise |
-//! |---|---|---|
-//! | never sent ([`Delivery::NotSent`]) | retried | retried |
-//! | 429 or 503 with `Retry-After`: the peer says that it did not take the request | retried | retried |
-//! | 503 without it, 500, 502, 504, other 5xx but 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
-//! | timeout, reset, truncated: delivery unknown | retried | [`NotRetried::NotReplaySafe`] |
-//! | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::Fatal`] | [`NotRetried::Fatal`] |
-//!
-//! A call is idempotent if its method is (RFC 9110, 9.2.2), if it says so
-//! ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` of the caller's own. A key that
-//! [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) made up does not count: nobody has said that
-//! the peer honours it.
-//!
-//! A bare 503 is no promise: a proxy answers it also when the connection was cut after forwarding.
-//!
-//! A retry that is allowed still does not happen when the retries are used up, when the peer asks for a
-//! longer pause than [`RetryPolicy::with_max_retry_after`], or when the wait would reach the deadline. The
-//! outcome is then returned at once, with the reason.
+//! The rules are on [`RetryPolicy`].
 
 use std::{fmt, time::Duration};
 
@@ -79,7 +62,26 @@ impl fmt::Display for NotRetried {
     }
 }
 
-/// Whether a call may be tried again, and when. See the [module docs](self) for the rules.
+/// Whether a call may be tried again, and when.
+///
+/// | what happened | idempotent, or declared so | otherwise |
+/// |---|---|---|
+/// | never sent ([`Delivery::NotSent`]) | retried | retried |
+/// | 429 or 503 with `Retry-After`: the peer says that it did not take the request | retried | retried |
+/// | 503 without it, 500, 502, 504, other 5xx but 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
+/// | timeout, reset, truncated: delivery unknown | retried | [`NotRetried::NotReplaySafe`] |
+/// | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::Fatal`] | [`NotRetried::Fatal`] |
+///
+/// A call is idempotent if its method is (RFC 9110, 9.2.2), if it says so
+/// ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` of the caller's own. A key that
+/// [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) made up does not count: nobody has said that
+/// the peer honours it.
+///
+/// A bare 503 is no promise: a proxy answers it also when the connection was cut after forwarding.
+///
+/// A retry that is allowed still does not happen when the retries are used up, when the peer asks for a
+/// longer pause than [`RetryPolicy::with_max_retry_after`], or when the wait would reach the deadline. The
+/// outcome is then returned at once, with the reason.
 #[derive(Debug, Clone, Default)]
 pub struct RetryPolicy {
     retries: Retries,
