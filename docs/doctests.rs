@@ -6,4 +6,13 @@
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+
+    #[doc = include_str!("service-client.md")]
+    struct ServiceClient;
+
+    #[doc = include_str!("base-service-client.md")]
+    struct BaseServiceClient;
+
+    #[doc = include_str!("response-envelope.md")]
+    struct ResponseEnvelope;
 }

@@ -50,6 +50,10 @@ const STEPS: &[Step] = &[
         run: doc_tests,
     },
     Step {
+        name: "demo",
+        run: || crate::demo::run(&[]),
+    },
+    Step {
         name: "dependencies",
         run: dependencies,
     },

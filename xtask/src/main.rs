@@ -3,10 +3,12 @@
 //! | command | what it does | file |
 //! |---|---|---|
 //! | `ci` | every check that a change has to pass | `ci.rs` |
+//! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
 
 mod ci;
+mod demo;
 mod rules;
 mod sh;
 mod tools;
@@ -17,6 +19,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
+  demo    start the example fleet, show what happens on the wire, check each promise
   ci      run every check: format, lints, features, docs, tests, demo, licences, packaging
 ";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "ci" => ci::run(rest),
+        "demo" => demo::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
