@@ -151,7 +151,7 @@ impl ServiceClientBuilder {
     /// How an envelope is told from a payload.
     ///
     /// Defaults to [`Unwrap::Strict`].
-    pub fn unwrap(mut self, unwrap: Unwrap) -> Self {
+    pub fn envelope(mut self, unwrap: Unwrap) -> Self {
         self.unwrap = unwrap;
         self
     }

@@ -201,7 +201,7 @@ impl<'a> RequestBuilder<'a> {
     /// How an envelope is told from a payload.
     ///
     /// Defaults to the client's.
-    pub fn unwrap(mut self, unwrap: Unwrap) -> Self {
+    pub fn envelope(mut self, unwrap: Unwrap) -> Self {
         self.unwrap = unwrap;
         self
     }

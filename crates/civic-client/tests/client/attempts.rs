@@ -198,3 +198,27 @@ async fn the_correlation_id_is_the_callers_else_the_contexts_else_a_new_one_for_
     assert_ne!(ids[3], ids[4]);
     assert!(ids[3..].iter().all(|id| Uuid::parse_str(id).is_ok()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_trace_context_of_the_request_being_served_goes_out_with_every_attempt() {
+    let (peer, client) = peer([Step::status(500), Step::status(204)]).await;
+    let inbound = http::HeaderMap::from_iter([
+        (
+            http::HeaderName::from_static("traceparent"),
+            http::HeaderValue::from_static(
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+        ),
+        (
+            http::HeaderName::from_static("tracestate"),
+            http::HeaderValue::from_static("vendor=opaque"),
+        ),
+    ]);
+    let context = Context::default().with_trace_of(&inbound);
+    context.scope(call(&client, &Method::GET)).await.unwrap();
+    let attempts = peer.attempts();
+    assert_eq!(attempts.len(), 2);
+    for (name, value) in &inbound {
+        assert_eq!(same_on_all(&attempts, name.as_str()), value, "{name}");
+    }
+}

@@ -254,11 +254,11 @@ async fn the_client_or_the_call_says_how_an_envelope_is_told() {
     let envelope = r#"{"success":true,"data":1,"timestamp":"2026-02-24T12:00:00.000Z"}"#;
     let peer = Upstream::start([Step::json(envelope)]).await;
     let raw = exact(&peer.url())
-        .unwrap(civic_envelope::Unwrap::Raw)
+        .envelope(civic_envelope::Unwrap::Raw)
         .build()
         .unwrap();
     assert_eq!(raw.get("/").send::<Value>().await.unwrap()["data"], 1);
-    let strict = raw.get("/").unwrap(civic_envelope::Unwrap::Strict);
+    let strict = raw.get("/").envelope(civic_envelope::Unwrap::Strict);
     assert_eq!(strict.send::<Value>().await.unwrap(), 1);
 }
 

@@ -148,6 +148,25 @@ async fn a_get_that_is_declared_not_idempotent_is_treated_like_a_post() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_calls_own_word_counts_more_than_its_clients_rule() {
+    let peer = Upstream::start([Step::status(500)]).await;
+    let client = exact(&peer.url())
+        .retry_scope(RetryScope::AllMethods)
+        .build()
+        .unwrap();
+    let error = client
+        .post("/")
+        .idempotent(false)
+        .send::<()>()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.attempts(), error.not_retried()),
+        (1, Some(NotRetried::NotReplaySafe))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_connection_is_tried_three_times_with_every_method() {
     let url = format!("http://{}", Upstream::refusing().await);
     let client = exact(&url).build().unwrap();

@@ -232,7 +232,8 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
         Step::garbage(),
     ];
     let (peer, client) = peer(script).await;
-    let mut seen = format!("{client:?}");
+    let builder = exact(&peer.url());
+    let mut seen = format!("{builder:?} {client:?}");
     for _ in 0..3 {
         let request = client
             .post("/things")

@@ -1,6 +1,8 @@
 //! Structure always counts; rules beyond it count unless the client only warns.
 
-use civic_client::{ErrorKind, Validation};
+use std::process::Command;
+
+use civic_client::{ErrorKind, ServiceClient, Validation};
 use civic_testkit::upstream::{Step, Upstream};
 use garde::Validate;
 use serde::Deserialize;
@@ -113,4 +115,37 @@ async fn an_optional_value_is_validated_when_it_is_there() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
+}
+
+/// What a client does that was not told, in the environment of this process.
+#[tokio::test]
+async fn a_client_that_was_not_told_goes_by_node_env() {
+    let peer = Upstream::start([Step::envelope(BROKEN)]).await;
+    let client = ServiceClient::builder(&peer.url())
+        .anonymous()
+        .build()
+        .unwrap();
+    let result = client.get("/").send_validated::<Owner>().await;
+    let production = std::env::var_os("NODE_ENV").is_some_and(|value| value == "production");
+    assert_eq!(result.is_ok(), production, "{result:?}");
+}
+
+#[test]
+fn in_production_and_only_there_a_client_warns_by_default() {
+    for value in ["production", "Production", "development"] {
+        // A process of its own, because no test may change its environment: it is unsafe.
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "validation::a_client_that_was_not_told_goes_by_node_env",
+            ])
+            .env("NODE_ENV", value)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            child.status.success() && said.contains("1 passed"),
+            "{value}: {said}"
+        );
+    }
 }

@@ -195,11 +195,13 @@ impl RetryPolicy {
 
     pub(super) fn call<B>(&self, request: &Request<B>) -> Call {
         let options = CallOptions::of(request.extensions());
-        let declared = options
-            .idempotent()
-            .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
+        let replay_safe = options.idempotent().unwrap_or_else(|| {
+            self.scope == RetryScope::AllMethods
+                || request.method().is_idempotent()
+                || has_callers_key(request)
+        });
         Call {
-            replay_safe: declared || self.scope == RetryScope::AllMethods,
+            replay_safe,
             retries: options.retries().unwrap_or(self.retries.0),
             deadline: options.deadline(),
         }
@@ -261,6 +263,77 @@ impl Outcome {
                     ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Transport
                 ),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn judge(replay_safe: bool, outcome: Outcome) -> Verdict {
+        let call = Call {
+            replay_safe,
+            retries: 2,
+            deadline: None,
+        };
+        RetryPolicy::new().judge(call, 0, outcome)
+    }
+
+    fn outcomes() -> impl Strategy<Value = Outcome> {
+        let answer = (100_u16..1000, prop::option::of(0_u64..20)).prop_map(|(status, pause)| {
+            Outcome::Answer {
+                status: StatusCode::from_u16(status).expect("three digits"),
+                retry_after: pause.map(Duration::from_secs),
+            }
+        });
+        let failure =
+            (any::<bool>(), any::<bool>()).prop_map(|(sent, hopeless)| Outcome::Failure {
+                delivery: if sent {
+                    Delivery::Unknown
+                } else {
+                    Delivery::NotSent
+                },
+                hopeless,
+            });
+        prop_oneof![answer, failure, Just(Outcome::DeadlinePassed)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_may_have_been_executed_is_never_repeated_without_the_callers_word(outcome in outcomes()) {
+            if let Verdict::Retry(_) = judge(false, outcome) {
+                let unexecuted = match outcome {
+                    Outcome::Answer { status, retry_after } => {
+                        matches!(status.as_u16(), 429 | 503) && retry_after.is_some()
+                    }
+                    Outcome::Failure { delivery, .. } => delivery == Delivery::NotSent,
+                    Outcome::DeadlinePassed => false,
+                };
+                prop_assert!(unexecuted);
+            }
+        }
+
+        #[test]
+        fn the_callers_word_only_ever_adds_retries(outcome in outcomes()) {
+            let retried = |verdict| matches!(verdict, Verdict::Retry(_));
+            prop_assert!(!retried(judge(false, outcome)) || retried(judge(true, outcome)));
+        }
+
+        #[test]
+        fn no_wait_is_longer_than_the_deadline_allows(outcome in outcomes(), millis in 0_u64..20_000) {
+            let remaining = Duration::from_millis(millis);
+            let call = Call {
+                replay_safe: true,
+                retries: 2,
+                deadline: Some(Instant::now() + remaining),
+            };
+            if let Verdict::Retry(wait) = RetryPolicy::new().judge(call, 0, outcome) {
+                prop_assert!(wait < remaining);
+            }
         }
     }
 }
