@@ -93,8 +93,8 @@ struct Tally {
 ///
 /// A setting makes no sense, the file cannot be written, or a signal handler cannot be installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let locks = LockService::from_env().map_err(StartError::config)?;
-    let name = LockName::new(&args.name).map_err(StartError::config)?;
+    let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
+    let name = LockName::new(&args.name).map_err(|error| StartError::refused(&error))?;
     let trial = Trial {
         locks,
         key: name.key(),

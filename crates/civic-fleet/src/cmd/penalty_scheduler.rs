@@ -30,8 +30,13 @@ pub(crate) struct Args {
     /// "@every 1s", aligned to the epoch
     #[arg(long, env = "CIVIC_SCHEDULE", default_value = "0 2 * * *")]
     schedule: Schedule,
-    /// The IANA name of the time zone in which the cron expression is read
-    #[arg(long, env = "CIVIC_TIMEZONE", default_value = "UTC")]
+    /// The IANA name of the time zone in which the cron expression is read; empty is UTC
+    #[arg(
+        long,
+        env = "CIVIC_TIMEZONE",
+        default_value = "UTC",
+        value_name = "ZONE"
+    )]
     timezone: String,
     /// How long the calculation takes, in milliseconds
     #[arg(long, env = "CIVIC_JOB_MS", default_value_t = 100, value_name = "MS")]
@@ -81,17 +86,20 @@ struct Line<'a> {
 /// A setting makes no sense, or a signal handler cannot be installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let stop = stop_signal()?;
-    let locks = LockService::from_env().map_err(StartError::config)?;
+    let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
+    let zone = Some(args.timezone.as_str())
+        .filter(|zone| !zone.is_empty())
+        .unwrap_or("UTC");
     let schedule = args
         .schedule
-        .timezone(&args.timezone)
-        .map_err(StartError::config)?;
+        .timezone(zone)
+        .map_err(|error| StartError::refused(&error))?;
     let replica = args
         .replica
         .unwrap_or_else(|| std::process::id().to_string());
 
     let mut job = Job::new(JOB, schedule)
-        .map_err(StartError::config)?
+        .map_err(|error| StartError::refused(&error))?
         .ttl(args.lock_ttl)
         .delivery(args.delivery);
     if let Some(grace) = args.misfire_grace {
@@ -119,7 +127,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
             tokio::time::sleep(calculation).await;
             Ok::<(), civic_lock::LeaseLost>(())
         })
-        .map_err(StartError::config)?;
+        .map_err(|error| StartError::refused(&error))?;
 
     tracing::info!(job = JOB, mode = ?locks.mode(), "waiting for ticks");
     scheduler.run(stop).await;
@@ -134,7 +142,7 @@ impl<'a> Line<'a> {
         let turn = event.turn();
         Self {
             event: event.name(),
-            tick: event.tick().map(|tick| tick.as_millis()),
+            tick: event.tick().map(civic_lock::Tick::as_millis),
             replica,
             fence: turn.map(|turn| turn.fence),
             attempt: turn.map(|turn| turn.attempt),
