@@ -76,6 +76,7 @@ pub(crate) enum Renewed {
 
 /// The answer to `release`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // the answer to `release` is that it is released
 pub(crate) enum Released {
     /// The key is gone.
     Released,
@@ -117,6 +118,7 @@ pub(crate) struct ClaimRequest {
 
 /// The answer to `claim`. `done` is the watermark before the claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // the answer to `claim` is that it is claimed
 pub(crate) enum Claimed {
     /// Run `tick`, which may be earlier than the one asked for.
     Claimed {

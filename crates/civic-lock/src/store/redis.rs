@@ -741,20 +741,20 @@ fn from_client(error: &fred::error::Error) -> Error {
         Client::Timeout => ErrorKind::Timeout,
         Client::Protocol | Client::Parse => ErrorKind::Corrupt,
         Client::Config | Client::Url => ErrorKind::Config,
-        // Refused at the door, or by the script's own reading.
+        _ if details.starts_with("WRONGTYPE") => ErrorKind::WrongType,
         Client::Auth => ErrorKind::Refused,
-        Client::InvalidArgument if details.starts_with("WRONGTYPE") => ErrorKind::WrongType,
-        Client::Unknown | Client::InvalidArgument | Client::InvalidCommand => {
-            if details.starts_with("WRONGTYPE") {
-                ErrorKind::WrongType
-            } else {
-                ErrorKind::Refused
-            }
-        }
-        // Cut, cancelled, no node for the slot, too long a queue.
+        // The same kinds stand for a connection that ended under a command. Only what the server
+        // says is known to have changed nothing.
+        _ if is_error_reply(&details) => ErrorKind::Refused,
         _ => ErrorKind::Connection,
     };
     Error::new(kind, details)
+}
+
+/// `OOM command not allowed…`, `READONLY You can't write…`: a word in capitals comes first.
+fn is_error_reply(details: &str) -> bool {
+    let word = details.split(' ').next().unwrap_or_default();
+    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 // ===== configuration =====

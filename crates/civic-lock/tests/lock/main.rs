@@ -1,0 +1,11 @@
+//! The promises of the lock, kept on real servers, real files, real processes and broken networks.
+
+mod child;
+mod faults;
+mod lease;
+mod lost;
+mod peers;
+mod processes;
+mod settings;
+mod support;
+mod topologies;
