@@ -29,8 +29,6 @@ pub struct UserClaims {
 
 impl UserClaims {
     /// A user with this id, address and role.
-    ///
-    /// The municipality defaults to `town-1`, the name to the address.
     pub fn new(user_id: impl Into<String>, email: impl Into<String>, role: Role) -> Self {
         let email = email.into();
         Self {
@@ -43,6 +41,8 @@ impl UserClaims {
     }
 
     /// Sets `municipalityId`.
+    ///
+    /// Defaults to `town-1`.
     #[must_use]
     pub fn with_municipality(mut self, municipality_id: impl Into<String>) -> Self {
         self.municipality_id = municipality_id.into();
@@ -50,6 +50,8 @@ impl UserClaims {
     }
 
     /// Sets `name`.
+    ///
+    /// Defaults to the address.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

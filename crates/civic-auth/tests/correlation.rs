@@ -4,7 +4,6 @@ mod support;
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
@@ -18,8 +17,8 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
-use tracing_subscriber::fmt::MakeWriter;
 
+use self::support::log::Log;
 use self::support::{minter, verifier};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -392,31 +391,6 @@ async fn an_outgoing_call_carries_id_and_trace_without_the_handler_passing_them(
     assert!(!sent.contains_key("content-type"));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("not poisoned")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn every_log_line_of_a_request_is_in_a_span_with_its_id() {
     struct LoggingBody;
@@ -452,7 +426,7 @@ async fn every_log_line_of_a_request_is_in_a_span_with_its_id() {
     let response = service.oneshot(request("req-1")).await.expect("infallible");
     response.into_body().collect().await.expect("infallible");
 
-    let log = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+    let log = log.text();
     for place in ["in the call", "in the future", "in the body"] {
         let line = log
             .lines()
@@ -460,4 +434,31 @@ async fn every_log_line_of_a_request_is_in_a_span_with_its_id() {
             .expect("a line");
         assert!(line.contains("correlation_id=req-1"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_replaced_id_is_logged_and_its_value_is_not() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let service = CorrelationIdLayer::new().layer(tower::service_fn(|_| {
+        ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())))
+    }));
+    for (id, lines) in [("req-1", 0), ("evil value", 1)] {
+        service
+            .clone()
+            .oneshot(request(id))
+            .await
+            .expect("infallible");
+        assert_eq!(
+            log.text().matches("correlation id replaced").count(),
+            lines,
+            "{id}"
+        );
+    }
+    assert!(!log.text().contains("evil"));
 }

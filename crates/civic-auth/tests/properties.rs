@@ -184,6 +184,12 @@ proptest! {
     }
 
     #[test]
+    fn inspect_never_panics_on_arbitrary_text(text in "\\PC{0,60}", parts in prop::collection::vec("[A-Za-z0-9_-]{0,20}", 0..5)) {
+        prop_assert!(!verifier().inspect(&text).is_accepted());
+        prop_assert!(!verifier().inspect(&parts.join(".")).is_accepted());
+    }
+
+    #[test]
     fn verify_and_inspect_agree(claims in claims(), now in NOW - 50..NOW + 50, skew in 0_u64..=30) {
         let verifier = support::verifier_at(std::time::Duration::from_secs(now))
             .with_skew(std::time::Duration::from_secs(skew))

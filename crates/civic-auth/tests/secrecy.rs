@@ -4,8 +4,6 @@ mod support;
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,35 +16,10 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use tower::{ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use self::support::log::Log;
 use self::support::{Claims, SECRET, minter, secret, verifier};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("not poisoned")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// Everything that is logged, down to TRACE, spans included, while `work` runs.
 async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
@@ -60,8 +33,7 @@ async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let default = tracing::subscriber::set_default(subscriber);
     let result = work.await;
     drop(default);
-    let log = log.0.lock().expect("not poisoned").clone();
-    (result, String::from_utf8(log).expect("UTF-8"))
+    (result, log.text())
 }
 
 /// The secret, and what of a token nobody may read: its signature, and its encoded parts.

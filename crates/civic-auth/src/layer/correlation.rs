@@ -72,7 +72,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        let id = CorrelationId::from_headers(request.headers()).unwrap_or_default();
+        let sent = CorrelationId::from_headers(request.headers());
+        let replaced = sent.is_none() && request.headers().contains_key(CORRELATION_ID);
+        let id = sent.unwrap_or_default();
         request
             .headers_mut()
             .insert(CORRELATION_ID, id.to_header_value());
@@ -80,6 +82,10 @@ where
 
         // An error span, so that a filter for warnings keeps the id on the warnings.
         let span = tracing::error_span!("request", correlation_id = %id);
+        if replaced {
+            // Never its value: it was refused because it does not belong into a log.
+            span.in_scope(|| tracing::debug!("correlation id replaced"));
+        }
         let context = Context::current()
             .with_trace_of(request.headers())
             .with_correlation_id(id);
