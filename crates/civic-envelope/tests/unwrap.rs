@@ -481,6 +481,12 @@ fn numbers_keep_their_exact_value() {
 fn a_refusal_cannot_hide_behind_a_member_that_cannot_be_read() {
     // Skipped as a whole, this would be JSON; its last key is no string that Rust can hold.
     let body = br#"{"success":false,"data":1,"timestamp":"t","\ud800":1}"#;
-    assert_eq!(unwrap_envelope::<()>(body).unwrap_err().kind(), ErrorKind::Decode);
-    assert_eq!(unwrap_response::<()>(&marked(), body).unwrap_err().kind(), ErrorKind::Protocol);
+    assert_eq!(
+        unwrap_envelope::<()>(body).unwrap_err().kind(),
+        ErrorKind::Decode
+    );
+    assert_eq!(
+        unwrap_response::<()>(&marked(), body).unwrap_err().kind(),
+        ErrorKind::Protocol
+    );
 }
