@@ -188,11 +188,11 @@ async fn every_broken_answer_is_broken_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn connecting_to_the_refusing_address_is_refused() {
-    let error = TcpStream::connect(Upstream::refusing().await)
-        .await
-        .unwrap_err();
+async fn connecting_to_the_refusing_address_is_refused_and_its_port_stays_taken() {
+    let nobody = Upstream::refusing().await;
+    let error = TcpStream::connect(nobody.addr()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(std::net::TcpListener::bind(nobody.addr()).is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,8 +60,8 @@ async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
 
 #[tokio::test]
 async fn a_refused_connection_was_never_sent() {
-    let url = format!("http://{}", Upstream::refusing().await);
-    let client = exact(&url).retries(0).build().unwrap();
+    let nobody = Upstream::refusing().await;
+    let client = exact(&nobody.url()).retries(0).build().unwrap();
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.delivery()),

@@ -168,8 +168,8 @@ async fn a_calls_own_word_counts_more_than_its_clients_rule() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_is_tried_three_times_with_every_method() {
-    let url = format!("http://{}", Upstream::refusing().await);
-    let client = exact(&url).build().unwrap();
+    let nobody = Upstream::refusing().await;
+    let client = exact(&nobody.url()).build().unwrap();
     for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
         let error = call(&client, &method).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{method}");

@@ -175,8 +175,8 @@ async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_erro
     let (_peer, client) = peer([Step::reset(), Step::status(404)]).await;
     client.get("/").retries(0).send::<()>().await.unwrap_err();
     client.get("/").retries(0).send::<()>().await.unwrap_err();
-    let refused = format!("http://{}", Upstream::refusing().await);
-    let client = exact(&refused).retries(0).build().unwrap();
+    let nobody = Upstream::refusing().await;
+    let client = exact(&nobody.url()).retries(0).build().unwrap();
     client.get("/").send::<()>().await.unwrap_err();
     let spans = capture.attempts();
     let types: Vec<_> = spans.iter().map(|span| get(span, "error.type")).collect();

@@ -16,12 +16,13 @@ mod step;
 mod wire;
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -56,17 +57,21 @@ impl Upstream {
         Self { addr, shared, task }
     }
 
-    /// An address on which nobody listens: connecting to it is refused.
+    /// An address on which nobody listens: connecting to it is refused, as long as the value lives.
     ///
     /// # Panics
     ///
     /// If no port can be had.
-    pub async fn refusing() -> SocketAddr {
-        // A port that was just given back is the last one the kernel hands out again.
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port on 127.0.0.1")
+    pub async fn refusing() -> Refusing {
+        let bound = TcpSocket::new_v4().and_then(|socket| {
+            socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            Ok((socket.local_addr()?, socket))
+        });
+        let (addr, socket) = bound.expect("a free port on 127.0.0.1");
+        Refusing {
+            addr,
+            _socket: socket,
+        }
     }
 
     /// Where it listens.
@@ -108,6 +113,35 @@ impl Upstream {
     /// Waits until `count` callers have closed their connection before their answer was complete.
     pub async fn abandoned(&self, count: usize) {
         self.shared.wait(|state| state.abandoned >= count).await;
+    }
+}
+
+/// An address on which nobody listens; prints as `127.0.0.1:port`.
+///
+/// It holds the port without listening, so that nobody else is given it in the meantime.
+#[derive(Debug)]
+pub struct Refusing {
+    addr: SocketAddr,
+    _socket: TcpSocket,
+}
+
+impl Refusing {
+    /// The address.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{self}")
+    }
+}
+
+impl fmt::Display for Refusing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr.fmt(f)
     }
 }
 
