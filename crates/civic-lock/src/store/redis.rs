@@ -377,8 +377,9 @@ impl RedisStore {
         // Before and after: the two differ if the connection was replaced in between, and then WAIT
         // has answered for a connection that has written nothing.
         let before = link.ask(&live, name, "CLIENT", ids(), deadline).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
         let reply = link
-            .run(script, name, keys, holder.as_str(), arguments, within)
+            .run(script, name, keys, holder.as_str(), arguments, left)
             .await?;
         if !matches!(reply.what(), "acquired" | "claimed") {
             return Ok(reply);

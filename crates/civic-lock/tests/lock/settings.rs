@@ -135,6 +135,49 @@ async fn a_tls_url_greets_with_tls_and_not_with_a_password() {
     }
 }
 
+/// A real server with a certificate that only `SSL_CERT_FILE` vouches for, so in a process of its
+/// own. The key belongs to nothing else.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_lock_is_taken_over_tls_and_only_from_a_server_that_is_trusted() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lock/tls");
+    let file = |name: &str| format!("{folder}/{name}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+        .to_string();
+    let server = civic_testkit::redis::RedisServer::start_with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &file("server.pem"),
+        "--tls-key-file",
+        &file("server.key"),
+        "--tls-ca-cert-file",
+        &file("ca.pem"),
+        "--tls-auth-clients",
+        "no",
+    ])
+    .await;
+    let url = format!("rediss://localhost:{port}");
+    let trusting = [
+        ("TEST_TTL", "60000"),
+        ("TEST_REDIS", url.as_str()),
+        ("SSL_CERT_FILE", &file("ca.pem")),
+    ];
+    let (holder, _) = Replica::start("hold", &trusting).line("held ").await;
+    let key = server.command(&["EXISTS", "lock:nightly"]).await;
+    assert_eq!(key.int(), 1);
+    drop(holder);
+
+    server.command(&["FLUSHALL"]).await;
+    let output = Replica::start("hold", &trusting[..2]).output().await;
+    assert!(!output.contains("held"), "{output}");
+    let key = server.command(&["EXISTS", "lock:nightly"]).await;
+    assert_eq!(key.int(), 0);
+}
+
 #[tokio::test]
 async fn without_redis_url_the_host_is_used_with_one_warning() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -143,9 +143,15 @@ impl Folder {
     pub(super) fn read(&self, name: &LockName) -> Result<State, Error> {
         let path = self.state_path(name);
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                Error::new(ErrorKind::WrongType, path.display().to_string()).with_source(error)
-            }),
+            Ok(text) => {
+                let foreign = || Error::new(ErrorKind::WrongType, path.display().to_string());
+                let state: State =
+                    serde_json::from_slice(&text).map_err(|error| foreign().with_source(error))?;
+                if state.name != name.as_str() {
+                    return Err(foreign());
+                }
+                Ok(state)
+            }
             Err(error) if error.kind() == Io::NotFound => Ok(State::named(name)),
             Err(error) => Err(failed(&path, error)),
         }

@@ -18,9 +18,8 @@ use crate::{
 const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub(super) struct State {
-    /// In the clear, for whoever looks at the folder.
+    /// In the clear, for whoever looks at the folder. Another one is another lock's state.
     pub(super) name: String,
     pub(super) holder: Option<String>,
     /// Milliseconds since the boot `boot`.

@@ -1,1 +1,238 @@
+//! What only files can get wrong. The rest is in the conformance suite and the process tests.
 
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use super::*;
+use crate::ErrorKind;
+
+fn settings(timeout: Duration) -> Settings {
+    Settings {
+        command_timeout: timeout,
+        replica_acks: 0,
+    }
+}
+
+struct Here {
+    _temporary: tempfile::TempDir,
+    folder: PathBuf,
+    name: LockName,
+}
+
+impl Here {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            folder: temporary.path().join("locks"),
+            _temporary: temporary,
+            name: LockName::new("nightly").expect("a valid name"),
+        }
+    }
+
+    fn store(&self) -> HostStore {
+        self.impatient(Duration::from_secs(10))
+    }
+
+    fn impatient(&self, timeout: Duration) -> HostStore {
+        HostStore::open(Some(self.folder.clone()), settings(timeout)).expect("a private folder")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("state/nightly")
+    }
+
+    /// Changes one member of the state.
+    fn edit(&self, member: &str, value: serde_json::Value) {
+        let text = fs::read(self.state()).expect("there is a state");
+        let mut state: serde_json::Value = serde_json::from_slice(&text).expect("it is JSON");
+        state[member] = value;
+        fs::write(self.state(), state.to_string()).expect("it is writable");
+    }
+}
+
+fn ttl() -> Ttl {
+    Ttl::new(Duration::from_secs(3600)).expect("a valid ttl")
+}
+
+async fn take(store: &HostStore, name: &LockName, who: &str) -> Result<Acquired, Error> {
+    store.acquire(name, &Holder::new(who), ttl(), &[]).await
+}
+
+#[track_caller]
+fn fence(acquired: Result<Acquired, Error>) -> u64 {
+    match acquired {
+        Ok(Acquired::Acquired { fence }) => fence,
+        other => panic!("not acquired: {other:?}"),
+    }
+}
+
+#[test]
+fn a_folder_that_others_can_reach_is_refused() {
+    let here = Here::new();
+    for mode in [0o777, 0o755, 0o710, 0o701] {
+        let _ = fs::remove_dir_all(&here.folder);
+        fs::create_dir(&here.folder).expect("a folder");
+        fs::set_permissions(&here.folder, fs::Permissions::from_mode(mode)).expect("its mode");
+        let error = HostStore::open(Some(here.folder.clone()), settings(Duration::from_secs(1)))
+            .expect_err("open to others");
+        assert_eq!(error.kind(), ErrorKind::Config, "{mode:o}");
+    }
+}
+
+#[test]
+fn a_link_to_a_folder_is_refused() {
+    let here = Here::new();
+    let elsewhere = here.folder.with_file_name("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o700)).expect("its mode");
+    symlink(&elsewhere, &here.folder).expect("a link");
+    let error =
+        HostStore::open(Some(here.folder), settings(Duration::from_secs(1))).expect_err("a link");
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_folder_that_it_creates_is_closed_to_others() {
+    let here = Here::new();
+    let store = here.store();
+    fence(take(&store, &here.name, "a").await);
+    let mode = |path: &Path| {
+        fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    for folder in ["", "state", "alive"] {
+        assert_eq!(mode(&here.folder.join(folder)), 0o700, "{folder}");
+    }
+    assert_eq!(mode(&here.state()), 0o600);
+}
+
+#[tokio::test]
+async fn a_guard_that_is_held_makes_others_time_out_and_take_nothing() {
+    let here = Here::new();
+    let store = here.impatient(Duration::from_millis(50));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let folder = &store.shared.folder;
+    let guard = folder.guard(&here.name, deadline).expect("no error");
+    let late = take(&store, &here.name, "a").await.expect_err("it is held");
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    drop(guard);
+    // What gave up must not take it later.
+    let patient = here.store();
+    let peek = patient.peek(&here.name).await.expect("peek");
+    assert_eq!(peek.holder, None);
+}
+
+#[tokio::test]
+async fn a_guard_that_was_removed_excludes_all_the_same() {
+    let here = Here::new();
+    let (first, second) = (here.store(), here.store());
+    fence(take(&first, &here.name, "a").await);
+    let guards = || {
+        fs::read_dir(&here.folder)
+            .expect("a folder")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().contains("guard-"))
+    };
+    let removed = guards().map(fs::remove_file).filter(Result::is_ok).count();
+    assert_eq!(removed, 1);
+    let busy = take(&second, &here.name, "b").await;
+    assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
+
+    // Whoever waits for the old file while it is removed notices that it is not the guard.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let old = first.shared.folder.guard(&here.name, deadline);
+    let waits = tokio::spawn({
+        let (second, name) = (second, here.name.clone());
+        async move {
+            let busy = take(&second, &name, "b").await;
+            matches!(busy, Ok(Acquired::Busy { .. }))
+        }
+    });
+    guards().for_each(|path| fs::remove_file(path).expect("it was there"));
+    drop(old.expect("no error"));
+    assert!(waits.await.expect("no panic"));
+    assert_eq!(guards().count(), 1, "there is a guard again");
+}
+
+#[tokio::test]
+async fn a_state_that_is_not_one_is_refused_and_left_alone() {
+    let here = Here::new();
+    let store = here.store();
+    fence(take(&store, &here.name, "a").await);
+    let own = fs::read_to_string(here.state()).expect("it is there");
+    let other = own.replace("nightly", "hourly");
+    for text in ["", "{", "[]", "{}", "{\"fence\":\"x\"}", other.as_str()] {
+        fs::write(here.state(), text).expect("it is writable");
+        let error = take(&store, &here.name, "b").await.expect_err(text);
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{text}");
+        assert_eq!(fs::read_to_string(here.state()).expect("it is there"), text);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_another_boot_has_ended() {
+    let here = Here::new();
+    let (first, second) = (here.store(), here.store());
+    let before = fence(take(&first, &here.name, "a").await);
+    here.edit("boot", "another".into());
+    assert!(fence(take(&second, &here.name, "b").await) > before);
+}
+
+#[tokio::test]
+async fn a_lease_whose_process_has_ended_is_free_at_once() {
+    let here = Here::new();
+    let (first, second) = (here.store(), here.store());
+    let before = fence(take(&first, &here.name, "a").await);
+    let busy = take(&second, &here.name, "b").await;
+    assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
+    // Its end gives the alive file back, as the end of its process would.
+    drop(first);
+    assert!(fence(take(&second, &here.name, "b").await) > before);
+}
+
+#[tokio::test]
+async fn a_minimum_hold_outlives_its_process() {
+    let here = Here::new();
+    let (first, second) = (here.store(), here.store());
+    fence(take(&first, &here.name, "a").await);
+    let hold = Some(Duration::from_secs(60));
+    let held = first.release(&here.name, &Holder::new("a"), hold).await;
+    assert_eq!(held.expect("release"), Released::Held);
+    drop(first);
+    let busy = take(&second, &here.name, "b").await;
+    assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
+}
+
+#[tokio::test]
+async fn fences_grow_after_the_state_was_lost() {
+    let here = Here::new();
+    let store = here.store();
+    let before = fence(take(&store, &here.name, "a").await);
+    fs::remove_file(here.state()).expect("it was there");
+    assert!(fence(take(&store, &here.name, "b").await) > before);
+}
+
+#[tokio::test]
+async fn what_nobody_has_used_for_a_week_is_swept_and_nothing_else() {
+    let here = Here::new();
+    let store = here.store();
+    fence(take(&store, &here.name, "a").await);
+    here.edit("retain_until", 0.into());
+    here.store();
+    assert!(here.state().exists(), "it is held");
+    let released = store.release(&here.name, &Holder::new("a"), None).await;
+    assert_eq!(released.expect("release"), Released::Released);
+    here.edit("retain_until", u64::MAX.into());
+    here.store();
+    assert!(here.state().exists(), "its week is not over");
+    here.edit("retain_until", 0.into());
+    here.store();
+    assert!(!here.state().exists());
+    let alive = fs::read_dir(here.folder.join("alive")).expect("a folder");
+    assert_eq!(alive.count(), 1, "the traces of the stores that are gone");
+}
