@@ -67,6 +67,14 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
         &answer.status(),
         &201,
     );
+    report.check(
+        "Both answers are whole",
+        !answer.cut_short
+            && exchanges
+                .iter()
+                .all(|exchange| !exchange.response.cut_short),
+        "one was cut short",
+    );
     report.check_eq(
         "The clerk's answer has the clerk's correlation id",
         answer.header("x-correlation-id").unwrap_or("none"),

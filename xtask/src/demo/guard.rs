@@ -142,7 +142,10 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
                 && body["correlationId"].as_str() == answer.header("x-correlation-id"));
         report.check(
             caller.promise,
-            answer.status() == caller.status && message == caller.message && in_shape,
+            answer.status() == caller.status
+                && message == caller.message
+                && in_shape
+                && !answer.cut_short,
             format_args!("{} {}", answer.status(), answer.body_text()),
         );
         detail(format_args!(

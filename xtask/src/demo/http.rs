@@ -18,6 +18,8 @@ pub(super) struct Message {
     pub(super) body: Vec<u8>,
     /// Everything, exactly as it was on the wire.
     pub(super) raw: Vec<u8>,
+    /// Whether the peer broke off before the end that it had announced.
+    pub(super) cut_short: bool,
 }
 
 /// What decides where a message ends.
@@ -113,7 +115,10 @@ impl Message {
 
     fn read_chunks(&mut self, from: &mut impl BufRead) -> io::Result<()> {
         loop {
-            let line = self.line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let Some(line) = self.line(from)? else {
+                self.cut_short = true;
+                break;
+            };
             let size = line.split(';').next().unwrap_or_default().trim();
             let size = usize::from_str_radix(size, 16).map_err(io::Error::other)?;
             if size == 0 {
@@ -132,8 +137,8 @@ impl Message {
             return Err(io::Error::other("the message is too long for the demo"));
         }
         let before = self.raw.len();
-        self.raw.resize(before + length, 0);
-        from.read_exact(&mut self.raw[before..])?;
+        let read = from.take(length as u64).read_to_end(&mut self.raw)?;
+        self.cut_short |= read < length;
         self.body.extend_from_slice(&self.raw[before..]);
         Ok(())
     }

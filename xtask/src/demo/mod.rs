@@ -44,13 +44,27 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some(argument) = args.first() {
         return Err(format!("demo takes no arguments, not `{argument}`"));
     }
-    let mut report = Report::default();
-
     scene("Building the fleet");
     let fleet = Fleet::new(build::fleet()?).with("JWT_SECRET", new_secret()?);
     say(fleet.executable().display());
-    let started = Instant::now();
 
+    let started = Instant::now();
+    let mut report = Report::default();
+    // What ends a scene early is often the consequence of a promise that was broken before: both are told.
+    let played = play(fleet, &mut report);
+    let kept = match (played, report.finish()) {
+        (Ok(()), finished) => finished?,
+        (Err(reason), Ok(_)) => return Err(reason),
+        (Err(reason), Err(broken)) => return Err(format!("{broken}\nand then: {reason}")),
+    };
+    println!(
+        "\nEach of the {kept} promises was kept, in {:.1} s.",
+        started.elapsed().as_secs_f32()
+    );
+    Ok(())
+}
+
+fn play(fleet: Fleet, report: &mut Report) -> Result<(), String> {
     scene("Starting the services");
     let (assessment_roll, roll) = fleet.serve("assessment-roll")?;
     announce(&assessment_roll, roll);
@@ -68,19 +82,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         roll,
         tap,
     };
-    bill::play(&mut stage, &mut report)?;
-    guard::play(&mut stage, &mut report)?;
-    ticks::play(&stage.fleet, &mut report)?;
+    bill::play(&mut stage, report)?;
+    guard::play(&mut stage, report)?;
+    ticks::play(&stage.fleet, report)?;
 
     scene("Closing");
-    close(&mut report, &stage, [billing_process, assessment_roll])?;
-
-    let kept = report.finish()?;
-    println!(
-        "\nEach of the {kept} promises was kept, in {:.1} s.",
-        started.elapsed().as_secs_f32()
-    );
-    Ok(())
+    close(report, &stage, [billing_process, assessment_roll])
 }
 
 fn announce(process: &Process, address: SocketAddr) {

@@ -93,6 +93,7 @@ impl Shared {
             }
             .ok_or(io::ErrorKind::UnexpectedEof)?;
             let raw = response.raw.clone();
+            let cut_short = response.cut_short;
             // Recorded first: whoever has the answer finds the exchange.
             lock(&self.exchanges).push(Exchange {
                 at,
@@ -101,6 +102,10 @@ impl Shared {
                 injected: injected.is_some(),
             });
             to_client.write_all(&raw)?;
+            if cut_short {
+                // The end of the connection is all that tells the client.
+                break;
+            }
         }
         Ok(())
     }
