@@ -110,6 +110,16 @@ async fn a_head_request_gets_the_length_and_no_body() {
 }
 
 #[tokio::test]
+async fn a_silent_close_follows_a_whole_answer_that_does_not_announce_it() {
+    let peer = Upstream::start([Step::status(200).body("hello").close_silently()]).await;
+    let mut stream = connect(&peer).await;
+    get(&mut stream, "/").await;
+    let (text, end) = rest(&mut stream).await;
+    assert_eq!(text, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    end.unwrap();
+}
+
+#[tokio::test]
 async fn every_broken_answer_is_broken_in_its_own_way() {
     struct Case {
         name: &'static str,

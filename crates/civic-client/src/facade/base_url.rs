@@ -20,9 +20,9 @@ pub(super) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Never quotes `text`: it may hold a password.
-    pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Err(Error::config(format!("the base URL {why}")));
+    /// `name` is what an error calls it; it never quotes `text`, which may hold a password.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| Err(Error::config(format!("{name} {why}")));
         if text.is_empty() {
             return refuse("is empty");
         }
@@ -96,7 +96,7 @@ mod tests {
         ];
         for (text, joined) in cases {
             assert_eq!(
-                BaseUrl::parse(text).unwrap().join("/x").unwrap(),
+                BaseUrl::parse("the URL", text).unwrap().join("/x").unwrap(),
                 joined,
                 "{text}"
             );
@@ -131,7 +131,7 @@ mod tests {
         ];
         let mut wrong = Vec::new();
         for (text, why) in cases {
-            let error = BaseUrl::parse(text).expect_err(text);
+            let error = BaseUrl::parse("the URL", text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}");
             if !error.to_string().contains(why) {

@@ -44,8 +44,12 @@ enum Identity {
 
 impl ServiceClientBuilder {
     pub(super) fn new(url: &str) -> Self {
+        Self::over_url(BaseUrl::parse("the base URL", url))
+    }
+
+    fn over_url(base: Result<BaseUrl, Error>) -> Self {
         Self {
-            base: BaseUrl::parse(url),
+            base,
             identity: Identity::Undecided,
             retry: RetryPolicy::new(),
             attempt_timeout: AttemptTimeoutLayer::DEFAULT,
@@ -57,17 +61,14 @@ impl ServiceClientBuilder {
     }
 
     pub(super) fn from_env(variable: &str, default: &str) -> Result<Self, Error> {
-        let builder = match env::var(variable) {
-            Ok(url) => Self::new(&url),
-            Err(env::VarError::NotPresent) => Self::new(default),
+        let base = match env::var(variable) {
+            Ok(url) => BaseUrl::parse(variable, &url)?,
+            Err(env::VarError::NotPresent) => BaseUrl::parse("the default URL", default)?,
             Err(env::VarError::NotUnicode(_)) => {
                 return Err(Error::config(format!("{variable} is not Unicode")));
             }
         };
-        match builder.base {
-            Ok(_) => Ok(builder),
-            Err(error) => Err(Error::config(format!("{variable} is refused")).with_source(error)),
-        }
+        Ok(Self::over_url(Ok(base)))
     }
 
     /// Who the client is: every attempt carries a fresh token of this minter.

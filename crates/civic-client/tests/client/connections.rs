@@ -171,3 +171,14 @@ async fn clones_of_a_client_share_their_connections() {
     call(&client_of(&peer), &Method::GET).await.unwrap();
     assert_eq!(peer.connections(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_the_peer_closed_while_it_was_idle_costs_nothing() {
+    let (peer, client) = peer([Step::status(204).close_silently()]).await;
+    for _ in 0..20 {
+        client.post("/").retries(0).send::<()>().await.unwrap();
+        // Long enough for the end of the connection to arrive, on a clock that only moves when all is done.
+        sleep(MILLISECOND).await;
+    }
+    assert_eq!((peer.attempts().len(), peer.connections()), (20, 20));
+}

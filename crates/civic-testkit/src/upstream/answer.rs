@@ -9,7 +9,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::step::{Act, Step};
+use super::step::{Act, Close, Step};
 
 /// What became of the connection.
 pub(super) enum After {
@@ -49,10 +49,9 @@ impl Step {
                     message.extend_from_slice(&self.body);
                 }
                 stream.write_all(&message).await?;
-                return Ok(if self.close {
-                    After::Closed
-                } else {
-                    After::KeepAlive(stream)
+                return Ok(match self.close {
+                    Close::Never => After::KeepAlive(stream),
+                    Close::Announced | Close::Silent => After::Closed,
                 });
             }
             Act::ResetAtAccept | Act::Reset => reset(stream),
@@ -117,7 +116,7 @@ impl Step {
         if self.length && !bodiless && !self.headers.contains_key("content-length") {
             head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
         }
-        if self.close {
+        if self.close == Close::Announced {
             head.extend_from_slice(b"connection: close\r\n");
         }
         head.extend_from_slice(b"\r\n");

@@ -14,9 +14,17 @@ pub struct Step {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) delay: Duration,
-    pub(super) close: bool,
+    pub(super) close: Close,
     pub(super) length: bool,
     pub(super) act: Act,
+}
+
+/// What becomes of the connection after a complete answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    Never,
+    Announced,
+    Silent,
 }
 
 /// How the answer goes wrong, if it does.
@@ -48,7 +56,7 @@ impl Step {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
-            close: false,
+            close: Close::Never,
             length: true,
             act: Act::Answer,
         }
@@ -184,7 +192,14 @@ impl Step {
     /// Closes the connection after the answer, and says so in it.
     #[must_use]
     pub const fn close(mut self) -> Self {
-        self.close = true;
+        self.close = Close::Announced;
+        self
+    }
+
+    /// Closes the connection after the answer, without a word: what an idle time that ran out looks like.
+    #[must_use]
+    pub const fn close_silently(mut self) -> Self {
+        self.close = Close::Silent;
         self
     }
 
