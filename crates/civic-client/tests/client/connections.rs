@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use civic_client::{ErrorKind, TransportConfig};
+use civic_client::{ErrorKind, ServiceClient, TransportConfig};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
 use tokio::{
@@ -80,19 +80,25 @@ async fn a_body_of_unknown_length_is_capped_too() {
     );
 }
 
+/// The connections that calls use which are made after these idle times.
+async fn connections_after(client: &ServiceClient, peer: &Upstream, idle: [u64; 3]) -> Vec<usize> {
+    for millis in idle {
+        sleep(Duration::from_millis(millis)).await;
+        call(client, &Method::GET).await.unwrap();
+    }
+    peer.attempts()
+        .iter()
+        .map(|attempt| attempt.connection)
+        .collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_used_for_4_seconds_and_not_after() {
     let (peer, client) = peer([Step::status(204)]).await;
-    for idle in [0, 3999, 4001] {
-        sleep(idle * MILLISECOND).await;
-        call(&client, &Method::GET).await.unwrap();
-    }
-    let connections: Vec<_> = peer
-        .attempts()
-        .iter()
-        .map(|attempt| attempt.connection)
-        .collect();
-    assert_eq!(connections, [1, 1, 2]);
+    assert_eq!(
+        connections_after(&client, &peer, [0, 3999, 4001]).await,
+        [1, 1, 2]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,16 +113,10 @@ async fn the_idle_time_can_be_chosen() {
     let peer = Upstream::start([Step::status(204)]).await;
     let config = TransportConfig::new().with_idle_timeout(Duration::from_secs(60));
     let client = exact(&peer.url()).transport(config).build().unwrap();
-    for idle in [0, 59_000, 61_000] {
-        sleep(idle * MILLISECOND).await;
-        call(&client, &Method::GET).await.unwrap();
-    }
-    let connections: Vec<_> = peer
-        .attempts()
-        .iter()
-        .map(|attempt| attempt.connection)
-        .collect();
-    assert_eq!(connections, [1, 1, 2]);
+    assert_eq!(
+        connections_after(&client, &peer, [0, 59_000, 61_000]).await,
+        [1, 1, 2]
+    );
 }
 
 #[tokio::test(start_paused = true)]
