@@ -2,11 +2,13 @@
 //!
 //! | command | what it does | file |
 //! |---|---|---|
+//! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
 
+mod chaos;
 mod ci;
 mod demo;
 mod rules;
@@ -20,6 +22,7 @@ Usage: cargo xtask <command>
 
 Commands:
   demo    start the example fleet, show what happens on the wire, check each promise
+  chaos   inject random faults into the lock's replicas and server, check the history
   ci      run every check: format, lints, features, docs, tests, demo, licences, packaging
 ";
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match command {
+        "chaos" => chaos::run(rest),
         "ci" => ci::run(rest),
         "demo" => demo::run(rest),
         "help" | "--help" | "-h" => {

@@ -1,0 +1,340 @@
+//! Promises with a time in them, and what is left when all is over.
+//!
+//! The bounds are generous, so that a busy machine does not break them; those without a time are
+//! exact.
+
+use super::{
+    Verdict,
+    view::{Ended, Lease, Span, View},
+};
+use crate::fault::Class;
+use crate::history::{Acquire, Kind, MILLI, Nanos, SECOND, What};
+
+/// What a busy machine may take on top of any promised time.
+const SLACK: Nanos = 3 * SECOND;
+/// The most that standing by adds to a ttl.
+const JITTER: Nanos = 250 * MILLI;
+/// A replica that has just been started needs so long to stand by.
+const READY: Nanos = 2 * SECOND;
+/// Connections may come and go; a leak grows with each fault.
+const MORE_FILES: u64 = 16;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
+    let mut takeover = Verdict::new(
+        "I5",
+        "a killed holder's tick is taken over within ttl + jitter",
+    );
+    let mut handover = Verdict::new(
+        "I5",
+        "a stopped holder's tick is taken over within the poll cap",
+    );
+    for group in view.tick_groups() {
+        if group.kind != Kind::AtLeastOnce {
+            continue;
+        }
+        for lease in view.leases_of(group.group) {
+            let life = &view.lives[&lease.life];
+            if lease.ended == Ended::HandedOver {
+                if let Some(from) = life.terminated {
+                    let limit = group.poll_cap_ms * MILLI + JITTER + SLACK;
+                    taken_over(view, lease, from, limit, &mut handover);
+                }
+            } else if lease.ended == Ended::Silent
+                && let Some(from) = life.killed
+                && from < lease.begin + group.job_ms * MILLI
+            {
+                let limit = group.ttl_ms * MILLI + JITTER + SLACK;
+                taken_over(view, lease, from, limit, &mut takeover);
+            }
+        }
+    }
+    vec![
+        takeover.with_note(),
+        handover.with_note(),
+        acquires(view),
+        leftovers(view),
+        processes(view),
+    ]
+}
+
+impl Verdict {
+    /// The slowest one is kept in the note as milliseconds while counting.
+    fn slowest(&mut self, took: Nanos) {
+        let took = took / MILLI;
+        let before = self.note.as_ref().and_then(|note| note.parse().ok());
+        self.note = Some(before.unwrap_or(0).max(took).to_string());
+    }
+
+    fn with_note(mut self) -> Self {
+        self.note = self
+            .note
+            .map(|slowest| format!("the slowest after {slowest} ms"));
+        self
+    }
+}
+
+/// Somebody else starts the same tick within `limit`, if nothing else is in the way.
+fn taken_over(view: &View<'_>, lease: &Lease, from: Nanos, limit: Nanos, verdict: &mut Verdict) {
+    let Some((tick, _)) = lease.turn else { return };
+    let heir = view
+        .leases_of(lease.group)
+        .filter(|other| other.fence > lease.fence)
+        .find(|other| other.turn.is_some_and(|turn| turn.0 == tick));
+    verdict.checks += 1;
+    if let Some(heir) = heir
+        && heir.begin <= from + limit
+    {
+        verdict.slowest(heir.begin.saturating_sub(from));
+        return;
+    }
+    // Too late, or never: was there anybody who could have?
+    let span = Span {
+        from: from.saturating_sub(READY),
+        to: from + limit,
+    };
+    let others_in_the_way = view
+        .faults_on(lease.group, span)
+        .any(|fault| fault.life != Some(lease.life) || fault.fault.class() != Class::Replica);
+    let somebody = view.lives.iter().any(|(&life, other)| {
+        life != lease.life && other.group == lease.group && other.is_well(span)
+    });
+    let over = view.end.is_some_and(|end| span.to >= end);
+    let stalled = view.stalls.iter().any(|stall| stall.meets(span));
+    if others_in_the_way || !somebody || over || stalled {
+        verdict.excused += 1;
+        return;
+    }
+    verdict.violated(
+        format!(
+            "not taken over within {} ms: {}",
+            limit / MILLI,
+            view.describe(lease)
+        ),
+        [lease.record]
+            .into_iter()
+            .chain(heir.map(|heir| heir.record)),
+    );
+}
+
+/// I9: every acquire comes back.
+fn acquires(view: &View<'_>) -> Verdict {
+    let mut verdict = Verdict::new("I9", "every acquire returns within the command timeout");
+    let mut slowest = 0;
+    let mut unavailable: u64 = 0;
+    for (index, record) in view.records.iter().enumerate() {
+        let What::Acquire {
+            life,
+            outcome,
+            took_ms,
+        } = record.what
+        else {
+            continue;
+        };
+        verdict.checks += 1;
+        unavailable += u64::from(outcome == Acquire::Unavailable);
+        let took = took_ms * MILLI;
+        let limit = view.groups[view.lives[&life].group].command_timeout_ms * MILLI + SLACK;
+        if view.life_was_paused(life, record.at.saturating_sub(took), record.at) {
+            verdict.excused += u64::from(took > limit);
+            continue;
+        }
+        slowest = slowest.max(took_ms);
+        if took > limit {
+            verdict.violated(format!("an acquire took {took_ms} ms"), [index]);
+        }
+    }
+    verdict.note = Some(format!(
+        "the slowest took {slowest} ms; {unavailable} were told: unavailable"
+    ));
+    verdict
+}
+
+/// I3: what nobody holds is gone when its ttl has passed.
+fn leftovers(view: &View<'_>) -> Verdict {
+    let mut verdict = Verdict::new("I3", "no key of a lock outlives its ttl");
+    verdict.checks = view.leases.len() as u64;
+    for (index, record) in view.records.iter().enumerate() {
+        if let What::Left { key, pttl, .. } = &record.what {
+            verdict.violated(format!("{key} is left, with a ttl of {pttl} ms"), [index]);
+        }
+    }
+    verdict
+}
+
+/// I10: whoever is told to stop does, and nobody hoards.
+fn processes(view: &View<'_>) -> Verdict {
+    let mut verdict = Verdict::new(
+        "I10",
+        "no process is left, none had to be killed, none hoards file descriptors",
+    );
+    for (index, record) in view.records.iter().enumerate() {
+        match record.what {
+            What::Exit { life, forced } => {
+                verdict.checks += 1;
+                let life = &view.lives[&life];
+                if forced {
+                    verdict.violated(
+                        format!("{} did not stop when told to", life.replica),
+                        [index],
+                    );
+                } else if life.killed.is_none() && life.terminated.is_none() {
+                    verdict.violated(format!("{} died by itself", life.replica), [index]);
+                }
+            }
+            What::Resources {
+                life,
+                files_at_start,
+                files_at_end,
+            } => {
+                verdict.checks += 1;
+                if files_at_end > files_at_start + MORE_FILES {
+                    verdict.violated(
+                        format!(
+                            "{} had {files_at_start} files open, now {files_at_end}",
+                            view.lives[&life].replica
+                        ),
+                        [index],
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    if view.end.is_some() {
+        for life in view.lives.values().filter(|life| life.exit.is_none()) {
+            verdict.violated(format!("{} is still there", life.replica), []);
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Story, hammer, ticks};
+    use super::*;
+    use crate::fault::Fault;
+    use crate::history::{Signal, TickEvent};
+
+    const TAKEOVER: usize = 0;
+    const HANDOVER: usize = 1;
+    const ACQUIRES: usize = 2;
+    const LEFTOVERS: usize = 3;
+    const PROCESSES: usize = 4;
+
+    fn verdict(story: &Story, which: usize) -> Verdict {
+        let records = story.records();
+        check(&View::new(&records)).remove(which)
+    }
+
+    /// A holder that is killed in mid-tick, and an heir that starts so much later.
+    fn killed(after: Option<u64>) -> Story {
+        let mut story = Story::new(ticks());
+        story.start(1).start(2);
+        story.tick(10_000, 1, TickEvent::Started, 10_000, 10, 1);
+        story.fault(10_100, 11_000, Fault::Kill, Some(1));
+        story.signal(10_100, 1, Signal::Kill).exit(10_101, 1, false);
+        if let Some(after) = after {
+            story.tick(10_100 + after, 2, TickEvent::Started, 10_000, 11, 2);
+        }
+        story
+    }
+
+    #[test]
+    fn a_takeover_that_is_late_or_never_comes_is_seen() {
+        let in_time = verdict(&killed(Some(2250)), TAKEOVER);
+        assert!(in_time.holds(), "{in_time:?}");
+        assert_eq!(in_time.note.as_deref(), Some("the slowest after 2250 ms"));
+        assert!(!verdict(&killed(Some(5300)), TAKEOVER).holds());
+        assert!(!verdict(&killed(None), TAKEOVER).holds());
+    }
+
+    #[test]
+    fn a_takeover_is_excused_only_by_what_is_in_its_way() {
+        let mut story = killed(None);
+        story.fault(12_000, 13_000, Fault::FreezeLong, None);
+        assert!(verdict(&story, TAKEOVER).holds());
+        let mut story = killed(None);
+        story.signal(9_000, 2, Signal::Stop);
+        assert!(verdict(&story, TAKEOVER).holds(), "nobody could");
+        let mut story = killed(None);
+        story.fault(30_000, 31_000, Fault::FreezeLong, None);
+        assert!(!verdict(&story, TAKEOVER).holds(), "long after");
+    }
+
+    #[test]
+    fn a_handover_that_never_comes_is_seen() {
+        let story = |after: Option<u64>| {
+            let mut story = Story::new(ticks());
+            story.start(1).start(2);
+            story.tick(10_000, 1, TickEvent::Started, 10_000, 10, 1);
+            story.signal(10_100, 1, Signal::Term);
+            story.tick(10_101, 1, TickEvent::HandedOver, 10_000, 10, 1);
+            if let Some(after) = after {
+                story.tick(10_100 + after, 2, TickEvent::Started, 10_000, 11, 2);
+            }
+            verdict(&story, HANDOVER)
+        };
+        assert!(story(Some(5)).holds());
+        assert!(!story(Some(9000)).holds());
+        assert!(!story(None).holds());
+    }
+
+    #[test]
+    fn an_acquire_that_hangs_is_seen() {
+        let mut story = Story::new(hammer());
+        story.start(1).acquire(9000, 1, 1010);
+        assert!(verdict(&story, ACQUIRES).holds());
+        story.acquire(15_000, 1, 4100);
+        assert!(!verdict(&story, ACQUIRES).holds());
+        story
+            .signal(11_000, 1, Signal::Stop)
+            .signal(14_500, 1, Signal::Cont);
+        assert!(verdict(&story, ACQUIRES).holds(), "it was stopped");
+    }
+
+    #[test]
+    fn a_key_that_is_left_is_seen() {
+        let mut story = Story::new(hammer());
+        assert!(verdict(&story, LEFTOVERS).holds());
+        story.push(
+            9000,
+            What::Left {
+                db: 0,
+                key: "lock:it".to_owned(),
+                pttl: -1,
+            },
+        );
+        assert!(!verdict(&story, LEFTOVERS).holds());
+    }
+
+    #[test]
+    fn a_process_that_stays_crashes_or_hoards_is_seen() {
+        let mut good = Story::new(hammer());
+        good.start(1).signal(50, 1, Signal::Term).exit(60, 1, false);
+        good.push(70, What::End);
+        assert!(verdict(&good, PROCESSES).holds());
+
+        good.start(2);
+        assert!(!verdict(&good, PROCESSES).holds(), "2 is still there");
+        good.exit(60, 2, false);
+        assert!(!verdict(&good, PROCESSES).holds(), "2 died by itself");
+        good.signal(55, 2, Signal::Term);
+        assert!(verdict(&good, PROCESSES).holds());
+        good.push(
+            58,
+            What::Resources {
+                life: 2,
+                files_at_start: 10,
+                files_at_end: 60,
+            },
+        );
+        assert!(!verdict(&good, PROCESSES).holds(), "2 hoards");
+
+        let mut forced = Story::new(hammer());
+        forced
+            .start(1)
+            .signal(50, 1, Signal::Term)
+            .exit(60, 1, true);
+        assert!(!verdict(&forced, PROCESSES).holds());
+    }
+}

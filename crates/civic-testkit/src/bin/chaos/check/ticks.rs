@@ -1,0 +1,526 @@
+//! I6: what becomes of each scheduled tick.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Verdict,
+    view::{Ended, Lease, Span, View},
+};
+use crate::history::{Group, Kind, MILLI, Nanos, SECOND, TickEvent, What};
+
+/// A replica whose clock is ahead claims a tick so much before it is due.
+const SKEW: Nanos = 2 * SECOND;
+/// What a fault leaves behind is over by then: connections, backlog.
+const AFTERMATH: Nanos = 4 * SECOND;
+
+/// One tick of one group.
+struct Tick<'v> {
+    group: &'v Group,
+    tick: u64,
+    /// In the order of their fences.
+    starts: Vec<&'v Lease>,
+    /// The records that report it as missed.
+    missed: Vec<(usize, Nanos)>,
+}
+
+pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
+    let mut all = Verdicts {
+        lost: Verdict::new(
+            "I6",
+            "at-least-once: each tick is run, or reported as missed",
+        ),
+        again: Verdict::new(
+            "I6",
+            "a tick runs again only when its run was broken off, with a larger attempt",
+        ),
+        once: Verdict::new("I6", "at-most-once: no tick runs twice"),
+        calm: Verdict::new(
+            "I6",
+            "without a fault each tick runs exactly once, whatever the clocks",
+        ),
+        order: Verdict::new("I6", "ticks run in their order"),
+        missed: Verdict::new(
+            "I6",
+            "a tick is reported as missed after its grace, once, and not run after that",
+        ),
+    };
+    for group in view.tick_groups() {
+        let ticks = ticks_of(view, group);
+        lost(view, group, &ticks, &mut all.lost);
+        for tick in ticks.values() {
+            again(view, tick, &mut all.again);
+            if group.kind == Kind::AtMostOnce {
+                once(view, tick, &mut all.once);
+            }
+            calm(view, tick, &mut all.calm);
+            missed(view, tick, &mut all.missed);
+        }
+        order(view, group, &mut all.order);
+    }
+    vec![
+        all.lost, all.again, all.once, all.calm, all.order, all.missed,
+    ]
+}
+
+struct Verdicts {
+    lost: Verdict,
+    again: Verdict,
+    once: Verdict,
+    calm: Verdict,
+    order: Verdict,
+    missed: Verdict,
+}
+
+fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64, Tick<'v>> {
+    let mut ticks: BTreeMap<u64, Tick<'_>> = BTreeMap::new();
+    let new = |tick| Tick {
+        group,
+        tick,
+        starts: Vec::new(),
+        missed: Vec::new(),
+    };
+    for lease in view.leases_of(group.group) {
+        if let Some((tick, _)) = lease.turn {
+            let entry = ticks.entry(tick).or_insert_with(|| new(tick));
+            entry.starts.push(lease);
+        }
+    }
+    for (index, record) in view.records.iter().enumerate() {
+        if let What::Tick {
+            life,
+            event: TickEvent::Missed,
+            tick,
+            ..
+        } = record.what
+            && view.lives[&life].group == group.group
+        {
+            let entry = ticks.entry(tick).or_insert_with(|| new(tick));
+            entry.missed.push((index, record.at));
+        }
+    }
+    for tick in ticks.values_mut() {
+        tick.starts.sort_by_key(|lease| lease.fence);
+    }
+    ticks
+}
+
+/// Every multiple of the interval between the first and the last tick that anything is known of,
+/// and the last of these is not long before the end.
+fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict: &mut Verdict) {
+    let settled = |tick: &Tick<'_>| {
+        !tick.missed.is_empty() || tick.starts.iter().any(|lease| lease.ended == Ended::Done)
+    };
+    let first = ticks.keys().next().copied();
+    let last = ticks
+        .values()
+        .filter(|tick| settled(tick))
+        .map(|tick| tick.tick)
+        .next_back();
+    let (Some(first), Some(last)) = (first, last) else {
+        verdict.violated(format!("no tick of {} was ever run", group.name), []);
+        return;
+    };
+    if let Some(end) = view.end {
+        verdict.checks += 1;
+        let patience = (group.ttl_ms + group.interval_ms + group.poll_cap_ms) * MILLI + 2 * SKEW;
+        if view.due(last) + patience < end {
+            verdict.violated(
+                format!(
+                    "{} stands still: its last tick that was run was due {} s before the end",
+                    group.name,
+                    (end - view.due(last)) / SECOND
+                ),
+                [],
+            );
+        }
+    }
+    if group.kind == Kind::AtMostOnce {
+        return;
+    }
+    let mut tick = first;
+    while tick <= last {
+        verdict.checks += 1;
+        let known = ticks.get(&tick);
+        // The store was told, and the replica died before it could say so.
+        let perhaps = |tick: &Tick<'_>| {
+            tick.starts.last().is_some_and(|lease| {
+                let life = &view.lives[&lease.life];
+                let gone = [life.killed, life.terminated, life.exit]
+                    .into_iter()
+                    .flatten()
+                    .min();
+                match lease.ended {
+                    Ended::Unconfirmed => true,
+                    Ended::Silent => {
+                        gone.is_some_and(|at| at >= lease.begin + group.job_ms * MILLI)
+                    }
+                    _ => false,
+                }
+            })
+        };
+        let open = Span {
+            from: view.due(tick).saturating_sub(SKEW),
+            to: view.due(tick) + group.grace_ms * MILLI,
+        };
+        if known.is_some_and(|known| settled(known) || perhaps(known)) {
+        } else if view.was_lost(group.group, open.from, open.to) {
+            verdict.excused += 1;
+        } else {
+            let records = known
+                .into_iter()
+                .flat_map(|known| known.starts.iter().map(|lease| lease.record));
+            verdict.violated(
+                format!("tick {tick} of {} was neither run nor reported", group.name),
+                records,
+            );
+        }
+        tick += group.interval_ms;
+    }
+}
+
+fn again(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
+    for pair in tick.starts.windows(2) {
+        let [before, after] = pair else { continue };
+        verdict.checks += 1;
+        if view.was_lost(tick.group.group, before.begin, after.begin) {
+            verdict.excused += 1;
+            continue;
+        }
+        let records = [
+            Some(before.record),
+            before.end.map(|(index, _)| index),
+            Some(after.record),
+        ];
+        if before.ended == Ended::Done {
+            verdict.violated(
+                format!(
+                    "run again after it was done: {} then {}",
+                    view.describe(before),
+                    view.describe(after)
+                ),
+                records.into_iter().flatten(),
+            );
+        }
+        let attempt = |lease: &Lease| lease.turn.map_or(0, |(_, attempt)| attempt);
+        if attempt(before) >= attempt(after) {
+            verdict.violated(
+                format!(
+                    "an attempt that does not grow: {} then {}",
+                    view.describe(before),
+                    view.describe(after)
+                ),
+                records.into_iter().flatten(),
+            );
+        }
+    }
+}
+
+fn once(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
+    verdict.checks += 1;
+    for pair in tick.starts.windows(2) {
+        let [before, after] = pair else { continue };
+        if view.was_lost(tick.group.group, before.begin, after.begin) {
+            verdict.excused += 1;
+        } else {
+            verdict.violated(
+                format!(
+                    "at most once, but twice: {} and {}",
+                    view.describe(before),
+                    view.describe(after)
+                ),
+                [before.record, after.record],
+            );
+        }
+    }
+}
+
+fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
+    let ended = tick
+        .starts
+        .iter()
+        .filter_map(|lease| lease.end)
+        .map(|(_, at)| at)
+        .max();
+    let due = view.due(tick.tick);
+    let span = Span {
+        from: due.saturating_sub(SKEW + tick.group.ttl_ms * MILLI + AFTERMATH),
+        to: ended.unwrap_or(due + SKEW).max(due + SKEW),
+    };
+    let is_over = view.end.is_some_and(|end| span.to >= end);
+    if is_over
+        || view.faults_on(tick.group.group, span).next().is_some()
+        || view.stalls.iter().any(|stall| stall.meets(span))
+    {
+        return;
+    }
+    verdict.checks += 1;
+    let [only] = tick.starts[..] else {
+        verdict.violated(
+            format!(
+                "tick {} of {} was run {} times though nothing was wrong",
+                tick.tick,
+                tick.group.name,
+                tick.starts.len()
+            ),
+            tick.starts.iter().map(|lease| lease.record),
+        );
+        return;
+    };
+    if only.turn.is_some_and(|(_, attempt)| attempt != 1) || only.ended != Ended::Done {
+        verdict.violated(
+            format!(
+                "not run to its end at the first attempt though nothing was wrong: {}",
+                view.describe(only)
+            ),
+            [only.record],
+        );
+    }
+}
+
+fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
+    let mut leases: Vec<_> = view.leases_of(group.group).collect();
+    leases.sort_by_key(|lease| lease.fence);
+    for pair in leases.windows(2) {
+        let [before, after] = pair else { continue };
+        verdict.checks += 1;
+        if after.turn.map(|(tick, _)| tick) >= before.turn.map(|(tick, _)| tick) {
+            continue;
+        }
+        let grace = group.grace_ms * MILLI;
+        if view.was_lost(group.group, before.begin.saturating_sub(grace), after.begin) {
+            verdict.excused += 1;
+        } else {
+            verdict.violated(
+                format!(
+                    "out of order: {} then {}",
+                    view.describe(before),
+                    view.describe(after)
+                ),
+                [before.record, after.record],
+            );
+        }
+    }
+}
+
+fn missed(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
+    let Some(&(record, at)) = tick.missed.first() else {
+        return;
+    };
+    verdict.checks += 1;
+    let grace = tick.group.grace_ms * MILLI;
+    let lost = view.was_lost(
+        tick.group.group,
+        view.due(tick.tick).saturating_sub(SKEW),
+        at + grace,
+    );
+    if lost {
+        verdict.excused += 1;
+        return;
+    }
+    if at < view.due(tick.tick) + grace {
+        verdict.violated(
+            format!(
+                "tick {} of {} was given up {} ms before its grace was over",
+                tick.tick,
+                tick.group.name,
+                (view.due(tick.tick) + grace - at) / MILLI
+            ),
+            [record],
+        );
+    }
+    if tick.missed.len() > 1 {
+        verdict.violated(
+            format!(
+                "tick {} of {} was reported twice",
+                tick.tick, tick.group.name
+            ),
+            tick.missed.iter().map(|&(index, _)| index),
+        );
+    }
+    for lease in &tick.starts {
+        if lease.begin > at && !view.was_paused(lease, lease.begin) {
+            verdict.violated(
+                format!("run after it was given up: {}", view.describe(lease)),
+                [record, lease.record],
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Story, at_most_once, ticks};
+    use super::*;
+    use crate::fault::Fault;
+    use crate::history::Signal;
+
+    const LOST: usize = 0;
+    const AGAIN: usize = 1;
+    const ONCE: usize = 2;
+    const CALM: usize = 3;
+    const ORDER: usize = 4;
+    const MISSED: usize = 5;
+
+    fn verdict(story: &Story, which: usize) -> Verdict {
+        let records = story.records();
+        check(&View::new(&records)).remove(which)
+    }
+
+    fn holds(story: &Story, which: usize) -> bool {
+        verdict(story, which).holds()
+    }
+
+    /// Ticks 10 000 to 14 000, each run once, two replicas in turn.
+    fn good(group: Group) -> Story {
+        let mut story = Story::new(group);
+        story.start(1).start(2);
+        for n in 0..5 {
+            let tick = 10_000 + 1000 * n;
+            story.run(tick + 10, 1 + (n % 2) as u32, tick, 100 + n);
+        }
+        story.push(17_000, What::End);
+        story
+    }
+
+    #[test]
+    fn ticks_that_run_once_and_in_order_keep_all_promises() {
+        for group in [ticks(), at_most_once()] {
+            let story = good(group);
+            for which in [LOST, AGAIN, ONCE, CALM, ORDER, MISSED] {
+                let verdict = verdict(&story, which);
+                assert!(verdict.holds(), "{verdict:?}");
+            }
+            assert_eq!(verdict(&story, CALM).checks, 5);
+        }
+    }
+
+    #[test]
+    fn a_tick_that_nobody_ran_is_seen() {
+        let mut story = good(ticks());
+        story.run(16_000, 1, 16_000, 110);
+        assert!(!holds(&story, LOST), "15 000 is not there");
+        story.tick(16_500, 1, TickEvent::Missed, 15_000, 0, 0);
+        assert!(holds(&story, LOST), "it was reported");
+    }
+
+    #[test]
+    fn a_tick_whose_holder_died_and_that_nobody_took_over_is_seen() {
+        let mut story = good(ticks());
+        story.tick(15_010, 1, TickEvent::Started, 15_000, 105, 1);
+        story.signal(15_100, 1, Signal::Kill);
+        story.run(16_010, 2, 16_000, 106);
+        assert!(!holds(&story, LOST));
+        story.tick(15_900, 2, TickEvent::Started, 15_000, 105, 2);
+        story.tick(16_200, 2, TickEvent::TookOver, 15_000, 105, 2);
+        assert!(holds(&story, LOST));
+    }
+
+    #[test]
+    fn a_replica_that_dies_with_its_work_done_may_have_recorded_it() {
+        let mut story = good(ticks());
+        story.tick(15_010, 1, TickEvent::Started, 15_000, 105, 1);
+        story.signal(15_311, 1, Signal::Kill);
+        story.run(16_010, 2, 16_000, 106);
+        assert!(holds(&story, LOST));
+    }
+
+    #[test]
+    fn a_scheduler_that_stands_still_is_seen() {
+        let mut story = good(ticks());
+        story.push(60_000, What::End);
+        assert!(!holds(&story, LOST));
+    }
+
+    #[test]
+    fn a_scheduler_that_never_ran_is_seen() {
+        let mut story = Story::new(ticks());
+        story.start(1);
+        assert!(!holds(&story, LOST));
+    }
+
+    #[test]
+    fn a_second_run_without_a_reason_is_seen() {
+        let mut story = good(ticks());
+        story.tick(15_010, 2, TickEvent::Started, 14_000, 105, 2);
+        assert!(!holds(&story, AGAIN), "the watermark was not looked at");
+        assert!(!holds(&story, CALM));
+    }
+
+    #[test]
+    fn a_second_run_after_a_lost_data_set_is_excused() {
+        let mut story = good(ticks());
+        story.loss(14_500, 14_600);
+        story.tick(15_010, 2, TickEvent::Started, 14_000, 105, 1);
+        let verdict = verdict(&story, AGAIN);
+        assert!(verdict.holds(), "{verdict:?}");
+        assert_eq!(verdict.excused, 1);
+    }
+
+    #[test]
+    fn a_takeover_with_the_same_attempt_is_seen() {
+        for (attempt, fine) in [(1, false), (2, true)] {
+            let mut story = good(ticks());
+            story.tick(15_010, 1, TickEvent::Started, 15_000, 105, 1);
+            story.signal(15_100, 1, Signal::Kill);
+            story.tick(17_200, 2, TickEvent::Started, 15_000, 106, attempt);
+            assert_eq!(holds(&story, AGAIN), fine, "{attempt}");
+        }
+    }
+
+    #[test]
+    fn at_most_once_twice_is_seen() {
+        let mut story = good(at_most_once());
+        story.tick(15_010, 1, TickEvent::Started, 15_000, 105, 1);
+        story.signal(15_100, 1, Signal::Kill);
+        assert!(holds(&story, ONCE));
+        story.tick(17_200, 2, TickEvent::Started, 15_000, 106, 2);
+        assert!(!holds(&story, ONCE));
+    }
+
+    #[test]
+    fn two_replicas_that_run_the_same_tick_in_calm_are_seen() {
+        let mut story = good(ticks());
+        story.tick(13_400, 1, TickEvent::Started, 13_000, 150, 1);
+        story.tick(13_700, 1, TickEvent::Ran, 13_000, 150, 1);
+        assert!(!holds(&story, CALM));
+        story.fault(12_000, 12_500, Fault::BlackHole, Some(1));
+        assert!(holds(&story, CALM), "not calm any more");
+    }
+
+    #[test]
+    fn an_attempt_beyond_the_first_in_calm_is_seen() {
+        let mut story = good(ticks());
+        story.tick(15_010, 1, TickEvent::Started, 15_000, 105, 2);
+        story.tick(15_310, 1, TickEvent::TookOver, 15_000, 105, 2);
+        story.push(18_000, What::End);
+        assert!(!holds(&story, CALM));
+    }
+
+    #[test]
+    fn a_later_tick_before_an_earlier_one_is_seen() {
+        let mut story = good(ticks());
+        story
+            .run(16_010, 1, 16_000, 105)
+            .run(16_500, 1, 15_000, 106);
+        assert!(!holds(&story, ORDER));
+    }
+
+    #[test]
+    fn giving_a_tick_up_too_early_twice_or_in_vain_is_seen() {
+        let late = 15_000 + 20_000;
+        let mut story = good(ticks());
+        story.tick(late + 5, 1, TickEvent::Missed, 15_000, 0, 0);
+        assert!(holds(&story, MISSED));
+        story.tick(late + 9, 2, TickEvent::Missed, 15_000, 0, 0);
+        assert!(!holds(&story, MISSED), "twice");
+
+        let mut story = good(ticks());
+        story.tick(late - 500, 1, TickEvent::Missed, 15_000, 0, 0);
+        assert!(!holds(&story, MISSED), "too early");
+
+        let mut story = good(ticks());
+        story.tick(late + 5, 1, TickEvent::Missed, 15_000, 0, 0);
+        story.run(late + 50, 2, 15_000, 120);
+        assert!(!holds(&story, MISSED), "run after it");
+    }
+}

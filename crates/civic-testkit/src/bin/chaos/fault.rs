@@ -1,0 +1,115 @@
+//! What is done to the replicas, to the server, and to what is between them.
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Fault {
+    Kill,
+    Terminate,
+    PauseShort,
+    PauseLong,
+    FreezeShort,
+    FreezeLong,
+    CrashKeep,
+    CrashEmpty,
+    FlushScripts,
+    PauseClients,
+    CutClients,
+    OutOfMemory,
+    ReadOnly,
+    Delay,
+    BlackHole,
+    Reset,
+    HalfOpen,
+    DropReply,
+    SkipReply,
+    Foreign,
+}
+
+/// What a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// One replica, which is a process.
+    Replica,
+    /// The server, and through it all replicas on Redis.
+    Server,
+    /// The connections of one replica.
+    Link,
+    /// The key itself: a peer that is not one of ours holds it.
+    Key,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 20] = [
+        Self::Kill,
+        Self::Terminate,
+        Self::PauseShort,
+        Self::PauseLong,
+        Self::FreezeShort,
+        Self::FreezeLong,
+        Self::CrashKeep,
+        Self::CrashEmpty,
+        Self::FlushScripts,
+        Self::PauseClients,
+        Self::CutClients,
+        Self::OutOfMemory,
+        Self::ReadOnly,
+        Self::Delay,
+        Self::BlackHole,
+        Self::Reset,
+        Self::HalfOpen,
+        Self::DropReply,
+        Self::SkipReply,
+        Self::Foreign,
+    ];
+
+    pub(crate) const fn class(self) -> Class {
+        match self {
+            Self::Kill | Self::Terminate | Self::PauseShort | Self::PauseLong => Class::Replica,
+            Self::FreezeShort
+            | Self::FreezeLong
+            | Self::CrashKeep
+            | Self::CrashEmpty
+            | Self::FlushScripts
+            | Self::PauseClients
+            | Self::CutClients
+            | Self::OutOfMemory
+            | Self::ReadOnly => Class::Server,
+            Self::Delay
+            | Self::BlackHole
+            | Self::Reset
+            | Self::HalfOpen
+            | Self::DropReply
+            | Self::SkipReply => Class::Link,
+            Self::Foreign => Class::Key,
+        }
+    }
+
+    /// As a row of the report.
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Self::Kill => "replica: SIGKILL, and a new one in its place",
+            Self::Terminate => "replica: SIGTERM, and a new one in its place",
+            Self::PauseShort => "replica: SIGSTOP for less than the ttl, SIGCONT",
+            Self::PauseLong => "replica: SIGSTOP for longer than the ttl, SIGCONT",
+            Self::FreezeShort => "server: SIGSTOP for less than the command timeout, SIGCONT",
+            Self::FreezeLong => "server: SIGSTOP for longer than that, SIGCONT",
+            Self::CrashKeep => "server: SIGKILL, restart with its append-only file",
+            Self::CrashEmpty => "server: SIGKILL, restart with nothing: the data set is lost",
+            Self::FlushScripts => "server: SCRIPT FLUSH",
+            Self::PauseClients => "server: CLIENT PAUSE",
+            Self::CutClients => "server: CLIENT KILL of every connection",
+            Self::OutOfMemory => "server: out of memory, every write refused",
+            Self::ReadOnly => "server: demoted to a replica, every write refused",
+            Self::Delay => "link: each reply delayed",
+            Self::BlackHole => "link: black hole in both directions",
+            Self::Reset => "link: connections reset",
+            Self::HalfOpen => "link: half-open connections",
+            Self::DropReply => "link: requests executed, replies dropped",
+            Self::SkipReply => "link: one reply left out, so that the rest answers other requests",
+            Self::Foreign => "key: taken by a Node peer (SET NX EX), later compare-and-delete",
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What happened, in order: the only thing that the checker reads.
+//!
+//! Every record has an instant of CLOCK_MONOTONIC, which all processes of one machine share. What
+//! a replica says of itself is stamped by the replica, what the server executes by the server.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub(crate) type Nanos = u64;
+
+pub(crate) const MILLI: Nanos = 1_000_000;
+pub(crate) const SECOND: Nanos = 1000 * MILLI;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) at: Nanos,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "what",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub(crate) enum What {
+    /// CLOCK_REALTIME − CLOCK_MONOTONIC. The first record.
+    Clock { wall_offset: Nanos },
+    /// Replicas that share one lock. The next records.
+    Group(Group),
+    /// A replica was started. A life ends with its process; the next one has a new number.
+    Start {
+        life: u32,
+        replica: String,
+        group: usize,
+        pid: u32,
+        skew_ms: i64,
+    },
+    /// The driver sent a signal.
+    Signal { life: u32, signal: Signal },
+    /// The process is gone. `forced`: it did not stop when told to, and was killed.
+    Exit { life: u32, forced: bool },
+    /// A replica of a scheduler reports an event.
+    Tick {
+        life: u32,
+        event: TickEvent,
+        tick: u64,
+        fence: u64,
+        attempt: u32,
+    },
+    /// A replica of the hammer has the lock, or is about to give it back.
+    Hold { life: u32, edge: Edge, fence: u64 },
+    /// A call of acquire has returned to a replica of the hammer, after so many milliseconds.
+    Acquire {
+        life: u32,
+        outcome: Acquire,
+        took_ms: u64,
+    },
+    /// The lease was lost, and its holder has been told.
+    Told { life: u32, fence: u64 },
+    /// A fault begins to be injected, or has been taken back.
+    Fault {
+        number: usize,
+        fault: Fault,
+        phase: Phase,
+        /// The replica that it hits; none when it hits all of them.
+        life: Option<u32>,
+        group: Option<usize>,
+    },
+    /// The server stops answering, or answers again.
+    Server { state: ServerState },
+    /// The server has executed a write: inside of a script, or sent by a peer.
+    Write {
+        db: u8,
+        /// The command and its arguments.
+        words: Vec<String>,
+        /// The arguments of the script that it is part of; none for a command of its own.
+        script: Option<Vec<String>>,
+    },
+    /// The driver took the lock as a Node peer does, or gave it back.
+    Foreign {
+        group: usize,
+        value: String,
+        step: ForeignStep,
+    },
+    /// Nothing ran on this machine, not even the driver.
+    Stall { from: Nanos },
+    /// What is left of a replica's resources when the faults are over.
+    Resources {
+        life: u32,
+        files_at_start: u64,
+        files_at_end: u64,
+    },
+    /// A key of a lock that is still there after everybody has gone, one ttl and a while later.
+    /// `pttl` is -1 when it will stay for ever.
+    Left { db: u8, key: String, pttl: i64 },
+    /// The faults are over and everybody was told to stop.
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Group {
+    pub(crate) group: usize,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) backend: Backend,
+    /// The database on the server.
+    pub(crate) db: u8,
+    /// The name of the lock, once it is known.
+    pub(crate) lock: String,
+    pub(crate) replicas: usize,
+    pub(crate) ttl_ms: u64,
+    /// How long the work takes at least.
+    pub(crate) job_ms: u64,
+    /// Of ticks.
+    pub(crate) interval_ms: u64,
+    pub(crate) grace_ms: u64,
+    pub(crate) command_timeout_ms: u64,
+    pub(crate) poll_cap_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    AtLeastOnce,
+    AtMostOnce,
+    Hammer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Backend {
+    Redis,
+    Host,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Signal {
+    Kill,
+    Term,
+    Stop,
+    Cont,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TickEvent {
+    Started,
+    Ran,
+    TookOver,
+    Skipped,
+    Missed,
+    Lost,
+    Failed,
+    HandedOver,
+    Unrecorded,
+    Unavailable,
+    ClockAhead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Edge {
+    Enter,
+    Leave,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Acquire {
+    Acquired,
+    Busy,
+    Unavailable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Phase {
+    Begin,
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ServerState {
+    /// Stopped or killed, with its data.
+    Away,
+    /// Killed, and its data deleted.
+    Lost,
+    Back,
+    /// Every write is seen from here on.
+    Watched,
+    /// Until here.
+    Unwatched,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForeignStep {
+    /// The server has confirmed that the peer has the key.
+    Taken,
+    /// The peer is about to give it back.
+    Returning,
+    /// It was there until the peer deleted it.
+    Returned,
+    /// It was gone, or had another value, or another ttl, before the peer's own ttl had passed.
+    Damaged,
+}
+
+/// Where records are kept, and written to a file at once, so that a crash of the driver leaves
+/// them behind. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Log(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    records: Vec<Record>,
+    file: BufWriter<File>,
+}
+
+impl Log {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Inner {
+            records: Vec::new(),
+            file: BufWriter::new(File::create(path)?),
+        }))))
+    }
+
+    pub(crate) fn now(&self, what: What) {
+        self.at(monotonic(), what);
+    }
+
+    pub(crate) fn at(&self, at: Nanos, what: What) {
+        let record = Record { at, what };
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The file is for people and for `--check`; the verdict does not depend on it.
+        if serde_json::to_writer(&mut inner.file, &record).is_ok() {
+            let _ = inner.file.write_all(b"\n");
+        }
+        inner.records.push(record);
+    }
+
+    /// Everything so far, in order.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = inner.file.flush();
+        let mut records = inner.records.clone();
+        drop(inner);
+        records.sort_by_key(|record| record.at);
+        records
+    }
+}
+
+/// Reads what a [`Log`] has written.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for line in BufReader::new(File::open(path)?).lines() {
+        records.push(serde_json::from_str(&line?)?);
+    }
+    records.sort_by_key(|record: &Record| record.at);
+    Ok(records)
+}
+
+pub(crate) fn monotonic() -> Nanos {
+    nanos(ClockId::Monotonic)
+}
+
+/// CLOCK_REALTIME − CLOCK_MONOTONIC: what turns the server's instants into ours.
+pub(crate) fn wall_clock_offset() -> Nanos {
+    let before = monotonic();
+    let wall = nanos(ClockId::Realtime);
+    let after = monotonic();
+    wall - (before + after) / 2
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn nanos(clock: ClockId) -> Nanos {
+    let now = clock_gettime(clock);
+    let part = |part: i64| u64::try_from(part).unwrap_or_default();
+    part(now.tv_sec) * SECOND + part(now.tv_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_readable_line_that_reads_back() {
+        let records = [
+            Record {
+                at: 5,
+                what: What::Tick {
+                    life: 3,
+                    event: TickEvent::TookOver,
+                    tick: 1_772_000_000_000,
+                    fence: 1_772_000_000_123_456,
+                    attempt: 2,
+                },
+            },
+            Record {
+                at: 6,
+                what: What::Fault {
+                    number: 1,
+                    fault: Fault::DropReply,
+                    phase: Phase::Begin,
+                    life: Some(3),
+                    group: None,
+                },
+            },
+            Record {
+                at: 7,
+                what: What::End,
+            },
+        ];
+        let lines = records
+            .iter()
+            .map(|record| serde_json::to_string(record).expect("records are plain data"))
+            .collect::<Vec<_>>();
+        assert_eq!(
+            lines[0],
+            r#"{"at":5,"what":"tick","life":3,"event":"took-over","tick":1772000000000,"fence":1772000000123456,"attempt":2}"#
+        );
+        for (line, record) in lines.iter().zip(&records) {
+            assert_eq!(
+                serde_json::from_str::<Record>(line).expect("it was written"),
+                *record
+            );
+        }
+    }
+}

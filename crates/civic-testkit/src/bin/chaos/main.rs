@@ -1,0 +1,85 @@
+//! `cargo xtask chaos`: random faults into real replicas and a real server, then the history of
+//! what happened is checked against what is promised. docs/reliability.md has the promises.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `plan` | makes the faults of a run from its seed, and nothing else |
+//! | `run`, `stage`, `replica`, `inject`, `peer` | play it: processes, proxies, signals |
+//! | `monitor`, `stall`, `history` | note what happened |
+//! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
+//! | `report` | prints |
+
+mod check;
+mod fault;
+mod history;
+mod inject;
+mod monitor;
+mod options;
+mod peer;
+mod plan;
+mod random;
+mod replica;
+mod report;
+mod run;
+mod stage;
+mod stall;
+
+use std::process::ExitCode;
+
+use crate::check::Verdict;
+use crate::options::{Options, USAGE};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("chaos: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    tokio::select! {
+        result = chaos(&options) => match result {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("chaos: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        // Whatever is running is dropped, and killed.
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("chaos: interrupted");
+            ExitCode::from(130)
+        }
+    }
+}
+
+/// Whether every promise was kept.
+async fn chaos(options: &Options) -> std::io::Result<bool> {
+    let records = match &options.check {
+        Some(folder) => history::read(&folder.join("history.jsonl"))?,
+        None => {
+            println!("seed {}: {}", options.seed, options.replay());
+            let folder = run::prepare(options)?;
+            run::run(options, &folder).await?
+        }
+    };
+    let verdicts = check::check(&records);
+    report::print(&records, &verdicts);
+    let kept = verdicts.iter().all(Verdict::holds);
+    if kept {
+        println!("\nevery promise was kept");
+    } else {
+        println!("\nnot every promise was kept. Again: {}", options.replay());
+    }
+    Ok(kept)
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) const USAGE: &str = "\
+Usage: cargo xtask chaos [options]
+
+Injects random faults into replicas of penalty-scheduler and into the store that they share,
+then checks the history of what happened. The same seed plans the same faults.
+
+Options:
+  --minutes N          how long to run; defaults to 10
+  --seconds N          likewise; not less than 25
+  --seed N             defaults to a random one, which is printed
+  --backend NAME       redis, host or both; defaults to both
+  --replicas N         of each job; defaults to 3
+  --check FOLDER       injects nothing: checks the history in FOLDER again
+";
+
+/// The stores that can be put to the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Redis,
+    Host,
+    Both,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) length: Duration,
+    pub(crate) seed: u64,
+    pub(crate) choice: Choice,
+    pub(crate) replicas: usize,
+    pub(crate) check: Option<PathBuf>,
+    /// The civic-fleet executable.
+    pub(crate) fleet: PathBuf,
+    /// Where histories go, one folder a seed.
+    pub(crate) output: PathBuf,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            length: Duration::from_secs(600),
+            seed: random_seed(),
+            choice: Choice::Both,
+            replicas: 3,
+            check: None,
+            fleet: PathBuf::from("target/debug/civic-fleet"),
+            output: PathBuf::from("target/chaos"),
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(name) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--minutes" => options.length = Duration::from_secs(60 * number(&name, &value()?)?),
+                "--seconds" => options.length = Duration::from_secs(number(&name, &value()?)?),
+                "--seed" => options.seed = number(&name, &value()?)?,
+                "--replicas" => options.replicas = number(&name, &value()?)? as usize,
+                "--check" => options.check = Some(value()?.into()),
+                "--fleet" => options.fleet = value()?.into(),
+                "--output" => options.output = value()?.into(),
+                "--backend" => {
+                    options.choice = match value()?.as_str() {
+                        "redis" => Choice::Redis,
+                        "host" => Choice::Host,
+                        "both" => Choice::Both,
+                        other => return Err(format!("there is no backend {other}")),
+                    }
+                }
+                other => return Err(format!("there is no option {other}")),
+            }
+        }
+        if options.length < Duration::from_secs(25) {
+            return Err("less than 25 s leave no time for a fault and what follows from it".into());
+        }
+        if !(2..=9).contains(&options.replicas) {
+            return Err("--replicas is 2 to 9".into());
+        }
+        Ok(options)
+    }
+
+    /// The command that does it again.
+    pub(crate) fn replay(&self) -> String {
+        let backend = match self.choice {
+            Choice::Redis => "redis",
+            Choice::Host => "host",
+            Choice::Both => "both",
+        };
+        format!(
+            "cargo xtask chaos --seconds {} --seed {} --backend {backend} --replicas {}",
+            self.length.as_secs(),
+            self.seed,
+            self.replicas
+        )
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<u64, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{name} is a number, not {value:?}"))
+}
+
+/// Short enough to be typed.
+fn random_seed() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |now| u64::from(now.subsec_nanos()) % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_usage() {
+        let options = parse("").expect("no option is needed");
+        assert_eq!(options.length, Duration::from_secs(600));
+        assert_eq!(options.choice, Choice::Both);
+        assert_eq!(options.replicas, 3);
+    }
+
+    #[test]
+    fn the_replay_command_parses_to_the_same_options() {
+        let options = parse("--seconds 45 --seed 7 --backend redis --replicas 4").expect("valid");
+        let replay = options.replay();
+        let again = replay
+            .strip_prefix("cargo xtask chaos ")
+            .map(parse)
+            .expect("the command")
+            .expect("valid");
+        assert_eq!(again.length, options.length);
+        assert_eq!(again.seed, options.seed);
+        assert_eq!(again.choice, options.choice);
+        assert_eq!(again.replicas, options.replicas);
+    }
+
+    #[test]
+    fn an_unknown_option_or_value_is_refused() {
+        for line in [
+            "--second 40",
+            "--seed x",
+            "--seed",
+            "--backend files",
+            "--seconds 5",
+            "--replicas 1",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A replica: a real process of civic-fleet, heard through its stdout, and never left behind.
+//!
+//! Its stdin is a pipe of which only this process has the other end, so that it stops when this
+//! process is gone, however that came about.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use crate::history::{Acquire, Edge, Log, Signal, TickEvent, What, monotonic};
+
+/// Busy answers come by the thousand: one that is slow is worth a record, the rest is not.
+const SLOW_MS: u64 = 100;
+/// How long an orderly stop may take. civic-fleet ends itself after 12 s.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to start a replica.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) executable: PathBuf,
+    pub(crate) name: String,
+    pub(crate) group: usize,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Where its stderr goes.
+    pub(crate) log_file: PathBuf,
+    /// Where a hammer notes when it enters and leaves.
+    pub(crate) events: Option<PathBuf>,
+}
+
+/// A holder, as it was heard: who has just begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Began {
+    pub(crate) group: usize,
+    pub(crate) life: u32,
+}
+
+/// A running replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) life: u32,
+    child: Child,
+    reader: JoinHandle<()>,
+    /// Kept open: its end is what stops the replica when this process is gone.
+    _stdin: Option<tokio::process::ChildStdin>,
+    log: Log,
+    events: Option<PathBuf>,
+    files_at_start: Option<u64>,
+}
+
+impl Replica {
+    pub(crate) fn start(
+        recipe: &Recipe,
+        life: u32,
+        skew_ms: i64,
+        log: &Log,
+        began: broadcast::Sender<Began>,
+    ) -> io::Result<Self> {
+        let stderr = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&recipe.log_file)?;
+        let events = recipe
+            .events
+            .as_ref()
+            .map(|path| path.with_extension(format!("{life}.jsonl")));
+        let mut command = Command::new(&recipe.executable);
+        command
+            .arg("--stop-with-stdin")
+            .args(&recipe.arguments)
+            .env_clear()
+            .envs(recipe.environment.iter().cloned())
+            .env("REPLICA", format!("{}.{life}", recipe.name))
+            .env("CIVIC_CLOCK_SKEW_MS", skew_ms.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            // Ctrl-C is for the driver, which then stops its replicas.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(events) = &events {
+            command
+                .args(["--who", &format!("{}.{life}", recipe.name), "--events"])
+                .arg(events);
+        }
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("no stdout"))?;
+        log.now(What::Start {
+            life,
+            replica: recipe.name.clone(),
+            group: recipe.group,
+            pid: child.id().unwrap_or_default(),
+            skew_ms,
+        });
+        let reader = tokio::spawn(hear(stdout, life, recipe.group, log.clone(), began));
+        Ok(Self {
+            life,
+            child,
+            reader,
+            _stdin: stdin,
+            log: log.clone(),
+            events,
+            files_at_start: None,
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let Some(pid) = self
+            .child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw)
+        else {
+            return;
+        };
+        let (number, life) = (number(signal), self.life);
+        // A process is stopped, or killed, after the record of it; it goes on before the record.
+        if signal == Signal::Cont {
+            let _ = kill_process(pid, number);
+            self.log.now(What::Signal { life, signal });
+        } else {
+            self.log.now(What::Signal { life, signal });
+            let _ = kill_process(pid, number);
+        }
+    }
+
+    /// Waits until the process is gone, and kills it when it does not go.
+    pub(crate) async fn gone(mut self) -> io::Result<ExitStatus> {
+        let in_time = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await;
+        let forced = in_time.is_err();
+        let status = match in_time {
+            Ok(status) => status?,
+            Err(_) => {
+                self.child.start_kill()?;
+                self.child.wait().await?
+            }
+        };
+        let life = self.life;
+        self.log.now(What::Exit { life, forced });
+        // The pipe is closed: what is still in it is read to its end.
+        let _ = (&mut self.reader).await;
+        if let Some(events) = &self.events {
+            read_holds(events, life, &self.log)?;
+        }
+        Ok(status)
+    }
+
+    /// Notes what the replica needs when all is well.
+    pub(crate) fn note_resources(&mut self) {
+        self.files_at_start = self.open_files();
+    }
+
+    /// Compares that with what it needs now.
+    pub(crate) fn compare_resources(&self) {
+        if let (Some(files_at_start), Some(files_at_end)) = (self.files_at_start, self.open_files())
+        {
+            self.log.now(What::Resources {
+                life: self.life,
+                files_at_start,
+                files_at_end,
+            });
+        }
+    }
+
+    /// None where there is no `/proc`.
+    fn open_files(&self) -> Option<u64> {
+        let folder = format!("/proc/{}/fd", self.child.id()?);
+        Some(std::fs::read_dir(folder).ok()?.count() as u64)
+    }
+}
+
+fn number(signal: Signal) -> rustix::process::Signal {
+    match signal {
+        Signal::Kill => rustix::process::Signal::KILL,
+        Signal::Term => rustix::process::Signal::TERM,
+        Signal::Stop => rustix::process::Signal::STOP,
+        Signal::Cont => rustix::process::Signal::CONT,
+    }
+}
+
+async fn hear(
+    stdout: ChildStdout,
+    life: u32,
+    group: usize,
+    log: Log,
+    began: broadcast::Sender<Began>,
+) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Ok(line) = serde_json::from_str(&line) else {
+            // The last line of a killed process may be cut.
+            continue;
+        };
+        let Some(what) = understand(&line, life) else {
+            continue;
+        };
+        if matches!(
+            what,
+            What::Tick {
+                event: TickEvent::Started,
+                ..
+            } | What::Acquire {
+                outcome: Acquire::Acquired,
+                ..
+            }
+        ) {
+            // Nobody may be waiting for a holder just now.
+            let _ = began.send(Began { group, life });
+        }
+        let at = line["monoNs"].as_u64().unwrap_or_else(monotonic);
+        log.at(at, what);
+    }
+}
+
+/// A line of `civic-fleet penalty-scheduler` or `civic-fleet lock`.
+fn understand(line: &Value, life: u32) -> Option<What> {
+    let number = |name: &str| line[name].as_u64().unwrap_or_default();
+    let took_ms = number("tookMs");
+    let acquire = |outcome| {
+        (outcome != Acquire::Busy || took_ms >= SLOW_MS).then_some(What::Acquire {
+            life,
+            outcome,
+            took_ms,
+        })
+    };
+    let event = line["event"].as_str()?;
+    if line.get("key").is_some() {
+        return match event {
+            "acquired" => acquire(Acquire::Acquired),
+            "busy" => acquire(Acquire::Busy),
+            "unavailable" => acquire(Acquire::Unavailable),
+            "lost" => Some(What::Told {
+                life,
+                fence: number("fence"),
+            }),
+            _ => None,
+        };
+    }
+    Some(What::Tick {
+        life,
+        event: serde_json::from_value(line["event"].clone()).ok()?,
+        tick: line["tick"].as_u64()?,
+        fence: number("fence"),
+        attempt: number("attempt") as u32,
+    })
+}
+
+/// Reads when a hammer has entered and left.
+fn read_holds(events: &Path, life: u32, log: &Log) -> io::Result<()> {
+    let Ok(file) = File::open(events) else {
+        // It was killed before it had the lock.
+        return Ok(());
+    };
+    let stream = serde_json::Deserializer::from_reader(io::BufReader::new(file));
+    // The last line of a killed process may be cut.
+    for line in stream.into_iter::<Value>().map_while(Result::ok) {
+        let edge = match line["ev"].as_str() {
+            Some("enter") => Edge::Enter,
+            Some("leave") => Edge::Leave,
+            _ => continue,
+        };
+        let (Some(at), Some(fence)) = (line["monoNs"].as_u64(), line["fence"].as_u64()) else {
+            return Err(io::Error::other(format!(
+                "{} has a line without monoNs or fence",
+                events.display()
+            )));
+        };
+        log.at(at, What::Hold { life, edge, fence });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_scheduler_is_understood() {
+        let line = json!({"event":"handed-over","tick":1000,"replica":"a","fence":7,"attempt":2});
+        assert_eq!(
+            understand(&line, 3),
+            Some(What::Tick {
+                life: 3,
+                event: TickEvent::HandedOver,
+                tick: 1000,
+                fence: 7,
+                attempt: 2
+            })
+        );
+    }
+}

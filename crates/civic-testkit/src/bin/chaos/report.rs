@@ -1,0 +1,74 @@
+//! What was injected and what held, as two tables.
+
+use std::collections::BTreeMap;
+
+use crate::check::{Verdict, View};
+use crate::fault::Fault;
+use crate::history::{Phase, Record, What};
+use crate::inject::name;
+
+/// Lines of a history that are shown for one violation.
+const SHOWN_RECORDS: usize = 8;
+const SHOWN_VIOLATIONS: usize = 5;
+
+pub(crate) fn print(records: &[Record], verdicts: &[Verdict]) {
+    println!("\n| fault | what | injected |\n|---|---|---:|");
+    let injected = injected(records);
+    for fault in Fault::ALL {
+        let times = injected.get(&fault).copied().unwrap_or(0);
+        println!("| {} | {} | {times} |", name(fault), fault.describe());
+    }
+    let skewed = records
+        .iter()
+        .filter(|record| matches!(record.what, What::Start { skew_ms, .. } if skew_ms != 0))
+        .count();
+    println!(
+        "| clock-skew | replica: started with a clock that is wrong by up to 2 s | {skewed} |"
+    );
+
+    println!(
+        "\n| invariant | promise | checks | excused | violations | measured |\n|---|---|---:|---:|---:|---|"
+    );
+    for verdict in verdicts {
+        println!(
+            "| {} | {} | {} | {} | {} | {} |",
+            verdict.id,
+            verdict.promise,
+            verdict.checks,
+            verdict.excused,
+            verdict.violations.len(),
+            verdict.note.as_deref().unwrap_or("")
+        );
+    }
+    let view = View::new(records);
+    for verdict in verdicts.iter().filter(|verdict| !verdict.holds()) {
+        println!("\n{} is broken: {}", verdict.id, verdict.promise);
+        for violation in verdict.violations.iter().take(SHOWN_VIOLATIONS) {
+            println!("  {}", violation.text);
+            for &index in violation.records.iter().take(SHOWN_RECORDS) {
+                let record = &records[index];
+                let line = serde_json::to_string(record).unwrap_or_default();
+                println!("    {:>9.3} s  {line}", view.since_start(record.at));
+            }
+        }
+        let more = verdict.violations.len().saturating_sub(SHOWN_VIOLATIONS);
+        if more > 0 {
+            println!("  and {more} more");
+        }
+    }
+}
+
+fn injected(records: &[Record]) -> BTreeMap<Fault, usize> {
+    let mut injected = BTreeMap::new();
+    for record in records {
+        if let What::Fault {
+            fault,
+            phase: Phase::Begin,
+            ..
+        } = record.what
+        {
+            *injected.entry(fault).or_default() += 1;
+        }
+    }
+    injected
+}

@@ -1,0 +1,166 @@
+//! One run: everybody starts, the plan is carried out, everybody stops.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use civic_testkit::redis::{RedisServer, Reply, command};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::history::{Backend, Log, Record, Signal, What, millis, wall_clock_offset};
+use crate::inject::{Injector, name};
+use crate::monitor;
+use crate::options::{Choice, Options};
+use crate::plan::{WARM_UP_MS, plan, skew};
+use crate::random::Random;
+use crate::replica::Replica;
+use crate::stage::Stage;
+use crate::stall::Heart;
+
+/// What the last lease may take beyond its ttl to be gone.
+const EXPIRY_SLACK: Duration = Duration::from_secs(1);
+
+/// Runs and returns the history.
+pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Record>> {
+    for part in ["logs", "holds"] {
+        fs::create_dir_all(folder.join(part))?;
+    }
+    let log = Log::create(&folder.join("history.jsonl"))?;
+    let wall_offset = wall_clock_offset();
+    log.now(What::Clock { wall_offset });
+    let _heart = Heart::start(log.clone());
+
+    let server = match options.choice {
+        Choice::Host => None,
+        Choice::Redis | Choice::Both => {
+            Some(RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await)
+        }
+    };
+    let addr = server.as_ref().map(RedisServer::addr);
+    let (watching, mut watched) = watch::channel(false);
+    let mut background = JoinSet::new();
+    if let Some(addr) = addr {
+        background.spawn(monitor::watch(addr, wall_offset, log.clone(), watching));
+        let _ = watched.wait_for(|&watched| watched).await;
+    }
+
+    let stage = Arc::new(Stage::set(options, folder, addr, &log).await?);
+    let steps = plan(options.seed, millis(options.length), &stage.shapes());
+    println!(
+        "{} replicas, {} faults planned; history in {}",
+        stage.slots().count(),
+        steps.len(),
+        folder.display()
+    );
+    let start = Instant::now();
+    let mut random = Random::new(options.seed);
+    for slot in stage.slots() {
+        let replica = stage.start(slot, skew(&mut random))?;
+        *slot.replica.lock().await = Some(replica);
+    }
+    sleep_until(start + Duration::from_millis(WARM_UP_MS - 500)).await;
+    each(&stage, Replica::note_resources).await;
+
+    let injector = Arc::new(Injector {
+        stage: stage.clone(),
+        server: server.map(|server| Arc::new(Mutex::new(server))),
+        watching: watched,
+        next: AtomicUsize::new(1),
+    });
+    let mut running = JoinSet::new();
+    for step in steps {
+        sleep_until(start + Duration::from_millis(step.at_ms)).await;
+        let injector = injector.clone();
+        running.spawn(async move {
+            let fault = name(step.fault);
+            injector
+                .inject(step)
+                .await
+                .map_err(|error| io::Error::new(error.kind(), format!("{fault}: {error}")))
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.map_err(io::Error::other)??;
+    }
+    sleep_until(start + options.length).await;
+
+    each(&stage, |replica| replica.compare_resources()).await;
+    log.now(What::End);
+    stop(&stage).await?;
+    if let Some(addr) = addr {
+        let ttl = stage.groups.iter().map(|(group, _)| group.ttl_ms).max();
+        sleep(Duration::from_millis(ttl.unwrap_or_default()) + EXPIRY_SLACK).await;
+        for (group, _) in &stage.groups {
+            if group.backend == Backend::Redis {
+                leftovers(addr, group.db, &log).await?;
+            }
+        }
+    }
+    Ok(log.records())
+}
+
+async fn each(stage: &Stage, mut what: impl FnMut(&mut Replica)) {
+    for slot in stage.slots() {
+        if let Some(replica) = &mut *slot.replica.lock().await {
+            what(replica);
+        }
+    }
+}
+
+/// Tells everybody at once, then waits for each.
+async fn stop(stage: &Stage) -> io::Result<()> {
+    let mut leaving = Vec::new();
+    for slot in stage.slots() {
+        if let Some(replica) = slot.replica.lock().await.take() {
+            replica.signal(Signal::Term);
+            leaving.push(replica);
+        }
+    }
+    for replica in leaving {
+        replica.gone().await?;
+    }
+    Ok(())
+}
+
+/// Locks that are still there, and companions that would stay for ever.
+async fn leftovers(addr: std::net::SocketAddr, db: u8, log: &Log) -> io::Result<()> {
+    // One script, because the helper sends one command a connection, which begins in database 0.
+    let script = "redis.call('SELECT', ARGV[1]) local left = {} \
+        for _, key in ipairs(redis.call('KEYS', '*lock:*')) do \
+          local ttl = redis.call('PTTL', key) \
+          if string.sub(key, 1, 5) == 'lock:' or ttl == -1 then \
+            left[#left + 1] = key .. ' ' .. ttl \
+          end \
+        end return left";
+    let Reply::Array(left) = command(addr, &["EVAL", script, "0", &db.to_string()]).await? else {
+        return Err(io::Error::other(
+            "the server does not say which keys are left",
+        ));
+    };
+    for line in &left {
+        if let Some((key, pttl)) = line.text().rsplit_once(' ') {
+            log.now(What::Left {
+                db,
+                key: key.to_owned(),
+                pttl: pttl.parse().unwrap_or(-1),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A folder for this seed, emptied.
+pub(crate) fn prepare(options: &Options) -> io::Result<PathBuf> {
+    let folder = options.output.join(options.seed.to_string());
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::create_dir_all(&folder)?;
+    folder.canonicalize()
+}

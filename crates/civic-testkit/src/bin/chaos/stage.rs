@@ -1,0 +1,236 @@
+//! Who plays: groups of replicas, each replica with a proxy of its own before the server.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use civic_testkit::proxy::FaultProxy;
+use tokio::sync::{Mutex, broadcast};
+
+use crate::history::{Backend, Group, Kind, Log, What};
+use crate::options::{Choice, Options};
+use crate::plan::Shape;
+use crate::replica::{Began, Recipe, Replica};
+
+const TTL_MS: u64 = 2000;
+const GRACE_MS: u64 = 20_000;
+/// The lock that penalty-scheduler takes.
+const SCHEDULER_LOCK: &str = "cron:penalty-calculation";
+const HAMMER_LOCK: &str = "chaos:hammer";
+/// How long hammers hold the lock. The long ones are renewed, twice.
+const HOLDS_MS: [u64; 3] = [30, 60, 1500];
+
+/// All replicas.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) groups: Vec<(Group, Vec<Slot>)>,
+    pub(crate) log: Log,
+    pub(crate) began: broadcast::Sender<Began>,
+    lives: AtomicU32,
+}
+
+/// The place of one replica, which outlives it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    recipe: Recipe,
+    pub(crate) proxy: Option<FaultProxy>,
+    /// One fault at a time for the process.
+    pub(crate) replica: Mutex<Option<Replica>>,
+    /// One fault at a time for its connections.
+    pub(crate) link: Mutex<()>,
+    /// The number of the replica that is in it.
+    life: AtomicU32,
+}
+
+impl Stage {
+    pub(crate) async fn set(
+        options: &Options,
+        folder: &Path,
+        server: Option<SocketAddr>,
+        log: &Log,
+    ) -> io::Result<Self> {
+        let (began, _) = broadcast::channel(256);
+        let mut stage = Self {
+            groups: Vec::new(),
+            log: log.clone(),
+            began,
+            lives: AtomicU32::new(1),
+        };
+        for group in groups(options) {
+            log.now(What::Group(group.clone()));
+            let mut slots = Vec::new();
+            for index in 0..group.replicas {
+                let proxy = match (group.backend, server) {
+                    (Backend::Redis, Some(server)) => Some(FaultProxy::start(server).await),
+                    _ => None,
+                };
+                let recipe = recipe(options, &group, index, folder, proxy.as_ref())?;
+                slots.push(Slot {
+                    recipe,
+                    proxy,
+                    replica: Mutex::new(None),
+                    link: Mutex::new(()),
+                    life: AtomicU32::new(0),
+                });
+            }
+            stage.groups.push((group, slots));
+        }
+        Ok(stage)
+    }
+
+    pub(crate) fn shapes(&self) -> Vec<Shape> {
+        self.groups
+            .iter()
+            .map(|(group, slots)| Shape {
+                backend: group.backend,
+                replicas: slots.len(),
+                reports: group.kind != Kind::Hammer,
+                ttl_ms: group.ttl_ms,
+            })
+            .collect()
+    }
+
+    /// Starts a replica in an empty place.
+    pub(crate) fn start(&self, slot: &Slot, skew_ms: i64) -> io::Result<Replica> {
+        let life = self.lives.fetch_add(1, Ordering::Relaxed);
+        let replica = Replica::start(&slot.recipe, life, skew_ms, &self.log, self.began.clone())?;
+        slot.life.store(life, Ordering::Relaxed);
+        Ok(replica)
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.groups.iter().flat_map(|(_, slots)| slots)
+    }
+}
+
+impl Slot {
+    pub(crate) fn life(&self) -> u32 {
+        self.life.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.recipe.name
+    }
+}
+
+fn groups(options: &Options) -> Vec<Group> {
+    let backends: &[Backend] = match options.choice {
+        Choice::Redis => &[Backend::Redis],
+        Choice::Host => &[Backend::Host],
+        Choice::Both => &[Backend::Redis, Backend::Host],
+    };
+    // The interval of the one is shorter than ttl + jitter, that of the other longer.
+    let kinds = [
+        (Kind::AtLeastOnce, "at-least-once", 1000, 400),
+        (Kind::AtMostOnce, "at-most-once", 3000, 1500),
+        (Kind::Hammer, "hammer", 0, 0),
+    ];
+    let mut groups = Vec::new();
+    for &backend in backends {
+        for (db, &(kind, name, interval_ms, job_ms)) in (0..).zip(&kinds) {
+            let store = match backend {
+                Backend::Redis => "redis",
+                Backend::Host => "host",
+            };
+            groups.push(Group {
+                group: groups.len(),
+                name: format!("{store}-{name}"),
+                kind,
+                backend,
+                db,
+                lock: if kind == Kind::Hammer {
+                    HAMMER_LOCK
+                } else {
+                    SCHEDULER_LOCK
+                }
+                .to_owned(),
+                replicas: options.replicas,
+                ttl_ms: TTL_MS,
+                job_ms,
+                interval_ms,
+                grace_ms: GRACE_MS,
+                // The defaults of civic-lock.
+                command_timeout_ms: 1000,
+                poll_cap_ms: 5000,
+            });
+        }
+    }
+    groups
+}
+
+fn recipe(
+    options: &Options,
+    group: &Group,
+    index: usize,
+    folder: &Path,
+    proxy: Option<&FaultProxy>,
+) -> io::Result<Recipe> {
+    let name = format!("{}-{index}", group.name);
+    let mut environment: Vec<(String, String)> = ["PATH", "HOME"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect();
+    let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
+    set(
+        "RUST_LOG",
+        "warn,civic_lock=debug,civic_fleet=info".to_owned(),
+    );
+    match proxy {
+        Some(proxy) => set("REDIS_URL", format!("{}/{}", proxy.redis_url(), group.db)),
+        None => {
+            let files = folder.join("host-store").join(&group.name);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&files)?;
+            set("CIVIC_LOCK_DIR", files.display().to_string());
+        }
+    }
+    let seconds = |millis: u64| (millis / 1000).to_string();
+    let arguments = match group.kind {
+        Kind::Hammer => {
+            let hold = HOLDS_MS[index % HOLDS_MS.len()].to_string();
+            // Until it is told to stop.
+            let length = (options.length.as_secs() + 600).to_string();
+            [
+                "lock",
+                HAMMER_LOCK,
+                "--ttl",
+                &seconds(group.ttl_ms),
+                "--hold",
+                &hold,
+                "--hammer",
+                &length,
+            ]
+            .map(str::to_owned)
+            .into()
+        }
+        Kind::AtLeastOnce | Kind::AtMostOnce => {
+            let delivery = match group.kind {
+                Kind::AtMostOnce => "at-most-once",
+                _ => "at-least-once",
+            };
+            set("CIVIC_DELIVERY", delivery.to_owned());
+            set(
+                "CIVIC_SCHEDULE",
+                format!("@every {}s", seconds(group.interval_ms)),
+            );
+            set("CIVIC_JOB_MS", group.job_ms.to_string());
+            set("CIVIC_LOCK_TTL", seconds(group.ttl_ms));
+            set("CIVIC_MISFIRE_GRACE", seconds(group.grace_ms));
+            vec!["penalty-scheduler".to_owned()]
+        }
+    };
+    Ok(Recipe {
+        executable: options.fleet.clone(),
+        group: group.group,
+        arguments,
+        environment,
+        log_file: folder.join("logs").join(format!("{name}.log")),
+        events: (group.kind == Kind::Hammer).then(|| folder.join("holds").join(&name)),
+        name,
+    })
+}

@@ -1,0 +1,42 @@
+//! Notices when this machine stands still: a paused virtual machine, or a queue for the processor
+//! so long that no bound means anything. What it notices excuses promises with a time in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::history::{Log, MILLI, What, monotonic};
+
+const BEAT: Duration = Duration::from_millis(20);
+/// A beat that comes later than this. Less than the margin of a lease, which is ttl/10.
+const STALL: u64 = 120 * MILLI;
+
+/// Beats until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Heart(Arc<AtomicBool>);
+
+impl Heart {
+    pub(crate) fn start(log: Log) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        thread::spawn(move || {
+            let mut last = monotonic();
+            while !stopped.load(Ordering::Relaxed) {
+                thread::sleep(BEAT);
+                let now = monotonic();
+                if now - last > STALL {
+                    log.at(now, What::Stall { from: last });
+                }
+                last = now;
+            }
+        });
+        Self(stop)
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

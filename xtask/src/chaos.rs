@@ -1,0 +1,45 @@
+//! `cargo xtask chaos`: builds the fleet and the driver, and becomes the driver.
+//!
+//! What it does is in civic-testkit's `chaos`; a program of its own, so that those who run another
+//! command do not wait for its dependencies.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::{sh, tools};
+
+/// Where histories go, one folder a seed.
+const OUTPUT: &str = "chaos";
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let mut command = prepare(arguments)?;
+    // In place of this process: Ctrl-C then meets the driver alone, which stops what it started.
+    Err(format!("cannot start chaos: {}", command.exec()))
+}
+
+/// The driver, ready to start.
+pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
+    let redis = tools::redis_server()?;
+    sh::run(&mut sh::cargo_command([
+        "build",
+        "--quiet",
+        "--package",
+        "civic-fleet",
+        "--bin",
+        "civic-fleet",
+        "--package",
+        "civic-testkit",
+        "--bin",
+        "chaos",
+    ]))?;
+    let built = sh::target().join("debug");
+    let mut command = Command::new(built.join("chaos"));
+    command
+        .arg("--fleet")
+        .arg(built.join("civic-fleet"))
+        .arg("--output")
+        .arg(sh::target().join(OUTPUT))
+        .args(arguments)
+        .env("CIVIC_REDIS_SERVER", redis);
+    Ok(command)
+}
