@@ -1,6 +1,9 @@
 //! One call: what is asked, and what is made of the answer.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
@@ -30,7 +33,6 @@ use crate::{
 };
 
 /// One call, in the making. The first mistake in it is the error of `send`.
-#[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
     client: &'a ServiceClient,
@@ -46,6 +48,18 @@ pub struct RequestBuilder<'a> {
     validation: Validation,
     unwrap: Unwrap,
     mistake: Option<Error>,
+}
+
+impl fmt::Debug for RequestBuilder<'_> {
+    /// Without parameters, query, headers and body: they may hold personal data and secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder")
+            .field("method", &self.method)
+            .field("template", &self.template)
+            .field("options", &self.options)
+            .field("mistake", &self.mistake)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The framing of the message and the connection are the transport's business: a caller who could set them
@@ -224,17 +238,17 @@ impl RequestBuilder<'_> {
         self.exchange().await?.success()?.decode()
     }
 
-    /// As [`send`](Self::send), with 404 as `None`. So is a payload that is `null` or absent.
+    /// As [`send`](Self::send), with 404 as `None`. So is a payload that is `null` or absent, unless a `T` can
+    /// be made of it: `()` can, so that a DELETE which found something is `Some(())`.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send), but for 404.
     pub async fn send_optional<T: DeserializeOwned>(self) -> Result<Option<T>, Error> {
-        let answer = self.exchange().await?;
-        if answer.response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+        match self.exchange().await?.unless_not_found()? {
+            Some(answer) => answer.decode_optional(),
+            None => Ok(None),
         }
-        answer.success()?.decode()
     }
 
     /// As [`send`](Self::send), and holds the value against the rules of its type.
@@ -262,12 +276,10 @@ impl RequestBuilder<'_> {
         T: DeserializeOwned + Validate,
         T::Context: Default,
     {
-        let answer = self.exchange().await?;
-        if answer.response.status() == StatusCode::NOT_FOUND {
+        let Some(answer) = self.exchange().await?.unless_not_found()? else {
             return Ok(None);
-        }
-        let answer = answer.success()?;
-        let value = answer.decode::<Option<T>>()?;
+        };
+        let value = answer.decode_optional()?;
         value.map(|value| answer.validate(value)).transpose()
     }
 
@@ -353,6 +365,25 @@ impl Answer {
             .with_message(body.as_ref().map(ErrorBody::message))
             .with_retry_after(retry_after(self.response.headers()));
         Err(self.blame(error))
+    }
+
+    fn unless_not_found(self) -> Result<Option<Self>, Error> {
+        if self.response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.success().map(Some)
+    }
+
+    fn decode_optional<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        match self.decode() {
+            Ok(value) => Ok(Some(value)),
+            // Not a `T`; the only other thing that it may be is `null`, and else the error is as good.
+            Err(error) if error.kind() == ErrorKind::Decode => match self.decode::<Option<T>>() {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) | Err(_) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
