@@ -5,6 +5,39 @@
 //! errors of a transport of one's own there is [`Error::transport`](crate::Error::transport).
 //!
 //! None of them waits or fails in `poll_ready` by itself.
+//!
+//! # Order
+//!
+//! What happens once a call stands outside of the retry layer, what happens in each attempt inside of it:
+//!
+//! ```
+//! use civic_auth::{InternalHeadersLayer, Secret, TokenMinter};
+//! use civic_client::{Transport, layer::*};
+//! use tower::ServiceBuilder;
+//!
+//! let minter = TokenMinter::new(Secret::new("a secret of at least thirty-two bytes")?);
+//! let stack = ServiceBuilder::new()
+//!     .layer(CorrelationLayer::new())
+//!     .layer(IdempotencyKeyLayer::new())
+//!     .layer(RetryLayer::default())
+//!     .layer(TraceLayer::new())
+//!     .layer(AttemptTimeoutLayer::default())
+//!     .layer(InternalHeadersLayer::new(minter))
+//!     .layer(CollectBodyLayer::new())
+//!     .service(Transport::default());
+//! # let _ = stack;
+//! # Ok::<(), civic_auth::ConfigError>(())
+//! ```
+//!
+//! Each of these compiles too, and is wrong:
+//!
+//! | order | what it does |
+//! |---|---|
+//! | `InternalHeadersLayer` outside of `RetryLayer` | the third attempt carries a token that may be dead |
+//! | `AttemptTimeoutLayer` outside of `RetryLayer` | one limit for all attempts: a slow first one leaves nothing for the others |
+//! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | a body that hangs is not noticed |
+//! | `IdempotencyKeyLayer` or `CorrelationLayer` inside of `RetryLayer` | each attempt looks like a request of its own |
+//! | `TraceLayer` inside of `AttemptTimeoutLayer` | an attempt that ran out of time looks like a caller that went away |
 
 pub mod attempt_timeout;
 pub mod collect_body;

@@ -9,7 +9,9 @@ use http::Method;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::support::{call, client_of, exact, millis, minter_from, peer, same_on_all, token_at};
+use crate::support::{
+    call, client_of, ends, exact, millis, minter_from, peer, same_on_all, token_at,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,13 +24,8 @@ async fn three_attempts_carry_three_fresh_tokens_one_correlation_id_and_one_idem
         .build()
         .unwrap();
 
-    let answer: u32 = client
-        .post("/bills")
-        .json(&1)
-        .idempotent(true)
-        .send()
-        .await
-        .unwrap();
+    let request = client.post("/bills").json(&1).idempotent(true);
+    let answer: u32 = ends(request.send()).await.unwrap();
     assert_eq!(answer, 42);
 
     let attempts = peer.attempts();
@@ -74,10 +71,7 @@ async fn a_body_that_keeps_dripping_does_not_outlive_its_attempt() {
     let step =
         Step::drip(r#"{"a":"long story"}"#, SECOND).header("content-type", "application/json");
     let (peer, client) = peer([step]).await;
-    let error = client
-        .get("/")
-        .retries(0)
-        .send::<serde_json::Value>()
+    let error = ends(client.get("/").retries(0).send::<serde_json::Value>())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -91,11 +85,7 @@ async fn a_body_that_keeps_dripping_does_not_outlive_its_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_call_may_have_a_timeout_and_retries_of_its_own() {
     let (peer, client) = peer([Step::hang()]).await;
-    let error = client
-        .get("/")
-        .timeout(SECOND)
-        .retries(1)
-        .send::<()>()
+    let error = ends(client.get("/").timeout(SECOND).retries(1).send::<()>())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 1500]);
@@ -112,17 +102,16 @@ async fn a_client_may_have_a_timeout_and_retries_of_its_own() {
         .unwrap();
     let error = call(&client, &Method::GET).await.unwrap_err();
     assert_eq!(error.elapsed().as_millis(), 4500);
-    let error = client.get("/").retries(0).send::<()>().await.unwrap_err();
+    let error = ends(client.get("/").retries(0).send::<()>())
+        .await
+        .unwrap_err();
     assert_eq!((error.attempts(), error.elapsed().as_secs()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_attempt_that_would_outlive_it() {
     let (peer, client) = peer([Step::hang()]).await;
-    let error = client
-        .get("/")
-        .deadline(12 * SECOND)
-        .send::<()>()
+    let error = ends(client.get("/").deadline(12 * SECOND).send::<()>())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 10_500]);
@@ -136,10 +125,7 @@ async fn a_deadline_ends_the_attempt_that_would_outlive_it() {
 async fn no_wait_overruns_the_deadline_and_the_outcome_so_far_is_returned_at_once() {
     let (peer, client) = peer([Step::status(500)]).await;
     let limit = Duration::from_millis(1400);
-    let error = client
-        .get("/")
-        .deadline(limit)
-        .send::<()>()
+    let error = ends(client.get("/").deadline(limit).send::<()>())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 500]);
@@ -179,10 +165,7 @@ async fn the_correlation_id_is_the_callers_else_the_contexts_else_a_new_one_for_
     context
         .scope(async {
             call(&client, &Method::GET).await.unwrap();
-            client
-                .get("/")
-                .correlation_id(given)
-                .send::<()>()
+            ends(client.get("/").correlation_id(given).send::<()>())
                 .await
                 .unwrap();
         })

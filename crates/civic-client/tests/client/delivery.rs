@@ -4,7 +4,7 @@ use civic_client::{Delivery, ErrorKind};
 use civic_testkit::upstream::{Step, Upstream};
 use http::{Method, StatusCode};
 
-use crate::support::{call, client_of, exact};
+use crate::support::{call, client_of, ends, exact};
 
 #[tokio::test(start_paused = true)]
 async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
@@ -40,10 +40,7 @@ async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
     ];
     for (name, step, kind) in cases {
         let peer = Upstream::start([step]).await;
-        let error = client_of(&peer)
-            .get("/")
-            .retries(0)
-            .send::<()>()
+        let error = ends(client_of(&peer).get("/").retries(0).send::<()>())
             .await
             .unwrap_err();
         assert_eq!(
@@ -86,10 +83,7 @@ async fn a_name_that_does_not_resolve_was_never_sent() {
 #[tokio::test]
 async fn an_answer_of_any_status_was_delivered() {
     let peer = Upstream::start([Step::status(503)]).await;
-    let error = client_of(&peer)
-        .get("/")
-        .retries(0)
-        .send::<()>()
+    let error = ends(client_of(&peer).get("/").retries(0).send::<()>())
         .await
         .unwrap_err();
     assert_eq!(

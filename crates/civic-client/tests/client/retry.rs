@@ -6,7 +6,7 @@ use civic_client::{Error, ErrorKind, Jitter, NotRetried, RetryScope, ServiceClie
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
 
-use crate::support::{call, client_of, exact, millis, minter, peer};
+use crate::support::{call, client_of, ends, exact, millis, minter, peer};
 
 /// How often the peer was tried: the requests that it read, or the connections that it refused.
 async fn tries(step: &Step, method: &Method, scope: RetryScope) -> (usize, Error) {
@@ -95,10 +95,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
     for row in table() {
         let peer = Upstream::start([row.step.clone()]).await;
         let client = client_of(&peer);
-        client
-            .post("/")
-            .idempotent(true)
-            .send::<()>()
+        ends(client.post("/").idempotent(true).send::<()>())
             .await
             .unwrap_err();
         assert_eq!(
@@ -110,10 +107,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
 
         let peer = Upstream::start([row.step.clone()]).await;
         let client = client_of(&peer);
-        client
-            .post("/")
-            .idempotency_key("order-7")
-            .send::<()>()
+        ends(client.post("/").idempotency_key("order-7").send::<()>())
             .await
             .unwrap_err();
         assert_eq!(
@@ -137,10 +131,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
 async fn a_get_that_is_declared_not_idempotent_is_treated_like_a_post() {
     for row in table() {
         let peer = Upstream::start([row.step.clone()]).await;
-        client_of(&peer)
-            .get("/")
-            .idempotent(false)
-            .send::<()>()
+        ends(client_of(&peer).get("/").idempotent(false).send::<()>())
             .await
             .unwrap_err();
         assert_eq!(peer.attempts().len(), row.attempts.1, "{}", row.name);
@@ -154,10 +145,7 @@ async fn a_calls_own_word_counts_more_than_its_clients_rule() {
         .retry_scope(RetryScope::AllMethods)
         .build()
         .unwrap();
-    let error = client
-        .post("/")
-        .idempotent(false)
-        .send::<()>()
+    let error = ends(client.post("/").idempotent(false).send::<()>())
         .await
         .unwrap_err();
     assert_eq!(

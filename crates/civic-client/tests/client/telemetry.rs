@@ -23,7 +23,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::support::{call, exact, minter, peer};
+use crate::support::{call, ends, exact, minter, peer};
 
 type Fields = BTreeMap<String, String>;
 
@@ -127,7 +127,7 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
         .get("/things/{id}")
         .param("id", "id-7")
         .query("q", "secret-query");
-    request.correlation_id(id).send::<u8>().await.unwrap();
+    ends(request.correlation_id(id).send::<u8>()).await.unwrap();
 
     let spans = capture.attempts();
     assert_eq!(spans.len(), 3);
@@ -173,11 +173,15 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
 async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_error() {
     let capture = Capture::start();
     let (_peer, client) = peer([Step::reset(), Step::status(404)]).await;
-    client.get("/").retries(0).send::<()>().await.unwrap_err();
-    client.get("/").retries(0).send::<()>().await.unwrap_err();
+    ends(client.get("/").retries(0).send::<()>())
+        .await
+        .unwrap_err();
+    ends(client.get("/").retries(0).send::<()>())
+        .await
+        .unwrap_err();
     let nobody = Upstream::refusing().await;
     let client = exact(&nobody.url()).retries(0).build().unwrap();
-    client.get("/").send::<()>().await.unwrap_err();
+    ends(client.get("/").send::<()>()).await.unwrap_err();
     let spans = capture.attempts();
     let types: Vec<_> = spans.iter().map(|span| get(span, "error.type")).collect();
     assert_eq!(types, [Some("transport"), Some("404"), Some("connect")]);
@@ -240,7 +244,7 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
             .json(&"a body that is nobody's business")
             .idempotent(true);
         seen += &format!("{request:?}");
-        let error = request.send::<()>().await.unwrap_err();
+        let error = ends(request.send::<()>()).await.unwrap_err();
         seen += &format!("{error} {error:?} {error:#?}");
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
