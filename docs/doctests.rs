@@ -15,4 +15,7 @@ mod documents {
 
     #[doc = include_str!("response-envelope.md")]
     struct ResponseEnvelope;
+
+    #[doc = include_str!("distributed-lock.md")]
+    struct DistributedLock;
 }

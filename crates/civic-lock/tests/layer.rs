@@ -32,6 +32,8 @@ fn host() -> Host {
     let folder = tempfile::tempdir().expect("a folder");
     let locks = LockService::builder()
         .host_folder(folder.path().join("locks"))
+        // The disk may be busy.
+        .command_timeout(Duration::from_secs(20))
         .build()
         .expect("a service");
     Host {
@@ -69,7 +71,7 @@ async fn is_free(locks: &LockService, name: &str) -> bool {
 
 /// The release is sent in the background: it is awaited here as anybody would wait for a lock.
 async fn becomes_free(locks: &LockService, name: &str) {
-    match locks.acquire(name, TTL, Duration::from_secs(4)).await {
+    match locks.acquire(name, TTL, Duration::from_secs(60)).await {
         Acquisition::Acquired(guard) => drop(guard.release().await),
         other => panic!("{name} was not released: {other:?}"),
     }

@@ -7,7 +7,7 @@ use civic_testkit::redis::{RedisServer, Reply};
 use crate::{
     replica::{Config, Replica},
     store::Place,
-    witness::{Witness, assert_no_gap, by_tick, count},
+    witness::{Witness, assert_no_gap, by_tick, count, interval_that_is_due_soon},
 };
 
 const KEY: &str = "lock:job";
@@ -33,29 +33,32 @@ async fn a_node_peer_is_refused_during_the_minimum_hold() {
     let server = RedisServer::start().await;
     let witness = Witness::default();
     let config = Config {
-        // The work is over at once; the hold is half of this.
-        interval: Duration::from_secs(4),
+        interval: interval_that_is_due_soon(),
         ..Config::new(&Place::Redis(server.url()))
     };
     let replica = Replica::start("a", &config, &witness).await;
+    // The work takes 20 ms; the hold is half of the interval, counted from the claim.
     witness.event("ran", None, 0).await;
+    let half = i64::try_from(config.interval.as_millis() / 2).expect("short");
     assert!(
         !node_takes(&server).await,
         "a peer that comes for the same tick is refused"
     );
     let left = server.command(&["PTTL", KEY]).await.int();
+    assert!((1..=half).contains(&left), "{left} of {half}");
     assert!(
-        (1..=2000).contains(&left),
-        "half of the interval, counted from the claim: {left}"
+        left > i64::try_from(config.ttl.as_millis()).expect("short"),
+        "the hold, not the ttl: {left}"
     );
     assert!(
         !node_releases(&server).await,
         "and cannot release what is not its own"
     );
+    // It outlives the replica.
     replica.terminate().await;
-    // The replica is gone, and so is the key when the hold is over.
-    crate::witness::pass(Duration::from_millis(left.cast_unsigned() + 50)).await;
-    assert!(node_takes(&server).await);
+    assert!(!node_takes(&server).await);
+    server.command(&["PEXPIRE", KEY, "0"]).await;
+    assert!(node_takes(&server).await, "and ends with its ttl");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

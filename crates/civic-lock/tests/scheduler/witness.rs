@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use civic_lock::Tick;
 use tokio::sync::Notify;
 
 /// Nothing that a test waits for takes this long.
@@ -104,6 +105,14 @@ impl Witness {
 /// is not there. Whatever can be waited for is waited for.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
+}
+
+/// More than a minute, and yet a multiple of it is due within the next two or three seconds.
+pub(crate) fn interval_that_is_due_soon() -> Duration {
+    let now = Tick::from(SystemTime::now()).as_millis();
+    let due_in = |interval: &u64| interval - now % interval;
+    let interval = (60_000..120_000).find(|interval| (2000..3000).contains(&due_in(interval)));
+    Duration::from_millis(interval.expect("each of them leaves another rest"))
 }
 
 /// Everything that was said about each tick, oldest tick first.
