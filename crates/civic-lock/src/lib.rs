@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
+mod builder;
 mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
@@ -13,14 +14,12 @@ mod store;
 mod timing;
 
 pub use self::{
+    builder::LockServiceBuilder,
     error::{Error, ErrorKind},
     lease::{Lease, LeaseEnd, LeaseGuard, LeaseLost, LostReason},
     name::LockName,
     scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick},
-    service::{
-        Acquisition, LockRequest, LockService, LockServiceBuilder, Mode, OnLoss, OnUnavailable,
-        Outcome,
-    },
+    service::{Acquisition, LockRequest, LockService, Mode, OnLoss, OnUnavailable, Outcome},
     store::Delivery,
 };
 

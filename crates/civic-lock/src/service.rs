@@ -3,9 +3,7 @@
 use std::{
     any::Any,
     collections::HashMap,
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
@@ -15,14 +13,12 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Error, ErrorKind, Lease, LeaseEnd, LeaseGuard, LockName,
+    Error, ErrorKind, Lease, LeaseEnd, LeaseGuard, LockName, LockServiceBuilder,
     lease::{Keeper, Taken, clock},
-    store::{Store, host::HostStore, redis::RedisStore},
+    store::Store,
     timing::{Ttl, jitter},
 };
 
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// A waiter looks at least this often, on average twice: a hint can be lost.
 const POLL_CAP: Duration = Duration::from_secs(1);
 const POLL_MIN: Duration = Duration::from_millis(20);
@@ -112,31 +108,6 @@ pub enum Acquisition {
     Unavailable(Error),
 }
 
-/// Builds a [`LockService`].
-#[derive(Clone)]
-#[must_use]
-pub struct LockServiceBuilder {
-    place: Place,
-    settings: Settings,
-    max_hold: Duration,
-    require_redis: bool,
-    on_unavailable: OnUnavailable,
-}
-
-#[derive(Clone)]
-enum Place {
-    Environment,
-    Redis(String),
-    Host(Option<PathBuf>),
-}
-
-/// What a store needs to know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) command_timeout: Duration,
-    pub(crate) replica_acks: u32,
-}
-
 /// One lock to be taken, with what is to be different from the defaults.
 #[derive(Debug)]
 #[must_use = "nothing happens before `run` or `take`"]
@@ -146,141 +117,6 @@ pub struct LockRequest {
     minimum_hold: Duration,
     on_loss: OnLoss,
     wait: Option<Duration>,
-}
-
-// ===== impl LockServiceBuilder =====
-
-impl LockServiceBuilder {
-    /// Locks in Redis or Valkey.
-    ///
-    /// `redis://`, `redis-cluster://`, `redis-sentinel://…?sentinelServiceName=…`, further nodes as
-    /// `?node=host:port`; `valkey` works wherever `redis` does. `rediss` and `valkeys` (TLS) need
-    /// the feature `tls`, and are refused without it, before anything is sent.
-    ///
-    /// Defaults to the environment variable `REDIS_URL`, and where that is not set to the host.
-    pub fn redis_url(mut self, url: impl Into<String>) -> Self {
-        self.place = Place::Redis(url.into());
-        self
-    }
-
-    /// Locks in files of this machine, among the processes of this user.
-    pub fn host(mut self) -> Self {
-        self.place = Place::Host(None);
-        self
-    }
-
-    /// Locks in files of this folder. It is created if need be; it must belong to this user, be
-    /// closed to everybody else, and be on a local file system.
-    pub fn host_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.place = Place::Host(Some(folder.into()));
-        self
-    }
-
-    /// Refuses to be built without Redis, so that a production service cannot end up with locks of
-    /// its own machine because a variable is missing.
-    pub fn require_redis(mut self) -> Self {
-        self.require_redis = true;
-        self
-    }
-
-    /// How long one question to the store may take, connecting included.
-    ///
-    /// Defaults to 1 s. Between 10 ms and 60 s.
-    pub fn command_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.command_timeout = timeout;
-        self
-    }
-
-    /// How long a lease is renewed at most: the bound for work that hangs.
-    ///
-    /// Defaults to 24 hours.
-    pub fn max_hold(mut self, most: Duration) -> Self {
-        self.max_hold = most;
-        self
-    }
-
-    /// How many replicas must have acknowledged a lock before it counts as taken. Each acquire then
-    /// waits for them (`WAIT`), one at a time, on a connection of its own.
-    ///
-    /// It makes it less likely, not impossible, that a failover forgets a lock: only a fence helps
-    /// against that. Ignored on the host.
-    ///
-    /// Defaults to 0.
-    pub fn replica_acks(mut self, replicas: u32) -> Self {
-        self.settings.replica_acks = replicas;
-        self
-    }
-
-    /// What becomes of work when the store cannot be asked.
-    ///
-    /// Defaults to [`OnUnavailable::FailClosed`].
-    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
-        self.on_unavailable = policy;
-        self
-    }
-
-    /// Builds the service. It connects when the first lock is taken.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] when a setting is out of its bounds, the URL cannot be understood or
-    /// asks for TLS without the feature `tls`, the folder cannot be created or is not private, or
-    /// Redis is required and there is no URL.
-    pub fn build(self) -> Result<LockService, Error> {
-        let timeout = self.settings.command_timeout;
-        if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(60) {
-            return Err(Error::config(format!(
-                "a command timeout of {timeout:?} is outside of 10 ms to 60 s"
-            )));
-        }
-        let url = match &self.place {
-            Place::Redis(url) => Some(url.clone()),
-            Place::Host(_) => None,
-            Place::Environment => std::env::var("REDIS_URL")
-                .ok()
-                .filter(|url| !url.is_empty()),
-        };
-        let store = match (url, self.place) {
-            (Some(url), _) => Store::Redis(Arc::new(RedisStore::new(&url, self.settings)?)),
-            (None, _) if self.require_redis => {
-                return Err(Error::config("Redis is required, and REDIS_URL is not set"));
-            }
-            (None, Place::Host(folder)) => {
-                Store::Host(Arc::new(HostStore::open(folder, self.settings)?))
-            }
-            (None, Place::Environment | Place::Redis(_)) => {
-                let store = HostStore::open(None, self.settings)?;
-                tracing::warn!(
-                    folder = %store.folder().display(),
-                    "REDIS_URL is not set: locks exclude the processes of this machine only"
-                );
-                Store::Host(Arc::new(store))
-            }
-        };
-        Ok(LockService {
-            keeper: Keeper::new(store, self.max_hold),
-            on_unavailable: self.on_unavailable,
-            queues: Queues::default(),
-        })
-    }
-}
-
-/// The URL may hold a password.
-impl fmt::Debug for LockServiceBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match &self.place {
-            Place::Environment => "environment".to_owned(),
-            Place::Redis(_) => "redis [redacted]".to_owned(),
-            Place::Host(folder) => format!("host {folder:?}"),
-        };
-        f.debug_struct("LockServiceBuilder")
-            .field("place", &place)
-            .field("settings", &self.settings)
-            .field("max_hold", &self.max_hold)
-            .field("require_redis", &self.require_redis)
-            .field("on_unavailable", &self.on_unavailable)
-            .finish()
-    }
 }
 
 // ===== impl LockService =====
@@ -317,15 +153,14 @@ impl LockService {
 
     /// With other settings.
     pub fn builder() -> LockServiceBuilder {
-        LockServiceBuilder {
-            place: Place::Environment,
-            settings: Settings {
-                command_timeout: COMMAND_TIMEOUT,
-                replica_acks: 0,
-            },
-            max_hold: MAX_HOLD,
-            require_redis: false,
-            on_unavailable: OnUnavailable::default(),
+        LockServiceBuilder::new()
+    }
+
+    pub(crate) fn new(keeper: Keeper, on_unavailable: OnUnavailable) -> Self {
+        Self {
+            keeper,
+            on_unavailable,
+            queues: Queues::default(),
         }
     }
 
@@ -585,5 +420,19 @@ impl Queues {
         let queue = Arc::new(tokio::sync::Mutex::new(()));
         queues.insert(name.clone(), Arc::downgrade(&queue));
         queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_a_request_are_those_of_the_documentation() {
+        let service = LockService::redis("redis://localhost").expect("a valid URL");
+        let request = service.lock("nightly", Duration::from_secs(30));
+        assert_eq!(request.minimum_hold, Duration::ZERO);
+        assert_eq!(request.on_loss, OnLoss::DropWork);
+        assert_eq!(request.wait, None);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use civic_testkit::redis::RedisServer;
 
 use super::*;
-use crate::service::Settings;
+use crate::builder::Settings;
 
 const GRACE: Duration = Duration::from_secs(3600);
 const SKEW: Duration = Duration::from_secs(5);

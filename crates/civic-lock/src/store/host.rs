@@ -39,7 +39,7 @@ use super::{
     Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
     Renewed,
 };
-use crate::{Error, LockName, lease::clock, service::Settings, timing::Ttl};
+use crate::{Error, LockName, builder::Settings, lease::clock, timing::Ttl};
 
 /// How often a waiter looks whether the state has changed.
 const HINT_POLL: Duration = Duration::from_millis(200);

@@ -13,7 +13,7 @@ use civic_testkit::{
     redis::{RedisServer, Reply},
 };
 
-use crate::support::{MINUTE, acquired, busy, eventually, ran, unavailable, until_acquired};
+use crate::support::{MINUTE, acquired, busy, eventually, lost, ran, unavailable, until_acquired};
 
 const TIMEOUT: Duration = Duration::from_millis(400);
 /// What a busy machine may add to a timeout.
@@ -336,7 +336,7 @@ async fn a_holder_is_told_before_the_key_expires_on_the_server() {
         let guard = acquired(service.try_acquire("nightly", ttl).await);
         let lease = guard.lease().clone();
         broken.proxy.set(fault);
-        assert_eq!(lease.lost().await, LostReason::Expired, "{fault:?}");
+        assert_eq!(lost(&lease).await, LostReason::Expired, "{fault:?}");
         let left = broken.left("nightly").await;
         assert!(left > 0, "{fault:?}: the key is there, for {left} ms");
         assert!(lease.check().is_err());
@@ -352,7 +352,7 @@ async fn work_is_dropped_when_the_server_is_away_for_too_long() {
     let outcome = service
         .with_lock("nightly", ttl, async |_| {
             broken.server.stop();
-            std::future::pending::<()>().await;
+            tokio::time::sleep(MINUTE).await;
         })
         .await;
     broken.server.cont();

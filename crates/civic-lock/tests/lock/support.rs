@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use civic_lock::{Acquisition, ErrorKind, LeaseGuard, LockService, Outcome};
+use civic_lock::{Acquisition, ErrorKind, Lease, LeaseGuard, LockService, LostReason, Outcome};
 use civic_testkit::redis::RedisServer;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -111,4 +111,11 @@ pub(crate) async fn until_acquired(service: &LockService, name: &str) -> (LeaseG
     })
     .await;
     (guard.expect("it was acquired"), began.elapsed())
+}
+
+/// Why the lease was lost; a lease that never is fails the test.
+pub(crate) async fn lost(lease: &Lease) -> LostReason {
+    tokio::time::timeout(Duration::from_secs(20), lease.lost())
+        .await
+        .expect("the holder is told")
 }
