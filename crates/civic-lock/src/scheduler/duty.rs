@@ -13,11 +13,7 @@
 //! | the tick lies in the store's future | wait |
 //! | no answer | wait, a little longer each time |
 
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -25,14 +21,15 @@ use tracing::Instrument;
 
 use super::{
     Tick,
+    clock::{Lag, OwnClock},
     event::{AfterFailure, Event, Turn},
     job::{Job, OnError},
     run::{Returned, Run, Work},
 };
 use crate::{
-    Error, LostReason,
+    Delivery, Error, LostReason,
     lease::{ClaimOutcome, Keeper, LeaseGuard},
-    store::{ClaimRequest, Completed, Hints, Missed},
+    store::{ClaimRequest, Completed, Hints, Missed, Peek},
     timing::{Ttl, jitter},
 };
 
@@ -49,6 +46,7 @@ pub(super) struct Duty {
     pub(super) ttl: Ttl,
     pub(super) work: Work,
     pub(super) keeper: Keeper,
+    pub(super) lag: Lag,
     pub(super) settings: Arc<Settings>,
     /// Cancelled when the replica is shutting down.
     pub(super) stop: CancellationToken,
@@ -58,7 +56,7 @@ pub(super) type Observer = dyn Fn(&Job, &Event) + Send + Sync;
 
 /// What all jobs of a scheduler have in common.
 pub(super) struct Settings {
-    pub(super) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    pub(super) clock: Box<OwnClock>,
     pub(super) observer: Option<Box<Observer>>,
     pub(super) poll_cap: Duration,
     pub(super) max_skew: Duration,
@@ -125,14 +123,20 @@ impl Duty {
     }
 
     async fn read_watermark(&self) -> Result<Tick, Error> {
-        let store = self.keeper.store();
-        let peek = store.peek(&self.job.name).await?;
+        let peek = self.peek().await?;
         if let Some(done) = peek.done {
             return Ok(Tick::from_millis(done));
         }
         let now = Tick::from_millis(peek.now);
         self.register(self.job.schedule.latest_at_or_before(now).unwrap_or(now))
             .await
+    }
+
+    async fn peek(&self) -> Result<Peek, Error> {
+        let peek = self.keeper.store().peek(&self.job.name).await;
+        let store = peek.as_ref().ok().map(|peek| Tick::from_millis(peek.now));
+        self.lag.measure(&self.settings.clock, store);
+        peek
     }
 
     async fn register(&self, done: Tick) -> Result<Tick, Error> {
@@ -145,10 +149,14 @@ impl Duty {
         Ok(Tick::from_millis(done))
     }
 
-    /// Waits until the tick is due by this replica's clock.
+    /// Waits until the tick is due.
     async fn wait_until(&self, tick: Tick) -> Result<(), Stopped> {
         loop {
-            let left = Tick::from((self.settings.clock)()).until(tick);
+            if self.lag.is_due() {
+                // Without an answer the last one holds; the claim will tell what is wrong.
+                let _ = self.peek().await;
+            }
+            let left = self.lag.now(&self.settings.clock).until(tick);
             if left.is_zero() {
                 return Ok(());
             }
@@ -296,7 +304,14 @@ impl Duty {
                 // The work is over before anybody else can begin: first the one, then the other.
                 task.shutdown().await;
                 let _ = guard.abandon().await;
-                self.emit(&Event::HandedOver(turn));
+                self.emit(&match self.job.delivery {
+                    Delivery::AtLeastOnce => Event::HandedOver(turn),
+                    // It counts as done since the claim: nobody takes it over.
+                    Delivery::AtMostOnce => Event::Lost {
+                        turn,
+                        reason: LostReason::Released,
+                    },
+                });
                 return Err(Stopped);
             }
         };
@@ -336,7 +351,7 @@ impl Duty {
     /// reported by whoever moved over them.
     async fn sweep(&self, done: Tick) -> Tick {
         let store = self.keeper.store();
-        let Ok(peek) = store.peek(&self.job.name).await else {
+        let Ok(peek) = self.peek().await else {
             return done;
         };
         let Some(next) = self.job.schedule.next_after(done) else {
@@ -385,7 +400,7 @@ impl Duty {
 
     /// How long to stand by for a tick that somebody else runs.
     fn standby(&self, tick: Tick, ttl: Option<Duration>) -> Duration {
-        let now = Tick::from((self.settings.clock)());
+        let now = self.lag.now(&self.settings.clock);
         let following = self
             .job
             .schedule

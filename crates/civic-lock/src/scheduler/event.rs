@@ -30,7 +30,7 @@ pub enum Event {
         tick: Tick,
     },
     /// The lease was lost before the work was recorded: the work was dropped if it was still
-    /// running, and another replica may run the tick.
+    /// running. With `AtLeastOnce` the tick is run again; with `AtMostOnce` it is not.
     Lost {
         /// Which attempt it was.
         turn: Turn,
@@ -47,6 +47,7 @@ pub enum Event {
         then: AfterFailure,
     },
     /// This replica is shutting down: the work was dropped and another replica takes the tick over.
+    /// With `AtMostOnce` nobody does, and the event is [`Lost`](Self::Lost).
     HandedOver(Turn),
     /// The work has ended, but the store did not confirm that the tick is done. The record is
     /// repeated in the background for one ttl; if that fails too, the tick runs again.

@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(nightly.grace_of(tick), Duration::from_secs(3600));
         assert_eq!(nightly.retain_of(tick), Duration::from_secs(4 * 86_400));
 
-        let tick = Tick::from_millis(1_772_000_000_000);
+        let tick = Tick::from_millis(1_772_000_400_000);
         assert_eq!(every(10).hold_of(tick), Duration::from_secs(5));
         assert_eq!(every(10).grace_of(tick), Duration::from_secs(60));
         assert_eq!(

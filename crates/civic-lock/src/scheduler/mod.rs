@@ -14,6 +14,9 @@
 //!   run again.
 //! - **No punctuality.** A tick runs when a replica thinks that it is due: the one whose clock is
 //!   ahead claims it first, by up to [`max_skew`](Scheduler::max_skew) early by the store's clock.
+//!   (One whose clock is behind goes by the store's.)
+//! - **No second report.** The replica that records ticks as missed reports them; if it dies between
+//!   the two, their events are lost with it.
 //!
 //! # What is promised
 //!
@@ -59,6 +62,7 @@
 //! # async fn charge(_: u32, _: civic_lock::Tick, _: u64) {}
 //! ```
 
+mod clock;
 mod duty;
 mod event;
 mod job;
@@ -76,6 +80,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    clock::Lag,
     duty::{Duty, Settings},
     run::Work,
 };
@@ -146,7 +151,8 @@ impl Scheduler {
         self
     }
 
-    /// Where this replica reads the time of day.
+    /// Where this replica reads the time of day. A clock that is behind the store's is put right by
+    /// it; one that is ahead is not, but a claim that is too early is refused.
     ///
     /// Defaults to [`SystemTime::now`].
     #[must_use]
@@ -174,7 +180,8 @@ impl Scheduler {
     }
 
     /// How long work that is running may go on when the replica is shut down. What is not finished
-    /// by then is dropped and handed over; with `AtMostOnce` it is lost.
+    /// by then is dropped and handed over; with `AtMostOnce` it is lost. Work that never awaits
+    /// cannot be dropped: it is waited for, and keeps its lease meanwhile.
     ///
     /// Defaults to zero: the tick is handed over at once.
     #[must_use]
@@ -203,6 +210,7 @@ impl Scheduler {
                 ttl,
                 work,
                 keeper,
+                lag: Lag::new(),
                 settings: settings.clone(),
                 stop: stop.clone(),
             };

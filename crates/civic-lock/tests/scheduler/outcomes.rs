@@ -28,6 +28,8 @@ on_each_store! {
     stuck_work_loses_its_lease_at_max_hold
     a_clock_that_is_far_ahead_waits_for_the_store
     a_fast_clock_cannot_declare_done_what_is_not_due
+    a_clock_that_is_behind_goes_by_the_stores
+    work_that_may_run_at_most_once_is_lost_at_shutdown_and_says_so
     dropping_the_scheduler_gives_the_tick_to_somebody_else
 }
 
@@ -377,6 +379,41 @@ async fn a_fast_clock_cannot_declare_done_what_is_not_due(store: Fixture) {
         first.tick - now
     );
     local.stop().await;
+}
+
+async fn a_clock_that_is_behind_goes_by_the_stores(store: Fixture) {
+    let witness = Witness::default();
+    let slow =
+        |scheduler: Scheduler| scheduler.clock(|| SystemTime::now() - Duration::from_secs(3600));
+    // By its own clock it would come an hour late for each of them.
+    let job = every(500).misfire_grace(Duration::from_secs(20));
+    let local = Local::start(&store.place().locks(), job, &witness, slow, |_| async {
+        Ok(())
+    });
+    witness
+        .until("three ticks have run", |log| {
+            (count(log, &["ran"]) >= 3).then_some(())
+        })
+        .await;
+    local.stop().await;
+    assert_eq!(count(&witness.log(), &["missed"]), 0);
+    assert_no_gap(&by_tick(&witness.log()), Duration::from_millis(500));
+}
+
+async fn work_that_may_run_at_most_once_is_lost_at_shutdown_and_says_so(store: Fixture) {
+    let witness = Witness::default();
+    let job = || every(500).delivery(Delivery::AtMostOnce);
+    let locks = store.place().locks();
+    let first = Local::start(&locks, job(), &witness, |s| s, |_| std::future::pending());
+    let started = witness.event("started", None, 0).await;
+    first.stop().await;
+    let lost = witness.event("lost:Released", None, 0).await;
+    assert_eq!(lost.tick, started.tick);
+    let second = Local::start(&locks, job(), &witness, |s| s, |_| async { Ok(()) });
+    let ran = witness.event("ran", None, 0).await;
+    assert!(ran.tick > started.tick, "it is not run again");
+    second.stop().await;
+    assert_eq!(count(&witness.log(), &["handed-over", "took-over"]), 0);
 }
 
 async fn dropping_the_scheduler_gives_the_tick_to_somebody_else(store: Fixture) {
