@@ -8,21 +8,21 @@
 //! ```
 //!
 //! With `--hammer SECONDS --events FILE` it takes, holds and releases as fast as it gets the lock, and appends
-//! `{"who","ev":"enter"|"leave","key","t","monoNs","ttl"}` to the file: `enter` after the acquire has succeeded,
+//! `{"who","ev":"enter"|"leave","key","t","monoNs","fence","ttl"}` to the file: `enter` after the acquire has succeeded,
 //! `leave` before the release is sent, both with CLOCK_MONOTONIC, which all processes of a machine share. If two
 //! holders' intervals in such files overlap, the lock is broken. `ttl` is in seconds, as on the command line.
+//! Stdout has a line for each answer to an acquire, with `tookMs`, and for each lease that was lost.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use civic_lock::{Acquisition, LeaseEnd, LeaseGuard, LockName, LockService};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::penalty_scheduler::{print, seconds, stop_signal};
+use super::penalty_scheduler::{epoch_millis, mono_nanos, print, seconds, stop_signal};
 use crate::environment::StartError;
 
 /// Between two attempts of the hammer while somebody else has the lock, on average twice as long.
@@ -62,6 +62,11 @@ struct Line<'a> {
     #[serde(rename = "ttlMs")]
     ttl_ms: Option<u128>,
     t: u128,
+    #[serde(rename = "monoNs")]
+    mono_ns: u128,
+    /// How long the acquire took.
+    #[serde(rename = "tookMs", skip_serializing_if = "Option::is_none")]
+    took_ms: Option<u128>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<String>,
 }
@@ -74,6 +79,7 @@ struct Mark<'a> {
     t: u128,
     #[serde(rename = "monoNs")]
     mono_ns: u128,
+    fence: u64,
     ttl: f64,
 }
 
@@ -179,19 +185,32 @@ impl Trial {
             ..Tally::default()
         };
         while Instant::now() < end {
-            let stopped = match self.take().await {
+            let asked = Instant::now();
+            let acquisition = self.take().await;
+            let took = |line| Line {
+                took_ms: Some(asked.elapsed().as_millis()),
+                ..line
+            };
+            let stopped = match acquisition {
                 Acquisition::Acquired(guard) => {
-                    self.mark(&mut events, who, "enter")?;
+                    let (holder, fence) =
+                        (guard.lease().holder().to_owned(), guard.lease().fence());
+                    let line = |event| self.line(event, Some(&holder), Some(fence), Some(self.ttl));
+                    self.mark(&mut events, who, "enter", fence)?;
+                    print(&took(line("acquired")))?;
                     let stopped = self.hold(&guard, stop.as_mut()).await;
-                    self.mark(&mut events, who, "leave")?;
-                    match guard.release().await {
-                        LeaseEnd::Kept => tally.acquired += 1,
-                        _ => tally.lost += 1,
+                    self.mark(&mut events, who, "leave", fence)?;
+                    if guard.release().await == LeaseEnd::Kept {
+                        tally.acquired += 1;
+                    } else {
+                        tally.lost += 1;
+                        print(&line("lost"))?;
                     }
                     stopped
                 }
-                Acquisition::Busy { .. } => {
+                Acquisition::Busy { holder, ttl } => {
                     tally.busy += 1;
+                    print(&took(self.line("busy", Some(&holder), None, ttl)))?;
                     let random = uuid::Uuid::new_v4().as_bytes()[0];
                     let pause = HAMMER_PAUSE + HAMMER_PAUSE * u32::from(random) / 128;
                     self.pause(pause, stop.as_mut()).await
@@ -199,6 +218,11 @@ impl Trial {
                 Acquisition::Unavailable(error) => {
                     tracing::warn!(%error, "unavailable");
                     tally.unavailable += 1;
+                    let line = self.line("unavailable", None, None, None);
+                    print(&Line {
+                        cause: Some(error.to_string()),
+                        ..took(line)
+                    })?;
                     self.pause(HAMMER_PAUSE, stop.as_mut()).await
                 }
             };
@@ -241,35 +265,25 @@ impl Trial {
             fence,
             ttl_ms: ttl.map(|ttl| ttl.as_millis()),
             t: epoch_millis(),
+            mono_ns: mono_nanos(),
+            took_ms: None,
             cause: None,
         }
     }
 
     /// In one write, so that hammers may share a file.
-    fn mark(&self, events: &mut File, who: &str, ev: &'static str) -> io::Result<()> {
-        let now = clock_gettime(ClockId::Monotonic);
-        let mono_ns = Duration::new(
-            now.tv_sec.unsigned_abs(),
-            u32::try_from(now.tv_nsec).unwrap_or_default(),
-        )
-        .as_nanos();
+    fn mark(&self, events: &mut File, who: &str, ev: &'static str, fence: u64) -> io::Result<()> {
         let mark = Mark {
             who,
             ev,
             key: &self.key,
             t: epoch_millis(),
-            mono_ns,
+            mono_ns: mono_nanos(),
+            fence,
             ttl: self.ttl.as_secs_f64(),
         };
         let mut line = serde_json::to_string(&mark)?;
         line.push('\n');
         events.write_all(line.as_bytes())
     }
-}
-
-fn epoch_millis() -> u128 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis()
 }

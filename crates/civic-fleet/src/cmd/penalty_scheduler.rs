@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `tick` is the scheduled instant in milliseconds since the epoch; `started` comes before the work, `ran` or
-//! `took-over` after it. `skipped`, `missed`, `unavailable` and `clock-ahead` have no fence and no attempt. The lock
+//! `took-over` after it; each line ends with the instant of the event, `t` in milliseconds since the epoch and
+//! `monoNs` of CLOCK_MONOTONIC. `skipped`, `missed`, `unavailable` and `clock-ahead` have no fence and no attempt. The lock
 //! is `lock:cron:penalty-calculation`, the one that the platform's Node replicas take.
 
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use civic_lock::{Delivery, Event, Job, LockService, Schedule, Scheduler};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,6 +79,9 @@ struct Line<'a> {
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<String>,
+    t: u128,
+    #[serde(rename = "monoNs")]
+    mono_ns: u128,
 }
 
 /// Runs the command.
@@ -154,6 +159,8 @@ impl<'a> Line<'a> {
                 }
                 _ => None,
             },
+            t: epoch_millis(),
+            mono_ns: mono_nanos(),
         }
     }
 }
@@ -167,6 +174,24 @@ pub(super) fn print(line: &impl Serialize) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Milliseconds since the epoch, by the true clock.
+pub(super) fn epoch_millis() -> u128 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis()
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share.
+pub(super) fn mono_nanos() -> u128 {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(
+        now.tv_sec.unsigned_abs(),
+        u32::try_from(now.tv_nsec).unwrap_or_default(),
+    )
+    .as_nanos()
 }
 
 /// Ready at the first SIGTERM or SIGINT after this call.
