@@ -4,12 +4,16 @@
 //! command do not wait for its dependencies.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::{sh, tools};
 
 /// Where histories go, one folder a seed.
 const OUTPUT: &str = "chaos";
+
+/// A file system in memory, where there is one.
+const MEMORY: &str = "/dev/shm";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let mut command = prepare(arguments)?;
@@ -41,5 +45,9 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         .arg(sh::target().join(OUTPUT))
         .args(arguments)
         .env("CIVIC_REDIS_SERVER", redis);
+    // The stores are put to the test, not the disk and what else it is busy with.
+    if Path::new(MEMORY).is_dir() {
+        command.env("TMPDIR", MEMORY);
+    }
     Ok(command)
 }

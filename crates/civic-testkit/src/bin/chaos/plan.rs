@@ -1,22 +1,28 @@
 //! Which faults come when: made from the seed alone, before anything runs.
 //!
-//! The faults come from a shuffled bag that holds each kind once and is refilled when it is empty,
-//! so that a short run sees all of them too. Some kills have the stage to themselves: only then
-//! can the time of the takeover be measured. A long run has calm stretches.
+//! Faults of the server, of replicas and of links come side by side, each kind from a shuffled bag
+//! of its own that is refilled when it is empty, so that a short run sees all of them too. Now and
+//! then there is a pause, in which no fault comes but one: a holder of each store is killed or
+//! stopped in the middle of its work, with nothing in the way of whoever takes over.
 
 use std::collections::VecDeque;
 
 use crate::fault::{Class, Fault};
-use crate::history::Backend;
+use crate::history::{Backend, Kind};
 use crate::random::Random;
 
 /// Before the first fault: everybody has started, and has seen a tick or two.
 pub(crate) const WARM_UP_MS: u64 = 5000;
 /// After the last fault: longer than what is left over takes to be caught up with.
 pub(crate) const SETTLE_MS: u64 = 12_000;
-/// How long a kill that is to be measured is alone, before and after.
-const ALONE_BEFORE_MS: u64 = 1500;
-const ALONE_AFTER_MS: u64 = 6500;
+/// From the beginning of one pause to that of the next.
+const PERIOD_MS: u64 = 24_000;
+const FIRST_PAUSE_MS: u64 = 19_000;
+/// Every third pause is longer, and nothing at all happens in it.
+const PAUSE_MS: u64 = 9_000;
+const CALM_MS: u64 = 15_000;
+/// In its pause, a kill comes so much later: what was before is over.
+const KILL_AFTER_MS: u64 = 2_500;
 
 /// One fault that is going to be injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,66 +48,130 @@ pub(crate) struct Step {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) backend: Backend,
+    pub(crate) kind: Kind,
     pub(crate) replicas: usize,
-    /// Whether it reports when it holds the lock.
-    pub(crate) reports: bool,
     pub(crate) ttl_ms: u64,
 }
 
 pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
     let mut random = Random::new(seed);
-    let mut bag = VecDeque::new();
+    let end_ms = length_ms.saturating_sub(SETTLE_MS);
+    let pauses = pauses(end_ms);
     let mut steps = Vec::new();
-    let mut at_ms = WARM_UP_MS;
-    let mut calm_at_ms = 35_000;
-    // A server can have one fault at a time.
-    let mut server_free_ms = 0;
-    loop {
+    for (nth, pause) in pauses.iter().enumerate() {
+        if !pause.is_calm {
+            kill_holders(&mut random, pause, nth, groups, &mut steps);
+        }
+    }
+    let redis = groups.iter().any(|group| group.backend == Backend::Redis);
+    let classes: &[&[Class]] = if redis {
+        &[
+            &[Class::Server, Class::Key],
+            &[Class::Replica],
+            &[Class::Link],
+        ]
+    } else {
+        &[&[Class::Replica]]
+    };
+    for classes in classes {
+        lane(&mut random, classes, &pauses, end_ms, groups, &mut steps);
+    }
+    steps.retain(|step| step.at_ms + step.lasts_ms <= end_ms);
+    steps.sort_by_key(|step| step.at_ms);
+    steps
+}
+
+/// A stretch without faults, or with a kill only.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    from_ms: u64,
+    to_ms: u64,
+    is_calm: bool,
+}
+
+fn pauses(end_ms: u64) -> Vec<Pause> {
+    let mut pauses = Vec::new();
+    let mut from_ms = FIRST_PAUSE_MS;
+    while from_ms < end_ms {
+        let is_calm = pauses.len() % 3 == 2;
+        let length_ms = if is_calm { CALM_MS } else { PAUSE_MS };
+        let to_ms = from_ms + length_ms;
+        pauses.push(Pause {
+            from_ms,
+            to_ms,
+            is_calm,
+        });
+        from_ms += PERIOD_MS + length_ms - PAUSE_MS;
+    }
+    pauses
+}
+
+/// One holder of each store; by turns it is killed and told to stop.
+fn kill_holders(
+    random: &mut Random,
+    pause: &Pause,
+    nth: usize,
+    groups: &[Shape],
+    steps: &mut Vec<Step>,
+) {
+    for (group, shape) in groups.iter().enumerate() {
+        if shape.kind != Kind::AtLeastOnce {
+            continue;
+        }
+        let kill = (nth + usize::from(shape.backend == Backend::Host)).is_multiple_of(2);
+        let fault = if kill { Fault::Kill } else { Fault::Terminate };
+        steps.push(Step {
+            holder: true,
+            ..step(random, fault, group, pause.from_ms + KILL_AFTER_MS, groups)
+        });
+    }
+}
+
+/// Faults one after the other, outside of the pauses.
+fn lane(
+    random: &mut Random,
+    classes: &[Class],
+    pauses: &[Pause],
+    end_ms: u64,
+    groups: &[Shape],
+    steps: &mut Vec<Step>,
+) {
+    // A server, and a key, can have one fault at a time.
+    let one_at_a_time = classes.contains(&Class::Server);
+    let mut bag = VecDeque::new();
+    let mut at_ms = WARM_UP_MS + random.between(0, 800);
+    while at_ms < end_ms {
         if bag.is_empty() {
-            bag = refill(&mut random, groups);
+            bag = refill(random, classes);
         }
         let Some(fault) = bag.pop_front() else {
-            return steps;
+            return;
         };
-        let alone = matches!(fault, Fault::Kill | Fault::Terminate) && random.one_in(2);
-        if alone {
-            let busy_until = steps
-                .iter()
-                .map(|step: &Step| step.at_ms + step.lasts_ms)
-                .max()
-                .unwrap_or(at_ms);
-            at_ms = at_ms.max(busy_until + ALONE_BEFORE_MS);
+        let group = target(random, fault, groups);
+        let mut step = step(random, fault, group, at_ms, groups);
+        if let Some(pause) = pauses
+            .iter()
+            .find(|pause| step.at_ms < pause.to_ms && pause.from_ms < step.at_ms + step.lasts_ms)
+        {
+            step.at_ms = pause.to_ms + random.between(0, 800);
         }
-        if fault.class() == Class::Server {
-            at_ms = at_ms.max(server_free_ms);
-        }
-        let group = target(&mut random, fault, groups);
-        let step = Step {
-            at_ms,
-            fault,
-            lasts_ms: length_of(&mut random, fault, groups[group].ttl_ms),
-            group,
-            replica: random.index(groups[group].replicas),
-            holder: groups[group].reports && !random.one_in(4),
-            skew_ms: skew(&mut random),
-            variant: random.next(),
-        };
-        if at_ms + step.lasts_ms + SETTLE_MS > length_ms {
-            return steps;
-        }
-        if fault.class() == Class::Server {
-            server_free_ms = at_ms + step.lasts_ms + random.between(300, 1200);
-        }
-        at_ms += if alone {
-            ALONE_AFTER_MS
-        } else {
-            random.between(200, 1300)
-        };
+        let busy_ms = if one_at_a_time { step.lasts_ms } else { 0 };
+        at_ms = step.at_ms + busy_ms + random.between(300, 1500);
         steps.push(step);
-        if at_ms > calm_at_ms {
-            at_ms += 9000;
-            calm_at_ms = at_ms + 30_000;
-        }
+    }
+}
+
+fn step(random: &mut Random, fault: Fault, group: usize, at_ms: u64, groups: &[Shape]) -> Step {
+    let shape = &groups[group];
+    Step {
+        at_ms,
+        fault,
+        lasts_ms: length_of(random, fault, shape.ttl_ms),
+        group,
+        replica: random.index(shape.replicas),
+        holder: shape.kind != Kind::Hammer && !random.one_in(4),
+        skew_ms: skew(random),
+        variant: random.next(),
     }
 }
 
@@ -110,16 +180,10 @@ pub(crate) fn skew(random: &mut Random) -> i64 {
     random.between(0, 4000) as i64 - 2000
 }
 
-fn refill(random: &mut Random, groups: &[Shape]) -> VecDeque<Fault> {
-    let redis = groups.iter().any(|group| group.backend == Backend::Redis);
+fn refill(random: &mut Random, classes: &[Class]) -> VecDeque<Fault> {
     let mut bag: Vec<_> = Fault::ALL
         .into_iter()
-        .filter(|fault| redis || fault.class() == Class::Replica)
-        // Death is what a lock is for: twice as often as anything else.
-        .flat_map(|fault| {
-            let times = if fault == Fault::Kill { 2 } else { 1 };
-            std::iter::repeat_n(fault, times)
-        })
+        .filter(|fault| classes.contains(&fault.class()))
         .collect();
     random.shuffle(&mut bag);
     bag.into()
@@ -158,17 +222,23 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const GROUPS: [Shape; 2] = [
+    const GROUPS: [Shape; 3] = [
         Shape {
             backend: Backend::Redis,
+            kind: Kind::AtLeastOnce,
             replicas: 3,
-            reports: true,
+            ttl_ms: 2000,
+        },
+        Shape {
+            backend: Backend::Redis,
+            kind: Kind::Hammer,
+            replicas: 3,
             ttl_ms: 2000,
         },
         Shape {
             backend: Backend::Host,
+            kind: Kind::AtLeastOnce,
             replicas: 3,
-            reports: true,
             ttl_ms: 2000,
         },
     ];
@@ -181,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn ten_minutes_see_every_fault_several_times() {
+    fn ten_minutes_see_every_fault_often() {
         let steps = plan(1, 600_000, &GROUPS);
         for fault in Fault::ALL {
             let times = steps.iter().filter(|step| step.fault == fault).count();
-            assert!(times >= 5, "{fault:?} {times}");
+            assert!(times >= 10, "{fault:?} {times}");
         }
     }
 
@@ -215,8 +285,36 @@ mod tests {
     }
 
     #[test]
+    fn in_a_pause_there_is_nothing_but_the_kills() {
+        for seed in 0..50 {
+            let steps = plan(seed, 120_000, &GROUPS);
+            for pause in pauses(120_000 - SETTLE_MS) {
+                let inside: Vec<_> = steps
+                    .iter()
+                    .filter(|step| {
+                        step.at_ms < pause.to_ms && pause.from_ms < step.at_ms + step.lasts_ms
+                    })
+                    .collect();
+                let kills = if pause.is_calm { 0 } else { 2 };
+                assert!(inside.len() <= kills, "{inside:?}");
+                assert!(inside.iter().all(|step| step.holder));
+            }
+        }
+    }
+
+    #[test]
+    fn three_quarters_of_a_minute_are_enough_for_a_kill_that_can_be_measured() {
+        for seed in 0..50 {
+            let steps = plan(seed, 45_000, &GROUPS);
+            let alone = FIRST_PAUSE_MS + KILL_AFTER_MS;
+            let kills = steps.iter().filter(|step| step.at_ms == alone).count();
+            assert_eq!(kills, 2);
+        }
+    }
+
+    #[test]
     fn without_redis_only_replicas_are_hit() {
-        let host = &GROUPS[1..];
+        let host = &GROUPS[2..];
         assert!(
             plan(3, 120_000, host)
                 .iter()

@@ -49,6 +49,7 @@ impl Stage {
     pub(crate) async fn set(
         options: &Options,
         folder: &Path,
+        files: &Path,
         server: Option<SocketAddr>,
         log: &Log,
     ) -> io::Result<Self> {
@@ -67,7 +68,7 @@ impl Stage {
                     (Backend::Redis, Some(server)) => Some(FaultProxy::start(server).await),
                     _ => None,
                 };
-                let recipe = recipe(options, &group, index, folder, proxy.as_ref())?;
+                let recipe = recipe(options, &group, index, folder, files, proxy.as_ref())?;
                 slots.push(Slot {
                     recipe,
                     proxy,
@@ -87,7 +88,7 @@ impl Stage {
             .map(|(group, slots)| Shape {
                 backend: group.backend,
                 replicas: slots.len(),
-                reports: group.kind != Kind::Hammer,
+                kind: group.kind,
                 ttl_ms: group.ttl_ms,
             })
             .collect()
@@ -166,6 +167,7 @@ fn recipe(
     group: &Group,
     index: usize,
     folder: &Path,
+    files: &Path,
     proxy: Option<&FaultProxy>,
 ) -> io::Result<Recipe> {
     let name = format!("{}-{index}", group.name);
@@ -181,7 +183,7 @@ fn recipe(
     match proxy {
         Some(proxy) => set("REDIS_URL", format!("{}/{}", proxy.redis_url(), group.db)),
         None => {
-            let files = folder.join("host-store").join(&group.name);
+            let files = files.join(&group.name);
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

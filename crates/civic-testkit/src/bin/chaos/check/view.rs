@@ -70,6 +70,8 @@ pub(crate) enum Ended {
     Done,
     /// The work was done, or failed, and the store did not confirm it.
     Unconfirmed,
+    /// The store did not confirm it; later the tick turned out to be done, by this run or another.
+    ConfirmedLate,
     HandedOver,
     Lost,
     /// Nothing more was heard of it.
@@ -176,6 +178,10 @@ impl<'a> View<'a> {
                 };
                 if let Some(&lease) = open_leases.get(&key) {
                     let lease = &mut self.leases[lease];
+                    if lease.ended == Ended::Unconfirmed {
+                        lease.ended = Ended::ConfirmedLate;
+                        return;
+                    }
                     lease.ended = ended;
                     lease.end = Some((index, at));
                     if ended == Ended::Lost {
