@@ -186,6 +186,23 @@ mod tests {
     }
 
     #[test]
+    fn a_failing_peer_is_mapped_by_whose_fault_it_is() {
+        for (kind, status) in [
+            (ErrorKind::Connect, StatusCode::SERVICE_UNAVAILABLE),
+            (ErrorKind::Timeout, StatusCode::GATEWAY_TIMEOUT),
+            (ErrorKind::Deadline, StatusCode::GATEWAY_TIMEOUT),
+            (ErrorKind::Transport, StatusCode::BAD_GATEWAY),
+            (ErrorKind::Status, StatusCode::BAD_GATEWAY),
+            (ErrorKind::Decode, StatusCode::BAD_GATEWAY),
+            (ErrorKind::Validation, StatusCode::BAD_GATEWAY),
+            (ErrorKind::BodyTooLarge, StatusCode::BAD_GATEWAY),
+        ] {
+            let answer = NoBill::from(Error::new(kind)).into_response();
+            assert_eq!(answer.status(), status, "{kind}");
+        }
+    }
+
+    #[test]
     fn a_wait_is_never_shortened_by_rounding() {
         assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
         assert_eq!(whole_seconds(Duration::from_secs(1)), 1);
