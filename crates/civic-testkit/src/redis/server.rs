@@ -1,7 +1,9 @@
 //! One server.
 
 use std::{
+    collections::hash_map::RandomState,
     env, fs,
+    hash::BuildHasher,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,6 +17,9 @@ use super::resp::{Reply, command};
 
 /// A server that is not ready by then never will be.
 const READY: Duration = Duration::from_secs(20);
+
+/// A free port may be somebody else's by the time the server binds it.
+const PORTS: u32 = 5;
 
 /// A redis-server process. Killed when dropped.
 #[derive(Debug)]
@@ -42,17 +47,21 @@ impl RedisServer {
     /// Like [`start`](Self::start).
     pub async fn start_with(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
-        let port = free_port();
-        let folder = TempDir::new().expect("a temporary folder");
-        let child = spawn(folder.path(), &words(port, &arguments));
-        let mut server = Self {
-            port,
-            folder,
-            arguments,
-            child,
-        };
-        server.until_ready().await;
-        server
+        for _ in 0..PORTS {
+            let port = free_port();
+            let folder = TempDir::new().expect("a temporary folder");
+            let child = spawn(folder.path(), &words(port, &arguments));
+            let mut server = Self {
+                port,
+                folder,
+                arguments: arguments.clone(),
+                child,
+            };
+            if server.is_ready().await {
+                return server;
+            }
+        }
+        panic!("redis-server does not start with {arguments:?}")
     }
 
     /// A replica of `primary`, once it is in sync.
@@ -82,7 +91,7 @@ impl RedisServer {
             arguments: Vec::new(),
             child,
         };
-        sentinel.until_ready().await;
+        assert!(sentinel.is_ready().await, "the sentinel does not start");
         sentinel
     }
 
@@ -142,7 +151,7 @@ impl RedisServer {
     pub async fn restart(&mut self) {
         self.kill();
         self.child = spawn(self.folder.path(), &words(self.port, &self.arguments));
-        self.until_ready().await;
+        assert!(self.is_ready().await, "redis-server does not start again");
     }
 
     /// Waits until `INFO` contains `line`.
@@ -162,16 +171,18 @@ impl RedisServer {
         }
     }
 
-    async fn until_ready(&mut self) {
+    /// Waits until this very process answers. False when it has ended: somebody else has the port.
+    async fn is_ready(&mut self) -> bool {
         let began = Instant::now();
+        let own = format!("process_id:{}", self.child.id());
         loop {
-            if let Ok(Reply::Text(pong)) = command(self.addr(), &["PING"]).await
-                && pong == "PONG"
+            if let Ok(Reply::Text(info)) = command(self.addr(), &["INFO", "server"]).await
+                && info.lines().any(|line| line == own)
             {
-                return;
+                return true;
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("redis-server ended: {status}");
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return false;
             }
             assert!(began.elapsed() < READY, "redis-server does not answer");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -194,12 +205,17 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody had a moment ago.
+/// A port that nobody had a moment ago, below those that a system gives to outgoing connections.
+/// Of these, a client that keeps dialling a server that is down is one day given the server's own
+/// as its source: it is then connected to itself, and the server cannot come back.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
+    let mut tries = (0u64..1000).map(|nth| {
+        let random = RandomState::new().hash_one(nth);
+        15_000 + (random % 17_000) as u16
+    });
+    tries
+        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
         .expect("a free port on the loopback interface")
-        .port()
 }
 
 fn words(port: u16, arguments: &[String]) -> Vec<String> {

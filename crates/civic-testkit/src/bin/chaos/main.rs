@@ -26,6 +26,8 @@ mod stall;
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::check::Verdict;
 use crate::options::{Options, USAGE};
 
@@ -56,10 +58,24 @@ async fn main() -> ExitCode {
             }
         },
         // Whatever is running is dropped, and killed.
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupted() => {
             eprintln!("chaos: interrupted");
             ExitCode::from(130)
         }
+    }
+}
+
+/// Ready at SIGINT or SIGTERM.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 
