@@ -174,7 +174,8 @@ fn attempts(stage: &mut Stage, report: &mut Report, clerk: &str, attempts: [&Exc
             Ok(token) => {
                 let issued = token.number("iat").unwrap_or(0);
                 let claims = format!("{SERVICE_CLAIMS}{issued},\"exp\":{}}}", issued + 30);
-                let fresh = now.saturating_sub(issued) <= 1;
+                // On a machine under load some time may pass between the mint and the wire.
+                let fresh = now.saturating_sub(issued) <= 3;
                 (
                     fresh
                         && token.claims == claims
