@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use civic_lock::{Acquisition, Lease, LockLayer, LockService};
+use civic_lock::{Acquisition, Lease, LockLayer, LockService, OnUnavailable};
 use civic_testkit::{contract::assert_ready_before_call, redis::RedisServer};
 use http::{HeaderMap, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Body, Frame};
@@ -381,6 +381,32 @@ async fn without_a_store_nothing_is_served_and_503_says_that_the_request_was_not
             .status(),
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn a_service_that_fails_open_lets_requests_in_and_marks_the_lease() {
+    let mut server = RedisServer::start().await;
+    let locks = LockService::builder()
+        .redis_url(server.url())
+        .command_timeout(Duration::from_millis(300))
+        .on_unavailable(OnUnavailable::FailOpen)
+        .build()
+        .expect("a service");
+    server.kill();
+    let service = layer(&locks).layer(service_fn(|request: Request<()>| async move {
+        let lease = request.extensions().get::<Lease>().expect("a lease");
+        assert!(!lease.is_protected());
+        answer(request).await
+    }));
+    let response = service.oneshot(request("/x")).await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
+    assert_eq!(body, "answer");
 }
 
 #[tokio::test]

@@ -72,11 +72,13 @@ mod tick;
 
 use std::{
     fmt,
+    panic::resume_unwind,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -192,7 +194,8 @@ impl Scheduler {
 
     /// Runs the jobs until `shutdown` is ready; then gives back what is running, and returns.
     ///
-    /// Dropping this future stops the jobs too, without waiting for their work to end.
+    /// Dropping this future stops the jobs too, without waiting for their work to end. A panic of the
+    /// [clock](Self::clock) goes on here; those of the work and of the observer do not.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         if self.service.on_unavailable() == OnUnavailable::FailOpen {
             tracing::warn!(
@@ -216,9 +219,26 @@ impl Scheduler {
             };
             duties.spawn(duty.run());
         }
-        shutdown.await;
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                // A duty ends before it is told to only by a panic, of the clock say.
+                Some(ended) = duties.join_next() => pass_on(ended),
+            }
+        }
         stop.cancel();
-        while duties.join_next().await.is_some() {}
+        while let Some(ended) = duties.join_next().await {
+            pass_on(ended);
+        }
+    }
+}
+
+fn pass_on(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        resume_unwind(panic);
     }
 }
 

@@ -453,6 +453,21 @@ async fn two_jobs_of_one_name_are_refused() {
     assert!(scheduler.job(every(300), work).is_err());
 }
 
+#[tokio::test]
+async fn a_panic_of_the_clock_is_not_swallowed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let locks = LockService::builder()
+        .host_folder(folder.path().join("locks"))
+        .build()
+        .expect("a service");
+    let scheduler = Scheduler::new(&locks)
+        .clock(|| panic!("no clock"))
+        .job(every(200), |_| async { Ok::<(), std::io::Error>(()) })
+        .expect("a valid job");
+    let ended = tokio::spawn(scheduler.run(std::future::pending())).await;
+    assert!(ended.expect_err("it cannot go on").is_panic());
+}
+
 mod redis_only {
     use civic_testkit::{
         proxy::{Fault, FaultProxy},
