@@ -238,3 +238,9 @@ async fn a_hang_lasts_until_the_caller_closes_and_is_then_counted() {
     peer.abandoned(2).await;
     assert_eq!(peer.attempts().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "within two minutes")]
+async fn waiting_for_what_never_happens_fails_instead_of_hanging() {
+    Upstream::start([Step::hang()]).await.received(1).await;
+}

@@ -19,12 +19,14 @@ use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
+    time::timeout,
 };
 
 pub use self::{attempt::Attempt, step::Step};
@@ -99,6 +101,10 @@ impl Upstream {
     }
 
     /// Waits until `count` requests have arrived whole.
+    ///
+    /// # Panics
+    ///
+    /// After two minutes of waiting.
     pub async fn received(&self, count: usize) {
         self.shared
             .wait(|state| state.attempts.len() >= count)
@@ -106,11 +112,19 @@ impl Upstream {
     }
 
     /// Waits until `count` connections have ended, by whomever; those that are reset at once do not count.
+    ///
+    /// # Panics
+    ///
+    /// After two minutes of waiting.
     pub async fn closed(&self, count: usize) {
         self.shared.wait(|state| state.closed >= count).await;
     }
 
     /// Waits until `count` callers have closed their connection before their answer was complete.
+    ///
+    /// # Panics
+    ///
+    /// After two minutes of waiting.
     pub async fn abandoned(&self, count: usize) {
         self.shared.wait(|state| state.abandoned >= count).await;
     }
@@ -186,11 +200,17 @@ impl Shared {
         result
     }
 
+    /// Gives up after two minutes: a test that hangs tells less than one that fails.
     async fn wait(&self, enough: impl Fn(&State) -> bool) {
         let mut changed = self.changed.subscribe();
-        while !enough(&self.state()) {
-            changed.changed().await.expect("the sender lives in self");
-        }
+        let patience = timeout(Duration::from_secs(120), async {
+            while !enough(&self.state()) {
+                changed.changed().await.expect("the sender lives in self");
+            }
+        });
+        patience
+            .await
+            .expect("what the test waits for happens within two minutes");
     }
 
     fn step(&self, state: &State) -> &Step {
