@@ -279,6 +279,18 @@ async fn a_public_path_is_compared_whole() {
 }
 
 #[tokio::test]
+async fn what_is_no_path_is_never_public() {
+    let layer = || AuthLayer::new(verifier()).public(["*", "", "health"]);
+    let mut options = request("*", HeaderMap::new());
+    *options.method_mut() = Method::OPTIONS;
+    assert_eq!(send(layer(), options).await.reached, 0, "OPTIONS *");
+    let mut connect = request("/", HeaderMap::new());
+    *connect.method_mut() = Method::CONNECT;
+    *connect.uri_mut() = "host.example:443".parse::<Uri>().expect("an authority");
+    assert_eq!(send(layer(), connect).await.reached, 0, "CONNECT");
+}
+
+#[tokio::test]
 async fn on_a_public_path_even_a_good_token_names_nobody() {
     let layer = AuthLayer::new(verifier()).public(["/health"]);
     let outcome = send(layer, request("/health", bearer(minter().mint().as_str()))).await;

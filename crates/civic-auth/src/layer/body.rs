@@ -21,6 +21,9 @@ pin_project! {
     enum State<B> {
         Inner { #[pin] body: B },
         Refusal { data: Bytes },
+        // The absent body of a refusal of HEAD. It hides its length, which is not that of the refusal of
+        // GET, so that nobody announces it.
+        Absent,
     }
 }
 
@@ -29,6 +32,19 @@ impl<B> GuardBody<B> {
         Self {
             state: State::Inner { body },
         }
+    }
+
+    pub(crate) fn absent() -> Self {
+        Self {
+            state: State::Absent,
+        }
+    }
+}
+
+/// An empty body, which layers that answer themselves ask for.
+impl<B> Default for GuardBody<B> {
+    fn default() -> Self {
+        Self::from(Bytes::new())
     }
 }
 
@@ -55,6 +71,7 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
             StateProjection::Refusal { data } => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(data)))))
             }
+            StateProjection::Absent => Poll::Ready(None),
         }
     }
 
@@ -62,6 +79,7 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
         match &self.state {
             State::Inner { body } => body.is_end_stream(),
             State::Refusal { data } => data.is_empty(),
+            State::Absent => true,
         }
     }
 
@@ -69,6 +87,7 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
         match &self.state {
             State::Inner { body } => body.size_hint(),
             State::Refusal { data } => SizeHint::with_exact(data.len() as u64),
+            State::Absent => SizeHint::default(),
         }
     }
 }
@@ -78,6 +97,7 @@ impl<B> fmt::Debug for GuardBody<B> {
         f.write_str(match self.state {
             State::Inner { .. } => "GuardBody::Inner",
             State::Refusal { .. } => "GuardBody::Refusal",
+            State::Absent => "GuardBody::Absent",
         })
     }
 }

@@ -113,15 +113,14 @@ where
     type Output = Result<Response<CorrelatedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let span = this.future.span().clone();
-        let mut response = ready!(this.future.poll(cx))?;
+        let mut this = self.project();
+        let mut response = ready!(this.future.as_mut().poll(cx))?;
         if let Some(id) = this.context.correlation_id() {
             response
                 .headers_mut()
                 .insert(CORRELATION_ID, id.to_header_value());
         }
-        let context = this.context.clone();
+        let (context, span) = (this.context.clone(), this.future.span().clone());
         Poll::Ready(Ok(response.map(|body| CorrelatedBody {
             body: Some(body),
             context,
@@ -139,7 +138,7 @@ impl<F> fmt::Debug for CorrelatedFuture<F> {
 pin_project! {
     /// A response body that runs in the [`Context`] of its request: it is polled after the future has ended.
     pub struct CorrelatedBody<B> {
-        // Empty only while it is being dropped.
+        // None is an empty body: a default one, or one that is being dropped.
         #[pin]
         body: Option<B>,
         context: Context,
@@ -151,6 +150,17 @@ pin_project! {
             let mut this = this.project();
             let _entered = this.span.enter();
             this.context.clone().in_scope(|| this.body.set(None));
+        }
+    }
+}
+
+/// An empty body of no request, which layers that answer themselves ask for.
+impl<B> Default for CorrelatedBody<B> {
+    fn default() -> Self {
+        Self {
+            body: None,
+            context: Context::default(),
+            span: Span::none(),
         }
     }
 }

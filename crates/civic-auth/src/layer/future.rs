@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Extensions, HeaderMap, Response};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
 use crate::correlation::CorrelationId;
@@ -24,7 +26,11 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Inner { #[pin] future: F },
-        Refused { error: AuthError, correlation_id: Option<CorrelationId> },
+        Refused {
+            error: AuthError,
+            correlation_id: Option<CorrelationId>,
+            to_head: bool,
+        },
     }
 }
 
@@ -35,9 +41,9 @@ impl<F> GuardFuture<F> {
         }
     }
 
-    /// Refuses the request of these headers and extensions, and says why in the log.
-    pub(crate) fn refused(error: AuthError, headers: &HeaderMap, extensions: &Extensions) -> Self {
-        let correlation_id = CorrelationId::of_request(headers, extensions);
+    /// Refuses this request, and says why in the log.
+    pub(crate) fn refused<B>(error: AuthError, request: &Request<B>) -> Self {
+        let correlation_id = CorrelationId::of_request(request.headers(), request.extensions());
         tracing::debug!(
             cause = error.cause().as_str(),
             status = error.status().as_u16(),
@@ -48,6 +54,7 @@ impl<F> GuardFuture<F> {
             state: State::Refused {
                 error,
                 correlation_id,
+                to_head: request.method() == Method::HEAD,
             },
         }
     }
@@ -68,7 +75,18 @@ where
             StateProjection::Refused {
                 error,
                 correlation_id,
-            } => Poll::Ready(Ok(error.into_response(correlation_id.as_ref()))),
+                to_head,
+            } => {
+                let mut response = error.into_response::<Bytes>(correlation_id.as_ref());
+                if !*to_head {
+                    return Poll::Ready(Ok(response.map(GuardBody::from)));
+                }
+                // Over HTTP/2, hyper sends whatever body there is, and a client takes one after HEAD
+                // for a broken stream.
+                let length = response.body().len().into();
+                response.headers_mut().insert(CONTENT_LENGTH, length);
+                Poll::Ready(Ok(response.map(|_| GuardBody::absent())))
+            }
         }
     }
 }

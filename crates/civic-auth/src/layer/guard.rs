@@ -4,6 +4,7 @@
 //! - Any other is answered here and never reaches the inner service.
 //! - A request for a public path goes on unread, without a principal. The path is compared whole, as
 //!   it was sent: `/health` is neither `/health/`, `/healthz`, `/HEALTH`, `/health;x` nor `/api?x=/health`.
+//!   It is the path that this layer sees: inside of a router that strips a prefix, the rest of it.
 //!
 //! Prefer composition, a guard on a sub-router, to public paths: a router cannot disagree with itself
 //! about what a path is.
@@ -45,7 +46,11 @@ impl AuthLayer {
 
     /// Lets everybody in to these paths, each compared whole and as it is sent on the wire.
     ///
-    /// Defaults to none. A text that does not begin with `/` is the path of no request.
+    /// Inside of a router that strips a prefix (axum's `nest`) that is the rest of the path only, so that
+    /// `/health` there also lets in to `/prefix/health`.
+    ///
+    /// Defaults to none. A text that does not begin with `/` is no path and lets nobody in, not even to
+    /// `OPTIONS *`.
     #[must_use]
     #[doc(alias = "Public")]
     pub fn public<I>(mut self, paths: I) -> Self
@@ -53,7 +58,8 @@ impl AuthLayer {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        Arc::make_mut(&mut self.public).extend(paths.into_iter().map(Into::into));
+        let paths = paths.into_iter().map(Into::into);
+        Arc::make_mut(&mut self.public).extend(paths.filter(|path: &String| path.starts_with('/')));
         self
     }
 }
@@ -97,7 +103,7 @@ where
             match self.verifier.verify(request.headers()) {
                 Ok(principal) => request.extensions_mut().insert(principal),
                 Err(error) => {
-                    return GuardFuture::refused(error, request.headers(), request.extensions());
+                    return GuardFuture::refused(error, &request);
                 }
             };
         }

@@ -88,7 +88,7 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         match self.check(request.extensions().get()) {
             Ok(()) => GuardFuture::inner(self.inner.call(request)),
-            Err(error) => GuardFuture::refused(error, request.headers(), request.extensions()),
+            Err(error) => GuardFuture::refused(error, &request),
         }
     }
 }

@@ -1,0 +1,76 @@
+//! The bodies of the layers, as servers and other layers use them.
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::ready;
+
+use bytes::Bytes;
+use civic_auth::{
+    AuthLayer, CorrelatedBody, CorrelationIdLayer, GuardBody, RequireRoleLayer, Role,
+};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full};
+use tower::{ServiceBuilder, ServiceExt as _};
+
+use self::support::{Claims, bearer, verifier};
+
+type Answer = Response<CorrelatedBody<GuardBody<GuardBody<Full<Bytes>>>>>;
+
+async fn answer(method: Method, headers: HeaderMap) -> Answer {
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    ServiceBuilder::new()
+        .layer(CorrelationIdLayer::new())
+        .layer(AuthLayer::new(verifier()))
+        .layer(RequireRoleLayer::new(Role::Treasurer))
+        .service(tower::service_fn(|_: Request<()>| {
+            ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+        }))
+        .oneshot(request)
+        .await
+        .expect("infallible")
+}
+
+#[tokio::test]
+async fn a_refusal_of_head_has_the_length_that_get_has_and_no_body() {
+    // Over HTTP/2, hyper sends whatever body there is, and a client takes one after HEAD for a broken stream.
+    for (headers, status) in [
+        (HeaderMap::new(), StatusCode::UNAUTHORIZED),
+        (bearer(Claims::user().token()), StatusCode::FORBIDDEN),
+    ] {
+        let to_get = answer(Method::GET, headers.clone()).await;
+        let to_head = answer(Method::HEAD, headers).await;
+        assert_eq!((to_get.status(), to_head.status()), (status, status));
+        let length = to_get.body().size_hint().exact().expect("a known length");
+        assert_eq!(to_head.headers()[CONTENT_LENGTH], length.to_string());
+        assert!(to_head.body().is_end_stream());
+        // Nobody may take the absent body for an empty one, and announce zero.
+        assert_eq!(to_head.body().size_hint().exact(), None);
+        let body = to_head.into_body().collect().await.expect("infallible");
+        assert!(body.to_bytes().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it() {
+    // tower-http's `CorsLayer` and `TimeoutLayer` answer with `ResBody::default()`.
+    async fn is_empty<B: Body<Data = Bytes, Error = Infallible> + Default>() {
+        let body = B::default();
+        assert!(body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(0));
+        assert!(
+            body.collect()
+                .await
+                .expect("infallible")
+                .to_bytes()
+                .is_empty()
+        );
+    }
+    is_empty::<GuardBody<Full<Bytes>>>().await;
+    is_empty::<CorrelatedBody<Full<Bytes>>>().await;
+    is_empty::<CorrelatedBody<GuardBody<Full<Bytes>>>>().await;
+}
