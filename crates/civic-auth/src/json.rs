@@ -104,6 +104,8 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        deserializer.deserialize_any(DateVisitor)
+        // Not `deserialize_any`: where an application enables `serde_json/arbitrary_precision`, that
+        // hands a number with a fraction on as an object.
+        deserializer.deserialize_f64(DateVisitor)
     }
 }
