@@ -55,8 +55,9 @@
 //! ```
 //!
 //! Authentication goes inside, with the handlers (its refusals are errors and pass untouched);
-//! correlation, tracing and whatever catches panics go outside. From the outside in: catch panic,
-//! correlation, trace, compression, **envelope**, authentication, roles, handler.
+//! correlation, tracing and whatever catches panics go outside. From the outside in: correlation,
+//! trace, catch panic, compression, **envelope**, authentication, roles, handler. The catcher of
+//! panics is inside of the correlation id, or its 500 has none.
 
 mod body;
 mod check;
