@@ -263,11 +263,14 @@ impl Log {
     }
 }
 
-/// Reads what a [`Log`] has written.
+/// Reads what a [`Log`] has written, up to a line that was cut when its driver was stopped.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
     for line in BufReader::new(File::open(path)?).lines() {
-        records.push(serde_json::from_str(&line?)?);
+        let Ok(record) = serde_json::from_str(&line?) else {
+            break;
+        };
+        records.push(record);
     }
     records.sort_by_key(|record: &Record| record.at);
     Ok(records)

@@ -94,6 +94,8 @@ async fn chaos(options: &Options) -> std::io::Result<bool> {
     let kept = verdicts.iter().all(Verdict::holds);
     if kept {
         println!("\nevery promise was kept");
+    } else if options.check.is_some() {
+        println!("\nnot every promise was kept");
     } else {
         println!("\nnot every promise was kept. Again: {}", options.replay());
     }

@@ -290,6 +290,49 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_of_a_hammer_is_understood() {
+        let line = |event: &str, took: u64| {
+            let line = json!({"event":event,"key":"lock:x","holder":"h","fence":7,"tookMs":took});
+            understand(&line, 3)
+        };
+        let acquire = |outcome, took_ms| {
+            Some(What::Acquire {
+                life: 3,
+                outcome,
+                took_ms,
+            })
+        };
+        assert_eq!(line("acquired", 2), acquire(Acquire::Acquired, 2));
+        assert_eq!(line("unavailable", 2), acquire(Acquire::Unavailable, 2));
+        assert_eq!(line("busy", 2), None, "one of thousands");
+        assert_eq!(line("busy", 2000), acquire(Acquire::Busy, 2000));
+        assert_eq!(line("lost", 0), Some(What::Told { life: 3, fence: 7 }));
+        assert_eq!(line("released", 0), None);
+    }
+
+    #[test]
+    fn every_event_of_a_scheduler_is_known() {
+        for event in [
+            "started",
+            "ran",
+            "took-over",
+            "skipped",
+            "missed",
+            "lost",
+            "failed",
+            "handed-over",
+            "unrecorded",
+            "unavailable",
+            "clock-ahead",
+        ] {
+            assert!(
+                understand(&json!({"event":event,"tick":1}), 3).is_some(),
+                "{event}"
+            );
+        }
+    }
+
+    #[test]
     fn a_line_of_a_scheduler_is_understood() {
         let line = json!({"event":"handed-over","tick":1000,"replica":"a","fence":7,"attempt":2});
         assert_eq!(

@@ -16,12 +16,15 @@ use crate::plan::Shape;
 use crate::replica::{Began, Recipe, Replica};
 
 const TTL_MS: u64 = 2000;
+/// Longer than any outage, so that no tick is missed.
 const GRACE_MS: u64 = 20_000;
+/// Shorter than some outages, so that ticks are missed.
+const SHORT_GRACE_MS: u64 = 3000;
 /// The lock that penalty-scheduler takes.
 const SCHEDULER_LOCK: &str = "cron:penalty-calculation";
 const HAMMER_LOCK: &str = "chaos:hammer";
-/// How long hammers hold the lock. The long ones are renewed, twice.
-const HOLDS_MS: [u64; 3] = [30, 60, 1500];
+/// How long hammers hold the lock. The long one outlives its ttl: it rests on renewals.
+const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
 /// All replicas.
 #[derive(Debug)]
@@ -125,13 +128,14 @@ fn groups(options: &Options) -> Vec<Group> {
     };
     // The interval of the one is shorter than ttl + jitter, that of the other longer.
     let kinds = [
-        (Kind::AtLeastOnce, "at-least-once", 1000, 400),
-        (Kind::AtMostOnce, "at-most-once", 3000, 1500),
-        (Kind::Hammer, "hammer", 0, 0),
+        (Kind::AtLeastOnce, "at-least-once", 1000, 400, GRACE_MS),
+        (Kind::AtMostOnce, "at-most-once", 3000, 2500, GRACE_MS),
+        (Kind::Hammer, "hammer", 0, 0, 0),
+        (Kind::AtLeastOnce, "short-grace", 1000, 200, SHORT_GRACE_MS),
     ];
     let mut groups = Vec::new();
     for &backend in backends {
-        for (db, &(kind, name, interval_ms, job_ms)) in (0..).zip(&kinds) {
+        for (db, &(kind, name, interval_ms, job_ms, grace_ms)) in (0..).zip(&kinds) {
             let store = match backend {
                 Backend::Redis => "redis",
                 Backend::Host => "host",
@@ -152,7 +156,7 @@ fn groups(options: &Options) -> Vec<Group> {
                 ttl_ms: TTL_MS,
                 job_ms,
                 interval_ms,
-                grace_ms: GRACE_MS,
+                grace_ms,
                 // The defaults of civic-lock.
                 command_timeout_ms: 1000,
                 poll_cap_ms: 5000,

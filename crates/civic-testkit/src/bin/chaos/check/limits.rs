@@ -29,7 +29,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
         "a stopped holder's tick is taken over within the poll cap",
     );
     for group in view.tick_groups() {
-        if group.kind != Kind::AtLeastOnce {
+        // What is not taken over within its grace is missed.
+        let within = (group.ttl_ms + group.poll_cap_ms) * MILLI + SLACK;
+        if group.kind != Kind::AtLeastOnce || group.grace_ms * MILLI < within {
             continue;
         }
         for lease in view.leases_of(group.group) {
