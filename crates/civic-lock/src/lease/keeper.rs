@@ -236,6 +236,7 @@ impl Keeper {
             self.failed(&name, holder, timing, on_drop, &error);
             return Err(error);
         }
+        tracing::debug!(%name, holder = holder.as_str(), fence, "lease taken");
         let shared = Arc::new(Shared::new(
             name,
             holder,

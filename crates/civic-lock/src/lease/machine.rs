@@ -1,7 +1,7 @@
 //! The states of a lease, without a clock, a store or a task.
 //!
-//! The promise: [`is_sure`](Machine::is_sure) is true only while no other holder can have the key,
-//! provided that both clocks run at the same rate to within 1 %.
+//! The promise: until [`deadline`](Machine::deadline), unless it is lost or released, no other holder
+//! can have the key, provided that both clocks run at the same rate to within 1 %.
 //!
 //! | state | renewal due | renewed | not owner | no answer | deadline | end |
 //! |---|---|---|---|---|---|---|

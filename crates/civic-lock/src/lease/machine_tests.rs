@@ -226,7 +226,10 @@ fn a_lease_is_not_renewed_beyond_its_maximum() {
     let (mut now, mut renewals) = (ms(0), 0);
     let reason = loop {
         match machine.poll(now) {
-            Action::Wait { until } => now = until,
+            Action::Wait { until } => {
+                assert!(until > now, "it makes progress");
+                now = until;
+            }
             Action::Renew { .. } => {
                 assert!(now < ms(2_000), "renewed at {now:?}");
                 renewals += 1;

@@ -107,7 +107,8 @@ impl Replica {
 
     /// Waits for a line that begins like this, and answers its rest.
     pub(crate) async fn line(mut self, begins: &'static str) -> (Self, String) {
-        tokio::task::spawn_blocking(move || {
+        let pid = self.pid();
+        let reads = tokio::task::spawn_blocking(move || {
             let mut seen = String::new();
             loop {
                 let mut line = String::new();
@@ -118,9 +119,15 @@ impl Replica {
                 }
                 seen.push_str(&line);
             }
-        })
-        .await
-        .expect("no panic")
+        });
+        match tokio::time::timeout(Duration::from_secs(20), reads).await {
+            Ok(line) => line.expect("no panic"),
+            Err(_) => {
+                // Its end ends the thread that reads.
+                let _ = kill_process(pid, Signal::KILL);
+                panic!("the child never said {begins:?}")
+            }
+        }
     }
 
     /// Everything that it has to say until it ends.
@@ -135,8 +142,12 @@ impl Replica {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("our own child");
+    }
+
+    fn pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("our own child");
+        pid.expect("the kernel's process ids are positive")
     }
 }
 
