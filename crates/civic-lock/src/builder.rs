@@ -124,7 +124,7 @@ impl LockServiceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when a setting is out of its bounds, the URL cannot be understood or
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when a setting is out of its bounds, the URL cannot be understood or
     /// asks for TLS without the feature `tls`, the folder cannot be created or is not private, or
     /// Redis is required and there is no URL.
     pub fn build(self) -> Result<LockService, Error> {
