@@ -204,6 +204,13 @@ async fn work(name: Arc<String>, run: Run) -> Result<(), std::io::Error> {
         FencedResource::at(Path::new(&path)).write(run.lease().fence())?;
     }
     tokio::time::sleep(millis("T_TAKES").unwrap_or_default()).await;
+    // Said by the work itself: a replica may be killed after the record of a tick and before its event.
+    let tick = run.tick().as_millis();
+    say(&format!(
+        "worked {tick} {} {}",
+        run.lease().fence(),
+        run.attempt()
+    ));
     Ok(())
 }
 
