@@ -9,7 +9,7 @@ const MAX_MESSAGE_BYTES: usize = 2048;
 /// A body that is not what it should be.
 ///
 /// `Display` names the failure without repeating [`source`](StdError::source) and without quoting
-/// the body. The source, where there is one, is the JSON parser's error; its text can quote a
+/// the body, but for the [message](Self::message) of a peer that refused. The source, where there is one, is the JSON parser's error; its text can quote a
 /// single value of the body.
 pub struct Error(Box<Repr>);
 

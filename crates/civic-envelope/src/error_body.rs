@@ -4,11 +4,13 @@
 //! `{"statusCode","message","correlationId","timestamp"}`, in this order. Reading is lenient,
 //! since errors come from whatever stands between two services; writing is not.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
@@ -143,7 +145,7 @@ impl Serialize for ErrorBody {
 
 impl<'de> Deserialize<'de> for ErrorBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let dialect = Dialect::deserialize(deserializer)?;
+        let dialect = deserializer.deserialize_map(ObjectVisitor)?;
         let message = dialect
             .words()
             .ok_or_else(|| D::Error::missing_field("message"))?;
@@ -163,10 +165,24 @@ impl<'de> Deserialize<'de> for ErrorBody {
     }
 }
 
+/// Objects only: by itself, a struct is also read from a list of its members' values.
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Dialect;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Dialect, A::Error> {
+        Dialect::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 /// Every member that is looked at, of any type, so that one odd member does not hide the rest.
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[derive(Default)]
 struct Dialect {
     status_code: Value,
     message: Value,
@@ -285,6 +301,7 @@ mod tests {
             ("an empty list", r#"{"message":[]}"#, None),
             ("no words", r#"{"statusCode":500}"#, None),
             ("no object", r#"["message"]"#, None),
+            ("a list in the order of the members", r#"[500,"x"]"#, None),
             ("HTML", "<html>502</html>", None),
             ("nothing", "", None),
         ] {

@@ -1,6 +1,7 @@
 //! The body, spliced as it streams.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +16,6 @@ use crate::wire::{NULL, PREFIX, SUFFIX_LEN};
 pin_project! {
     /// A response body of [`EnvelopeService`](super::EnvelopeService): the handler's, wrapped or
     /// as it was.
-    #[derive(Debug)]
     pub struct EnvelopeBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -24,7 +24,6 @@ pin_project! {
 
 pin_project! {
     #[project = KindProjection]
-    #[derive(Debug)]
     enum Kind<B> {
         Pass {
             #[pin]
@@ -49,7 +48,6 @@ pin_project! {
 ///
 /// `Prefix -> Payload -> [Null ->] Suffix -> [Trailers ->] Done`, and from `Payload` straight to
 /// `Done` when the handler's body fails.
-#[derive(Debug)]
 struct Splice {
     phase: Phase,
     suffix: [u8; SUFFIX_LEN],
@@ -112,6 +110,17 @@ impl<B> EnvelopeBody<B> {
     }
 }
 
+/// An empty body, which layers that answer themselves ask for.
+impl<B> Default for EnvelopeBody<B> {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Ready {
+                frames: VecDeque::new(),
+            },
+        }
+    }
+}
+
 impl<B: Body> EnvelopeBody<B> {
     pub(super) fn splice(inner: B, suffix: [u8; SUFFIX_LEN]) -> Self {
         let splice = Splice {
@@ -161,6 +170,18 @@ impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
                 SizeHint::with_exact(data.map(|data| data.len() as u64).sum())
             }
             Kind::Head => SizeHint::default(),
+        }
+    }
+}
+
+/// Says what it is. What is in it may be personal, and large.
+impl<B> fmt::Debug for EnvelopeBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Pass { .. } => f.write_str("EnvelopeBody::Pass"),
+            Kind::Splice { splice, .. } => write!(f, "EnvelopeBody::Splice({:?})", splice.phase),
+            Kind::Ready { .. } => f.write_str("EnvelopeBody::Ready"),
+            Kind::Head => f.write_str("EnvelopeBody::Head"),
         }
     }
 }

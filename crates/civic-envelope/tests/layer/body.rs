@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use civic_envelope::EnvelopeBody;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::support::{
-    Broken, PREFIX, SUFFIX, Scripted, Step, data_of, frames, get, json, layer, ok, text, through,
-    wrapped,
+    Broken, PREFIX, SUFFIX, Scripted, Step, data_of, frames, full, get, json, layer, ok, text,
+    through, wrapped,
 };
 
 #[tokio::test]
@@ -290,6 +291,29 @@ async fn a_body_that_passes_keeps_its_own_state() {
     assert_eq!(answer.body().size_hint().exact(), Some(7));
     let (sent, error) = frames(answer.into_body()).await;
     assert_eq!((data_of(&sent).as_str(), error), ("a", Some(Broken)));
+}
+
+#[tokio::test]
+async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it() {
+    // tower-http's `CorsLayer` and `TimeoutLayer` answer with `ResBody::default()`.
+    let body = EnvelopeBody::<Scripted>::default();
+    assert!(body.is_end_stream());
+    assert_eq!(body.size_hint().exact(), Some(0));
+    assert_eq!(text(body).await, "");
+}
+
+#[tokio::test]
+async fn debug_output_does_not_show_the_payload() {
+    let answers = [
+        through(&layer(), get("/"), json(full("\"secret\""))).await,
+        through(&layer().checked(100), get("/"), json(full("\"secret\""))).await,
+        through(&layer(), get("/health"), json(full("\"secret\""))).await,
+    ];
+    for answer in answers {
+        let shown = format!("{answer:?}");
+        assert!(shown.contains("EnvelopeBody"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
 }
 
 // ===== size hints =====
