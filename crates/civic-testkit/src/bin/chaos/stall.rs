@@ -10,7 +10,7 @@ use crate::history::{Log, MILLI, What, monotonic};
 
 const BEAT: Duration = Duration::from_millis(20);
 /// A beat that comes later than this. Less than the margin of a lease, which is ttl/10.
-const STALL: u64 = 120 * MILLI;
+const STALL: u64 = 80 * MILLI;
 
 /// Beats until it is dropped.
 #[derive(Debug)]

@@ -76,6 +76,8 @@ struct Server<'v, 'a> {
     /// One a group, by (db, key).
     keys: BTreeMap<(u8, String), (usize, Option<Key>)>,
     grants: BTreeMap<(usize, u64), Grant>,
+    /// The fences that values were granted with.
+    holders: BTreeMap<(usize, String), u64>,
     /// The fence that a script has just set, until it sets the key.
     minted: Option<(u8, u64)>,
     /// The ttl that a peer has asked for with a value.
@@ -107,6 +109,7 @@ impl<'v, 'a> Server<'v, 'a> {
             view,
             keys,
             grants: BTreeMap::new(),
+            holders: BTreeMap::new(),
             minted: None,
             asked: BTreeMap::new(),
             watched: false,
@@ -216,6 +219,7 @@ impl<'v, 'a> Server<'v, 'a> {
                 if let Some(fence) = fence {
                     let expiries = vec![(at, expires)];
                     self.grants.insert((group, fence), Grant { at, expiries });
+                    self.holders.insert((group, value.clone()), fence);
                 }
                 *key = Some(Key {
                     value: value.clone(),
@@ -227,7 +231,21 @@ impl<'v, 'a> Server<'v, 'a> {
                 });
             }
             "PEXPIRE" | "DEL" => {
-                let Some(held) = key else { return };
+                let ttl = match command.as_str() {
+                    "DEL" => 0,
+                    _ => rest.first().and_then(|ms| ms.parse().ok()).unwrap_or(0) * MILLI,
+                };
+                let Some(held) = key else {
+                    // Whose key it is was not seen; that the caller extends its own still counts.
+                    let grant = self
+                        .holders
+                        .get(&(group, caller.to_owned()))
+                        .and_then(|fence| self.grants.get_mut(&(group, *fence)));
+                    if let Some(grant) = grant {
+                        grant.expiries.push((at, at + ttl));
+                    }
+                    return;
+                };
                 self.owners.checks += 1;
                 if held.value != caller {
                     self.owners.violated(
@@ -235,10 +253,6 @@ impl<'v, 'a> Server<'v, 'a> {
                         [held.record, index],
                     );
                 }
-                let ttl = match command.as_str() {
-                    "DEL" => 0,
-                    _ => rest.first().and_then(|ms| ms.parse().ok()).unwrap_or(0) * MILLI,
-                };
                 held.expires = at + ttl;
                 if let Some(grant) = held.fence.and_then(|f| self.grants.get_mut(&(group, f))) {
                     grant.expiries.push((at, held.expires));
@@ -639,6 +653,26 @@ mod tests {
             .script(6000, "b", "PEXPIRE lock:it 2000")
             .leave(6500, 2, 11);
         assert!(!holds(&story, "I2"), "the renewal came too late");
+    }
+
+    #[test]
+    fn a_renewal_counts_also_after_a_restart_that_nobody_watched() {
+        let mut story = story();
+        story.grant(100, "a", 10).enter(101, 1, 10);
+        for (at, state) in [
+            (500, ServerState::Away),
+            (501, ServerState::Unwatched),
+            (900, ServerState::Back),
+            (901, ServerState::Watched),
+        ] {
+            story.push(at, What::Server { state });
+        }
+        story.script(1000, "a", "PEXPIRE lock:it 2000");
+        story.leave(2900, 1, 10);
+        assert!(holds(&story, "I2"));
+        story.script(5000, "a", "PEXPIRE lock:it 2000");
+        story.enter(5100, 2, 10).leave(5200, 2, 10);
+        assert!(!holds(&story, "I2"), "that came too late");
     }
 
     #[test]
