@@ -1,0 +1,127 @@
+//! Any bytes as the body of a success: no panic, and each rule of `Unwrap` judges it as a second, slower statement of
+//! the rules does, which has no fast path.
+#![no_main]
+
+use std::fmt;
+
+use civic_envelope::{ENVELOPE_HEADER, ErrorKind, Unwrap};
+use http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+fuzz_target!(|data: &[u8]| {
+    let marked = HeaderMap::from_iter([(ENVELOPE_HEADER, HeaderValue::from_static("1"))]);
+    for rule in [Unwrap::Strict, Unwrap::Lenient, Unwrap::Raw] {
+        for (is_marked, headers) in [(false, HeaderMap::new()), (true, marked.clone())] {
+            let judged = rule
+                .response::<Value>(&headers, data)
+                .map_err(|error| error.kind());
+            let payload = payload(data, rule, is_marked);
+            let expected = payload.and_then(|payload| {
+                serde_json::from_str::<Value>(payload).map_err(|_| ErrorKind::Decode)
+            });
+            assert_eq!(judged, expected, "{rule:?}, marked: {is_marked}");
+
+            // The type that skips its payload: it need not be readable, but has to be JSON.
+            let skipped = rule
+                .response::<()>(&headers, data)
+                .map_err(|error| error.kind());
+            let expected = payload.and_then(|payload| {
+                serde_json::from_str::<&RawValue>(payload)
+                    .map(|_| ())
+                    .map_err(|_| ErrorKind::Decode)
+            });
+            assert_eq!(skipped, expected, "{rule:?}, marked: {is_marked}");
+        }
+        let bytes = rule.bytes::<Value>(data).map_err(|error| error.kind());
+        let response = rule
+            .response::<Value>(&HeaderMap::new(), data)
+            .map_err(|error| error.kind());
+        assert_eq!(bytes, response);
+    }
+});
+
+/// The text of the payload.
+fn payload(body: &[u8], rule: Unwrap, marked: bool) -> Result<&str, ErrorKind> {
+    let text = str::from_utf8(body).map_err(|_| ErrorKind::Decode)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let marked = marked && rule != Unwrap::Raw;
+    if text.is_empty() {
+        return if marked {
+            Err(ErrorKind::Protocol)
+        } else {
+            Ok("null")
+        };
+    }
+    if rule == Unwrap::Raw {
+        return Ok(text);
+    }
+    let is_object = text
+        .trim_start_matches([' ', '\t', '\r', '\n'])
+        .starts_with('{');
+    let members = match serde_json::from_str::<Members<'_>>(text) {
+        Ok(Members(members)) => members,
+        Err(_) if marked => return Err(ErrorKind::Protocol),
+        Err(_) if is_object => return Err(ErrorKind::Decode),
+        Err(_) => return Ok(text),
+    };
+    let all = |name: &str| -> Vec<&str> {
+        let same = members.iter().filter(|(other, _)| other == name);
+        same.map(|(_, value)| *value).collect()
+    };
+    let known = ["success", "data", "timestamp", "message", "meta"];
+    let twice = known.iter().any(|name| all(name).len() > 1);
+    let others = members.iter().any(|(name, _)| !known.contains(&&**name));
+    let boolean = all("success")
+        .iter()
+        .any(|value| matches!(*value, "true" | "false"));
+    let stamped = all("timestamp").iter().any(|value| value.starts_with('"'));
+    if boolean && stamped {
+        if twice {
+            return Err(ErrorKind::Protocol);
+        }
+        if all("success") == ["false"] {
+            return Err(ErrorKind::Refused);
+        }
+        if marked || !others {
+            return Ok(all("data").first().copied().unwrap_or("null"));
+        }
+    }
+    if marked {
+        return Err(ErrorKind::Protocol);
+    }
+    match (rule, all("success").is_empty(), all("data").first()) {
+        (Unwrap::Lenient, false, Some(_)) if twice => Err(ErrorKind::Protocol),
+        (Unwrap::Lenient, false, Some(data)) => Ok(data),
+        _ => Ok(text),
+    }
+}
+
+/// Every member of an object, in order.
+struct Members<'a>(Vec<(String, &'a str)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    members.push((name, value.get()));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
