@@ -36,6 +36,7 @@ pub(super) fn fences(view: &View<'_>) -> Verdict {
             }
             if let Some(before) = last
                 && before.fence >= lease.fence
+                && !view.was_lost_under(before, lease, lease.begin)
             {
                 verdict.violated(
                     format!(
@@ -95,7 +96,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
         Some(fresh.record),
         stale.end.map(|(index, _)| index),
     ];
-    let lost = view.was_lost(stale.group, stale.begin, until.max(fresh.begin));
+    let lost = view.was_lost_under(stale, fresh, until);
     let paused = view.was_paused(stale, view.at_work_until(stale));
     if !lost && !paused {
         verdict.violated(
@@ -214,6 +215,18 @@ mod tests {
         assert!(fences.holds(), "{fences:?}");
         story.enter(500, 1, 11).leave(600, 1, 11);
         assert!(!both(&story).0.holds());
+    }
+
+    #[test]
+    fn a_data_set_that_is_lost_before_the_answer_arrives_excuses_too() {
+        let mut story = Story::new(hammer());
+        story.start(1).start(2);
+        // Granted before the loss, with a lower fence; the answer was under way.
+        story.loss(5000, 5400).enter(5700, 2, 11).enter(5800, 1, 10);
+        story.leave(5900, 2, 11).leave(6000, 1, 10);
+        let (fences, exclusion) = both(&story);
+        assert!(exclusion.holds(), "{exclusion:?}");
+        assert!(fences.holds(), "{fences:?}");
     }
 
     #[test]

@@ -343,7 +343,7 @@ impl<'v, 'a> Server<'v, 'a> {
                     if lease.begin >= at || until <= from {
                         continue;
                     }
-                    if view.was_paused(lease, until) || view.was_lost(group, lease.begin, at) {
+                    if view.was_paused(lease, until) || view.was_lost_under(lease, lease, at) {
                         self.foreign.excused += 1;
                     } else {
                         self.foreign.violated(

@@ -201,7 +201,7 @@ fn again(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
         verdict.checks += 1;
-        if view.was_lost(tick.group.group, before.begin, after.begin) {
+        if view.was_lost_under(before, after, 0) {
             verdict.excused += 1;
             continue;
         }
@@ -238,7 +238,7 @@ fn once(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     verdict.checks += 1;
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
-        if view.was_lost(tick.group.group, before.begin, after.begin) {
+        if view.was_lost_under(before, after, 0) {
             verdict.excused += 1;
         } else {
             verdict.violated(
@@ -334,7 +334,9 @@ fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
             continue;
         }
         let grace = group.grace_ms * MILLI;
-        if view.was_lost(group.group, before.begin.saturating_sub(grace), after.begin) {
+        let first = before.begin.min(after.begin);
+        let last = before.begin.max(after.begin);
+        if view.was_lost(group.group, first.saturating_sub(grace), last) {
             verdict.excused += 1;
         } else {
             verdict.violated(

@@ -343,6 +343,14 @@ impl<'a> View<'a> {
             && self.losses.iter().any(|loss| loss.meets(Span { from, to }))
     }
 
+    /// Whether the store has lost its data under one of these leases, the later of which began
+    /// before `to`. The answer that grants a lease may take as long as a command.
+    pub(crate) fn was_lost_under(&self, one: &Lease, other: &Lease, to: Nanos) -> bool {
+        let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
+        let from = one.begin.min(other.begin).saturating_sub(answer);
+        self.was_lost(one.group, from, one.begin.max(other.begin).max(to))
+    }
+
     /// The faults that can matter to a group in this span.
     pub(crate) fn faults_on(&self, group: usize, span: Span) -> impl Iterator<Item = &Injected> {
         self.faults
