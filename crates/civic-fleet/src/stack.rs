@@ -21,6 +21,7 @@ use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use tower_http::sensitive_headers::{
     SetSensitiveRequestHeadersLayer, SetSensitiveResponseHeadersLayer,
 };
@@ -28,6 +29,9 @@ use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::{Level, Span};
 
 use crate::platform;
+
+/// Shorter answers travel in one packet either way, and keep their `content-length`.
+const WORTH_COMPRESSING: u64 = 1024;
 
 /// A service from its routes, all of them guarded, under `prefix`.
 ///
@@ -38,6 +42,8 @@ pub(crate) fn service(prefix: &str, guarded: Router, verifier: TokenVerifier) ->
         .route("/health", get(healthy))
         .route("/health/ready", get(healthy));
     let bare = ["/health", "/health/ready"].map(|path| format!("{prefix}{path}"));
+
+    let worth_it = DefaultPredicate::new().and(SizeAbove::new(WORTH_COMPRESSING));
 
     Router::new()
         .nest(
@@ -64,7 +70,7 @@ pub(crate) fn service(prefix: &str, guarded: Router, verifier: TokenVerifier) ->
                         .on_response(DefaultOnResponse::new().level(Level::INFO)),
                 )
                 .layer(CatchPanicLayer::custom(platform::panicked))
-                .layer(CompressionLayer::new())
+                .layer(CompressionLayer::new().compress_when(worth_it))
                 .layer(EnvelopeLayer::new().exclude(bare)),
         )
 }

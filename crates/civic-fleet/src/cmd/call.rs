@@ -4,7 +4,9 @@
 //! line on stderr is `{"kind","status","attempts","elapsedMs","correlationId","retryAfterMs","notRetried","message"}`
 //! with `null` for what is not known. A mistake in the arguments or the environment is exit code 2.
 
+use std::io;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use civic_auth::{CorrelationId, InvalidCorrelationId, TokenMinter};
@@ -77,10 +79,16 @@ struct Failed<'a> {
     message: String,
 }
 
+/// The log on stderr, until it is closed.
+#[derive(Debug)]
+struct Log {
+    open: Mutex<bool>,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let minter = TokenMinter::new(secret()?);
-    log_to_stderr(args.verbose);
+    let log = log_to_stderr(args.verbose);
     let mut client = ServiceClient::builder(&args.url.origin).minter(minter);
     if args.all_methods {
         client = client.retry_scope(RetryScope::AllMethods);
@@ -96,6 +104,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         }
         Err(error) => {
             let failed = Failed::from(&error);
+            // Connections are closed in the background and may log it: the last line has to be this one.
+            log.close();
             // Nothing in it can fail to be JSON.
             eprintln!("{}", serde_json::to_string(&failed).unwrap_or_default());
             ExitCode::FAILURE
@@ -132,18 +142,23 @@ async fn call(client: &ServiceClient, args: Args) -> Result<Box<RawValue>, Error
     request.send().await
 }
 
-/// Attempts where they are asked for, and logs where `RUST_LOG` asks for them: none of it on stdout.
-fn log_to_stderr(verbose: bool) {
+/// Attempts where they are asked for, and logs where `RUST_LOG` asks for them: none of it on stdout. Returns
+/// where the logs go.
+fn log_to_stderr(verbose: bool) -> Arc<Log> {
+    let log = Arc::new(Log {
+        open: Mutex::new(true),
+    });
     let logs = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::registry()
         .with(verbose.then(AttemptLines::default))
         .with(
             tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
+                .with_writer(Arc::clone(&log))
                 .with_ansi(false)
                 .with_filter(logs),
         )
         .init();
+    log
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, String> {
@@ -171,6 +186,29 @@ fn compact(json: &str) -> String {
         line.push(c);
     }
     line
+}
+
+// ===== impl Log =====
+
+impl Log {
+    /// Waits for a line that is being written; none is written after it.
+    fn close(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+}
+
+impl io::Write for &Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if *open {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 // ===== impl Target =====

@@ -352,14 +352,21 @@ fn a_big_answer_is_as_big_as_asked_for() {
 }
 
 #[test]
-fn a_compressed_answer_is_wrapped_before_it_is_compressed() {
-    let service = Service::start("assessment-roll");
-    let answer = get(format!("{ROLL}/properties/prop-001/assessment"))
-        .bearer(&mint(&[]))
-        .header("accept-encoding", "gzip")
-        .send_any(service.address);
-    assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert_eq!(answer.header("x-envelope"), Some("1"));
+fn a_long_answer_is_wrapped_before_it_is_compressed_and_a_short_one_is_left_alone() {
+    let service = Service::start("conformance");
+    let token = mint(&[]);
+    let ask = |path: &str| {
+        get(format!("{ROLL}{path}"))
+            .bearer(&token)
+            .header("accept-encoding", "gzip")
+            .send_any(service.address)
+    };
+    let long = ask("/big?kb=4");
+    assert_eq!(long.header("content-encoding"), Some("gzip"));
+    assert_eq!(long.header("x-envelope"), Some("1"));
+    let short = ask("/properties/prop-001/assessment");
+    assert_eq!(short.header("content-encoding"), None);
+    assert_eq!(short.header("content-length"), Some("940"));
 }
 
 #[test]
