@@ -17,6 +17,9 @@ use crate::{ENVELOPE_HEADER, Error};
 /// is inside `data` is written by `serde_json`, which spells some numbers differently from
 /// JavaScript (`1.0` and `1e21` for `1` and `1e+21`).
 ///
+/// Where an `EnvelopeLayer` is outside, answer with [`to_response`](Self::to_response): it is marked.
+/// The same bytes in a response of your own are a payload like any other, and are wrapped again.
+///
 /// # Example
 ///
 /// ```
