@@ -50,6 +50,10 @@ const STEPS: &[Step] = &[
         run: doc_tests,
     },
     Step {
+        name: "chaos",
+        run: chaos,
+    },
+    Step {
         name: "demo",
         run: || crate::demo::run(&[]),
     },
@@ -229,6 +233,12 @@ fn doc_tests() -> Result<(), String> {
         "--all-features",
         "--doc",
     ]))
+}
+
+/// A short, bounded part of what `cargo xtask chaos` does for as long as one likes.
+fn chaos() -> Result<(), String> {
+    let arguments = ["--seconds", "45", "--seed", "1"].map(str::to_owned);
+    sh::run(&mut crate::chaos::prepare(&arguments)?)
 }
 
 /// Bans, licences and sources always; advisories when their database can be fetched.

@@ -2,12 +2,14 @@
 //!
 //! | command | what it does | file |
 //! |---|---|---|
+//! | `bench` | the benchmarks: ratios against a peer or a limit | `bench.rs` |
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
 
+mod bench;
 mod chaos;
 mod ci;
 mod demo;
@@ -23,7 +25,8 @@ Usage: cargo xtask <command>
 Commands:
   demo    start the example fleet, show what happens on the wire, check each promise
   chaos   inject random faults into the lock's replicas and server, check the history
-  ci      run every check: format, lints, features, docs, tests, demo, licences, packaging
+  bench   run the benchmarks
+  ci      run every check: format, lints, features, docs, tests, chaos, demo, licences, packaging
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match command {
+        "bench" => bench::run(rest),
         "chaos" => chaos::run(rest),
         "ci" => ci::run(rest),
         "demo" => demo::run(rest),
