@@ -121,14 +121,16 @@ impl ErrorBody {
     /// alone, as words or as an object with a `message`.
     ///
     /// The status is 500 where the body names none, and the timestamp is the present where it
-    /// names none that can be read. `None` if the body is not JSON, says nothing in words, or is
+    /// names none that can be read. `None` if the body is not JSON in UTF-8, says nothing in words, or is
     /// larger than [`MAX_ERROR_BYTES`].
     #[must_use]
     pub fn from_json(body: &[u8]) -> Option<Self> {
         if body.len() > MAX_ERROR_BYTES {
             return None;
         }
-        serde_json::from_slice(without_bom(body)).ok()
+        // The parser does not look at the encoding of what it skips.
+        let text = std::str::from_utf8(without_bom(body)).ok()?;
+        serde_json::from_str(text).ok()
     }
 }
 
@@ -314,6 +316,17 @@ mod tests {
                 )
             });
             assert_eq!(read, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_body_that_is_not_utf_8_is_not_read_wherever_the_byte_stands() {
+        // The parser does not look at the encoding of what it skips.
+        for body in [
+            &b"{\"message\":\"\xff\"}"[..],
+            b"{\"message\":\"x\",\"path\":\"\xff\"}",
+        ] {
+            assert_eq!(ErrorBody::from_json(body), None);
         }
     }
 
