@@ -1,0 +1,50 @@
+//! Any bytes as a token: no panic, `verify` and `inspect` agree, and only what was minted is accepted.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use civic_auth::{Secret, TokenMinter, TokenVerifier};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+
+const NOW: Duration = Duration::from_secs(1_740_000_000);
+
+static VERIFIER: LazyLock<TokenVerifier> =
+    LazyLock::new(|| TokenVerifier::new(secret()).with_clock(|| UNIX_EPOCH + NOW));
+
+/// The one token of this key that lives at this instant and that anybody has ever seen.
+static MINTED: LazyLock<String> = LazyLock::new(|| {
+    let minter = TokenMinter::new(secret()).with_clock(|| UNIX_EPOCH + NOW);
+    minter.mint().as_str().to_owned()
+});
+
+fn secret() -> Secret {
+    Secret::new("0123456789abcdef0123456789abcdef").expect("a usable secret")
+}
+
+fuzz_target!(|data: &[u8]| {
+    let inspected = str::from_utf8(data).ok().map(|text| {
+        let inspection = VERIFIER.inspect(text);
+        let printed = inspection.to_string();
+        assert!(
+            !printed
+                .chars()
+                .any(|character| character.is_control() && character != '\n')
+        );
+        inspection.is_accepted()
+    });
+
+    let Ok(value) = HeaderValue::from_bytes(&[b"Bearer ", data].concat()) else {
+        return;
+    };
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    let accepted = VERIFIER.verify(&headers).is_ok();
+    // A header value may have white space around it, which is not the token's.
+    let token = data.trim_ascii();
+    assert_eq!(accepted, token == MINTED.as_bytes());
+    if token == data {
+        assert_eq!(accepted, inspected == Some(true));
+    }
+});
