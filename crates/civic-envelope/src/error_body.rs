@@ -121,8 +121,8 @@ impl ErrorBody {
     /// alone, as words or as an object with a `message`.
     ///
     /// The status is 500 where the body names none, and the timestamp is the present where it
-    /// names none that can be read. `None` if the body is not JSON in UTF-8, says nothing in words, or is
-    /// larger than [`MAX_ERROR_BYTES`].
+    /// names none that can be read. `None` if the body is not a JSON object in UTF-8, says nothing
+    /// in words, or is larger than [`MAX_ERROR_BYTES`].
     #[must_use]
     pub fn from_json(body: &[u8]) -> Option<Self> {
         if body.len() > MAX_ERROR_BYTES {
