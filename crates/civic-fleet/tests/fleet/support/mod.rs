@@ -5,7 +5,7 @@ pub(crate) mod http;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -137,9 +137,12 @@ impl Service {
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         // The log ends when the process does.
         let mut log = String::new();
-        while let Ok(line) = self.stderr.recv_timeout(PATIENCE) {
-            log.push_str(&line);
-            log.push('\n');
+        loop {
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(line) => log.push_str(&format!("{line}\n")),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the service does not end:\n{log}"),
+            }
         }
         (self.child.wait().unwrap(), log)
     }
