@@ -22,6 +22,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const TTL: Duration = Duration::from_secs(5);
+/// Nothing that is waited for takes this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Host {
     locks: LockService,
@@ -437,7 +439,10 @@ async fn a_request_whose_lease_is_lost_is_dropped_and_answered_503_without_retry
     let serving = tokio::spawn(service.oneshot(request("/x")));
     is_in.recv().await.expect("the handler");
     server.command(&["DEL", "lock:/x"]).await;
-    let (status, headers, _) = error_of(serving.await.expect("no panic").expect("an answer")).await;
+    let served = tokio::time::timeout(PATIENCE, serving)
+        .await
+        .expect("the caller is told");
+    let (status, headers, _) = error_of(served.expect("no panic").expect("an answer")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
         !headers.contains_key(header::RETRY_AFTER),
@@ -483,9 +488,9 @@ async fn a_body_whose_lease_is_lost_ends_with_an_error() {
     let mut body = response.into_body();
     assert!(body.frame().await.expect("a frame").is_ok());
     server.command(&["DEL", "lock:/x"]).await;
-    let error = body
-        .frame()
+    let error = tokio::time::timeout(PATIENCE, body.frame())
         .await
+        .expect("the body is told")
         .expect("not the end")
         .expect_err("a truncated body must not look whole");
     assert!(
