@@ -90,6 +90,7 @@ mod tests {
     fn a_base_url_is_http_with_a_host_and_perhaps_a_prefix() {
         let cases = [
             ("http://localhost:3020", "http://localhost:3020/x"),
+            ("HTTP://localhost:3020", "http://localhost:3020/x"),
             ("http://localhost:3020/", "http://localhost:3020/x"),
             ("http://[::1]:80", "http://[::1]:80/x"),
             ("http://gateway/roll/v1/", "http://gateway/roll/v1/x"),

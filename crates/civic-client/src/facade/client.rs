@@ -65,7 +65,8 @@ impl ServiceClient {
         self.request(Method::DELETE, template)
     }
 
-    /// Any other method.
+    /// Any other method but CONNECT and TRACE, which are errors of `send`: the one turns the connection into a
+    /// tunnel, the other has the peer send the token back.
     pub fn request<'a>(&'a self, method: Method, template: &'a str) -> RequestBuilder<'a> {
         RequestBuilder::new(self, method, template)
     }

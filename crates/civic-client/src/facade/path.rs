@@ -87,6 +87,13 @@ fn push_literal(path: &mut String, literal: &str) -> Result<(), Error> {
             "the path template has a character that does not belong into a path; use query() for a query",
         ));
     }
+    // Half an escape would take its other half from a parameter, which then would not stay what it is.
+    let whole = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
+    if !literal.split('%').skip(1).all(whole) {
+        return Err(Error::request(
+            "the path template has a percent sign that begins no escape",
+        ));
+    }
     path.push_str(literal);
     Ok(())
 }
@@ -159,6 +166,8 @@ mod tests {
             ("/a/.{id}", "."),
             ("/a/%2E{id}/b", "."),
             ("/a/{id}{id}", "."),
+            ("/a%{id}", "2Fb"),
+            ("/a%2{id}", "Fb"),
         ];
         for (template, value) in cases {
             assert!(

@@ -12,13 +12,14 @@ use garde::Validate;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE, TRAILER,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
+use tower_service::Service;
 
 use super::{client::ServiceClient, path};
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
         retry::{Attempts, NotRetried, retry_after},
     },
     options::{CallOptions, UrlTemplate},
+    stack::Stack,
     validate::Validation,
 };
 
@@ -64,10 +66,13 @@ impl fmt::Debug for RequestBuilder<'_> {
 
 /// The framing of the message and the connection are the transport's business: a caller who could set them
 /// could make two requests out of one.
-const RESERVED: [HeaderName; 7] = [
+const RESERVED: [HeaderName; 10] = [
     CONNECTION,
     CONTENT_LENGTH,
+    EXPECT,
     HOST,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
     TRANSFER_ENCODING,
@@ -300,11 +305,11 @@ impl RequestBuilder<'_> {
         let method = self.method;
         let template = self.template.to_owned();
         let sent = match built {
-            Ok(request) => self.client.stack.clone().oneshot(request).await,
-            Err(error) => Err(match self.correlation_id {
-                Some(id) => error.with_correlation_id(id),
-                None => error,
-            }),
+            Ok(request) => {
+                let stack = self.client.stack.clone();
+                through(stack, request, self.options.deadline()).await
+            }
+            Err(error) => Err(error),
         };
         match sent {
             Ok(response) => Ok(Answer {
@@ -316,13 +321,24 @@ impl RequestBuilder<'_> {
                 unwrap: self.unwrap,
                 max_body: self.client.max_body,
             }),
-            Err(error) => Err(error
-                .with_call(&method, &template)
-                .with_elapsed(started.elapsed())),
+            Err(error) => {
+                let error = match self.correlation_id {
+                    // What never came to the layer that notes it.
+                    Some(id) if error.correlation_id().is_none() => error.with_correlation_id(id),
+                    _ => error,
+                };
+                Err(error
+                    .with_call(&method, &template)
+                    .with_elapsed(started.elapsed()))
+            }
         }
     }
 
     fn build(&mut self, started: Instant) -> Result<Request<Body>, Error> {
+        if matches!(self.method, Method::CONNECT | Method::TRACE) {
+            let method = &self.method;
+            return Err(Error::request(format!("{method} cannot be sent")));
+        }
         let path = path::expand(self.template, &self.params)?;
         let uri = self.client.base.join(&(path + &path::query(&self.query)))?;
         // One that is too far away to be represented is no deadline.
@@ -341,6 +357,23 @@ impl RequestBuilder<'_> {
         }
         Ok(request)
     }
+}
+
+/// Waits for the stack only until the deadline: a stack of somebody else's may have a limit at its top, where
+/// none of its own timeouts sees the wait.
+async fn through(
+    mut stack: Stack,
+    request: Request<Body>,
+    deadline: Option<Instant>,
+) -> Result<Response<Bytes>, Error> {
+    let ready = stack.ready();
+    let stack = match deadline {
+        Some(deadline) => timeout_at(deadline, ready)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Deadline))??,
+        None => ready.await?,
+    };
+    stack.call(request).await
 }
 
 /// An answer, and what is known about the call that it answers.

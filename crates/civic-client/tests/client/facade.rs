@@ -65,6 +65,22 @@ async fn a_call_that_cannot_be_built_sends_nothing_and_says_why() {
             client.get("/").header("host", "elsewhere"),
             "host cannot be set",
         ),
+        (
+            client.get("/").header("keep-alive", "timeout=5"),
+            "keep-alive cannot be set",
+        ),
+        (
+            client.get("/").header("proxy-connection", "close"),
+            "proxy-connection cannot be set",
+        ),
+        (
+            client.post("/").header("expect", "100-continue"),
+            "expect cannot be set",
+        ),
+        (client.request(Method::CONNECT, "/"), "CONNECT"),
+        (client.request(Method::TRACE, "/"), "TRACE"),
+        (client.get("/a%{id}").param("id", "2Fadmin"), "percent"),
+        (client.get("/a%zz"), "percent"),
         (client.post("/").idempotency_key(""), "idempotency key"),
         (client.post("/").idempotency_key("a\nb"), "idempotency key"),
         (client.get("/").query("q", "x".repeat(70_000)), "too long"),
