@@ -96,14 +96,14 @@ impl Backoff {
         let base = self.first.saturating_mul(1 << doublings).min(self.max);
         let (wait, floor) = match self.jitter {
             Jitter::None => (base, at_least),
-            Jitter::Fifth => (base.mul_f64(0.8 + 0.4 * self.draw()), self.later(at_least)),
-            Jitter::Full => (base.mul_f64(self.draw()), self.later(at_least)),
+            Jitter::Fifth => (times(base, 0.8 + 0.4 * self.draw()), self.later(at_least)),
+            Jitter::Full => (times(base, self.draw()), self.later(at_least)),
         };
         wait.max(floor)
     }
 
     fn later(&self, wait: Duration) -> Duration {
-        wait.saturating_add((wait / 10).mul_f64(self.draw()))
+        wait.saturating_add(times(wait, self.draw() / 10.0))
     }
 
     /// Uniform in [0, 1): SplitMix64 over a shared counter, so that each draw is a different one.
@@ -119,6 +119,11 @@ impl Backoff {
         // 53 bits are what a double can hold.
         (z >> 11) as f64 / (1_u64 << 53) as f64
     }
+}
+
+/// `wait * factor`, or the longest time there is: `Duration::mul_f64` panics.
+fn times(wait: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]
@@ -177,6 +182,20 @@ mod tests {
         let seeded = |seed| plain(&Backoff::new().with_seed(seed), 3);
         assert_eq!(seeded(7), seeded(7));
         assert_ne!(seeded(7), seeded(8));
+    }
+
+    #[test]
+    fn the_longest_wait_there_is_does_not_overflow() {
+        for jitter in [Jitter::None, Jitter::Fifth, Jitter::Full] {
+            let backoff = Backoff::new()
+                .with_first(Duration::MAX)
+                .with_max(Duration::MAX)
+                .with_jitter(jitter);
+            for retry in 1..100 {
+                assert!(backoff.wait(retry, Duration::ZERO) > Duration::ZERO);
+                assert_eq!(backoff.wait(retry, Duration::MAX), Duration::MAX);
+            }
+        }
     }
 
     proptest! {
