@@ -6,7 +6,8 @@
 //!
 //! The limit is the call's own ([`CallOptions::with_attempt_timeout`]) or the layer's; with a deadline, at
 //! most what remains until then. When it passes, the inner future is dropped, which closes its connection,
-//! and the error is [`ErrorKind::Timeout`], or [`ErrorKind::Deadline`] if it was the deadline.
+//! and the error is [`ErrorKind::Timeout`], or [`ErrorKind::Deadline`] if it was the deadline. A request whose
+//! deadline has passed already is not passed on at all.
 //!
 //! Unlike tower's, the error has a type, and nothing waits in `poll_ready`.
 
@@ -96,8 +97,10 @@ where
             Some(deadline) if deadline <= own => (deadline, ErrorKind::Deadline),
             _ => (own, ErrorKind::Timeout),
         };
+        // The inner service would begin to work for a caller who has given up.
+        let passed = kind == ErrorKind::Deadline && until <= now;
         AttemptTimeoutFuture {
-            inner: self.inner.call(request),
+            inner: (!passed).then(|| self.inner.call(request)),
             sleep: sleep_until(until),
             kind,
         }
@@ -108,8 +111,9 @@ pin_project! {
     /// The future of [`AttemptTimeout`].
     #[derive(Debug)]
     pub struct AttemptTimeoutFuture<F> {
+        // `None` if the deadline had passed before the call.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         #[pin]
         sleep: Sleep,
         kind: ErrorKind,
@@ -125,11 +129,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // First the answer: one that is there in time must not lose to a timer that fires with it.
-        if let Poll::Ready(result) = this.inner.poll(cx) {
-            return Poll::Ready(result.map_err(Into::into));
+        if let Some(inner) = this.inner.as_pin_mut() {
+            // First the answer: one that is there in time must not lose to a timer that fires with it.
+            if let Poll::Ready(result) = inner.poll(cx) {
+                return Poll::Ready(result.map_err(Into::into));
+            }
+            ready!(this.sleep.poll(cx));
         }
-        ready!(this.sleep.poll(cx));
         Poll::Ready(Err(Error::new(*this.kind)))
     }
 }

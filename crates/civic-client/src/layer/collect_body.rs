@@ -24,6 +24,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::retry::Delivery;
 use crate::error::{Error, ErrorKind};
 
 /// Reads the whole body of each response. See the [module docs](self).
@@ -205,6 +206,10 @@ where
 /// The head has arrived, so the request has too, whatever the cause looks like.
 fn broken_off(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     match cause.into().downcast::<Error>() {
+        // A body's error that says "never sent" would have a POST executed twice.
+        Ok(own) if own.delivery() == Delivery::NotSent => {
+            Error::new(ErrorKind::Transport).with_source(*own)
+        }
         Ok(own) => *own,
         Err(cause) => Error::new(ErrorKind::Transport).with_source(cause),
     }

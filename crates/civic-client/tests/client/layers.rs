@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
 use civic_client::{
-    Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, ServiceClient, Transport,
+    Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
     layer::{
         AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
         TraceLayer,
@@ -25,7 +25,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{call, exact, minter, same_on_all};
+use crate::support::{call, ends, exact, minter, same_on_all};
 
 fn post() -> Request<Body> {
     let mut request = Request::new(Body::from("1"));
@@ -102,7 +102,11 @@ async fn an_outcome_is_not_lost_when_the_service_is_not_ready_for_a_retry() {
     let service = RetryLayer::default().layer(Exhaustible { ready: 1 });
     let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
     assert_eq!(response.body(), "the peer's own words");
-    assert_eq!(response.extensions().get::<Attempts>().unwrap().made(), 1);
+    let attempts = response.extensions().get::<Attempts>().unwrap();
+    assert_eq!(
+        (attempts.made(), attempts.not_retried()),
+        (1, Some(NotRetried::NotReady))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,14 +229,44 @@ async fn the_correlation_layer_alone_takes_the_extension_the_header_or_a_new_id(
     assert_ne!(id_of(post()).await, id_of(post()).await);
 }
 
+/// What the peer saw, but for what differs between any two calls: the token, the id and the key.
+fn seen(peer: &Upstream) -> Vec<String> {
+    let attempts = peer.attempts();
+    let times = crate::support::millis(&attempts);
+    let line = |(attempt, at): (&civic_testkit::upstream::Attempt, u128)| {
+        let mut headers: Vec<_> = attempt
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "host")
+            .map(|(name, value)| match name.as_str() {
+                "authorization" | "x-correlation-id" | "idempotency-key" => name.to_string(),
+                _ => format!("{name}: {value:?}"),
+            })
+            .collect();
+        headers.sort();
+        let (method, target, body) = (&attempt.method, &attempt.target, &attempt.body);
+        format!("{at} {method} {target} {headers:?} {body:?}")
+    };
+    attempts.iter().zip(times).map(line).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_stack_put_together_by_hand_keeps_the_promises() {
-    let peer = Upstream::start([
-        Step::status(500),
-        Step::hang_in_body(),
-        Step::envelope("42"),
-    ])
-    .await;
+async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
+    let script = || {
+        [
+            // A call that succeeds at the third attempt.
+            Step::status(500),
+            Step::hang_in_body(),
+            Step::envelope("42"),
+            // One that may not be repeated, one that is asked to come again, one that is refused.
+            Step::reset(),
+            Step::status(503).header("retry-after", "3"),
+            Step::status(204),
+            Step::status(404),
+        ]
+    };
+    let plain = Upstream::start(script()).await;
+    let rebuilt = Upstream::start(script()).await;
     let stack = ServiceBuilder::new()
         .layer(CorrelationLayer::new())
         .layer(IdempotencyKeyLayer::new())
@@ -240,25 +274,31 @@ async fn a_stack_put_together_by_hand_keeps_the_promises() {
             RetryPolicy::new().with_jitter(Jitter::None),
         ))
         .layer(TraceLayer::new())
-        .layer(AttemptTimeoutLayer::new(Duration::from_secs(2)))
+        .layer(AttemptTimeoutLayer::default())
         .layer(InternalHeadersLayer::new(minter()))
         .layer(CollectBodyLayer::new())
         .service(Transport::default());
-    let client = ServiceClient::builder(&peer.url())
-        .build_over(stack)
-        .unwrap();
-    let answer: u8 = client
-        .patch("/")
-        .json(&1)
-        .idempotent(true)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer, 42);
-    let attempts = peer.attempts();
-    assert_eq!(crate::support::millis(&attempts), [0, 500, 3500]);
-    same_on_all(&attempts, "x-correlation-id");
-    same_on_all(&attempts, "idempotency-key");
+    let clients = [
+        exact(&plain.url()).build().unwrap(),
+        exact(&rebuilt.url()).build_over(stack).unwrap(),
+    ];
+    let mut outcomes = [const { Vec::new() }; 2];
+    for (client, outcomes) in clients.iter().zip(&mut outcomes) {
+        let get = client.get("/things/{id}").param("id", "a/b");
+        outcomes.push(format!("{:?}", get.query("q", 1).send::<u8>().await.ok()));
+        for _ in 0..3 {
+            let result = call(client, &Method::POST).await;
+            outcomes.push(result.map_or_else(|error| error.to_string(), |()| "done".to_owned()));
+        }
+    }
+    assert_eq!(outcomes[0][0], "Some(42)");
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_eq!(seen(&plain).len(), 7);
+    assert_eq!(seen(&plain), seen(&rebuilt));
+    let attempts = rebuilt.attempts();
+    same_on_all(&attempts[..3], "x-correlation-id");
+    // The call that was asked to come again, and did.
+    same_on_all(&attempts[4..6], "idempotency-key");
 }
 
 #[tokio::test]
@@ -281,4 +321,120 @@ async fn the_client_waits_for_a_stack_that_is_not_ready_inside_its_own_future() 
     }
     drop(held);
     waiting.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_covers_the_wait_for_a_stack_that_is_not_ready() {
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let limited = ServiceBuilder::new()
+        .layer(tower::limit::GlobalConcurrencyLimitLayer::with_semaphore(
+            gate,
+        ))
+        .service(service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Response::new(Bytes::new()))
+        }));
+    let client = exact("http://localhost").build_over(limited).unwrap();
+    let id = CorrelationId::parse("given").unwrap();
+    let request = client.get("/").deadline(Duration::from_secs(2));
+    let error = ends(request.correlation_id(id.clone()).send::<()>())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert_eq!((error.attempts(), error.elapsed().as_secs()), (0, 2));
+    assert_eq!(error.correlation_id(), Some(&id));
+}
+
+/// A service that answers 503, and is ready for one call only: then it keeps its caller waiting.
+#[derive(Clone)]
+struct Once(bool);
+
+impl Service<Request<Body>> for Once {
+    type Response = Response<Bytes>;
+    type Error = Error;
+    type Future = std::future::Ready<Result<Response<Bytes>, Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), Error>> {
+        if self.0 {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        self.0 = true;
+        let mut response = Response::new(Bytes::from_static(b"the peer's own words"));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        std::future::ready(Ok(response))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_covers_the_wait_for_a_service_that_is_not_ready_for_a_retry() {
+    let start = Instant::now();
+    let mut request = Request::new(Body::empty());
+    let deadline = start + Duration::from_secs(2);
+    request
+        .extensions_mut()
+        .insert(CallOptions::new().with_deadline(deadline));
+    let retry = RetryLayer::default().layer(Once(false));
+    let response = ends(retry.oneshot(request)).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 2);
+    assert_eq!(response.body(), "the peer's own words");
+    let attempts = response.extensions().get::<Attempts>().unwrap();
+    assert_eq!(
+        (attempts.made(), attempts.not_retried()),
+        (1, Some(NotRetried::Deadline))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_once_the_deadline_has_passed() {
+    let calls = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let service = service_fn(move |_: Request<Body>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok::<_, Infallible>(Response::new(Bytes::new())))
+    });
+    let mut request = post();
+    request
+        .extensions_mut()
+        .insert(CallOptions::new().with_deadline(Instant::now()));
+    let limited = AttemptTimeoutLayer::default().layer(service);
+    let error = limited.oneshot(request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+/// A body whose transport calls every failure one of connecting.
+struct Misleading;
+
+impl http_body::Body for Misleading {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Error>>> {
+        Poll::Ready(Some(Err(Error::new(ErrorKind::Connect))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_whose_answer_began_was_sent_whatever_its_transport_says() {
+    let calls = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let service = service_fn(move |_: Request<Body>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok::<_, Infallible>(Response::new(Misleading)))
+    });
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::default())
+        .layer(CollectBodyLayer::new())
+        .service(service);
+    let error = stack.oneshot(post()).await.unwrap_err();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert_eq!(error.not_retried(), Some(NotRetried::NotReplaySafe));
 }

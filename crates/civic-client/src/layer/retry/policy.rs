@@ -40,6 +40,8 @@ pub enum NotRetried {
     RetryAfterTooLong,
     /// The deadline would have passed before the next attempt.
     Deadline,
+    /// What is below the retry layer could not take another attempt.
+    NotReady,
 }
 
 impl NotRetried {
@@ -52,6 +54,7 @@ impl NotRetried {
             Self::Exhausted => "exhausted",
             Self::RetryAfterTooLong => "retry_after_too_long",
             Self::Deadline => "deadline",
+            Self::NotReady => "not_ready",
         }
     }
 }
@@ -125,6 +128,12 @@ pub(super) struct Call {
     replay_safe: bool,
     retries: u32,
     deadline: Option<tokio::time::Instant>,
+}
+
+impl Call {
+    pub(super) const fn deadline(self) -> Option<tokio::time::Instant> {
+        self.deadline
+    }
 }
 
 /// What came of an attempt, reduced to what decides.

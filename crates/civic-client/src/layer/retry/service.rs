@@ -9,14 +9,15 @@ use std::{
     time::Duration,
 };
 
+use civic_auth::CorrelationId;
 use http::{Request, Response};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::policy::{NotRetried, Outcome, RetryPolicy, Verdict};
-use crate::error::Error;
+use crate::{error::Error, options::UrlTemplate};
 
 /// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
 #[derive(Debug, Clone, Default)]
@@ -137,13 +138,13 @@ where
             Verdict::Retry(wait) => {
                 log_retry(&request, attempt, wait, &result);
                 sleep(wait).await;
-                match inner.ready().await {
-                    Ok(_) => {
+                match ready_again(&mut inner, call.deadline()).await {
+                    Ok(()) => {
                         attempt += 1;
                         continue;
                     }
                     // Whatever is in the way there, what the peer said is worth more.
-                    Err(_) => Some(NotRetried::Exhausted),
+                    Err(reason) => Some(reason),
                 }
             }
         };
@@ -164,6 +165,21 @@ where
     }
 }
 
+/// A layer below may keep its callers waiting, where no timeout of an attempt sees it.
+async fn ready_again<S, Req>(inner: &mut S, deadline: Option<Instant>) -> Result<(), NotRetried>
+where
+    S: Service<Req>,
+{
+    let ready = inner.ready();
+    let ready = match deadline {
+        Some(deadline) => timeout_at(deadline, ready)
+            .await
+            .map_err(|_| NotRetried::Deadline)?,
+        None => ready.await,
+    };
+    ready.map(drop).map_err(|_| NotRetried::NotReady)
+}
+
 fn log_retry<ReqB, ResB>(
     request: &Request<ReqB>,
     attempt: u32,
@@ -178,6 +194,8 @@ fn log_retry<ReqB, ResB>(
         target: "civic_client::retry",
         tracing::Level::WARN,
         http.request.method = request.method().as_str(),
+        url.template = request.extensions().get::<UrlTemplate>().map(UrlTemplate::as_str),
+        correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),
         http.response.status_code = status,
         "error.type" = error,
         attempt,
