@@ -11,6 +11,9 @@ use crate::error::{Error, ErrorKind};
 /// How many broken rules a log line names.
 const MAX_LOGGED: usize = 20;
 
+/// How many bytes of each: a key of a map in its path may be as long as the whole answer.
+const MAX_RULE_BYTES: usize = 200;
+
 /// What happens when an answer breaks the rules of its type.
 ///
 /// Structure is serde's and always counts. The rules beyond it are garde's, and there are two modes: in
@@ -80,7 +83,9 @@ fn summary(report: &Report) -> String {
     let mut text = String::new();
     for (path, error) in report.iter().take(MAX_LOGGED) {
         let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{:?}", format!("{path}: {error}"));
+        let mut rule = format!("{path}: {error}");
+        rule.truncate(rule.floor_char_boundary(MAX_RULE_BYTES));
+        let _ = write!(text, "{separator}{rule:?}");
     }
     text
 }
@@ -88,6 +93,18 @@ fn summary(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_the_peers_does_not_decide_how_long_a_log_line_is() {
+        let mut report = Report::new();
+        for _ in 0..100 {
+            let path = garde::Path::new("é".repeat(100_000));
+            report.append(path, garde::Error::new("too long"));
+        }
+        let text = summary(&report);
+        assert!(text.len() <= 8192, "{}", text.len());
+        assert!(text.starts_with("\"éé"));
+    }
 
     #[test]
     fn only_node_env_exactly_production_warns() {

@@ -14,7 +14,11 @@
 //! | `correlation_id` | the call's |
 //!
 //! There is no span around the whole call: the conventions want one client span for one request on the
-//! wire. `url.full` is left out on purpose: it holds ids and query strings.
+//! wire.
+//!
+//! `url.full`, which the conventions ask for, is left out on purpose: it holds ids and query strings, and no
+//! exporter can be trusted to take them out. Without them it would say no more than `server.address`,
+//! `server.port` and `url.template` do, and would be no URL that anybody ever asked for.
 //!
 //! Belongs inside of the retry layer and **outside** of the attempt timeout. Inside of the timeout, an
 //! attempt that ran out of time would only see its future dropped, like one whose caller has gone away; and
@@ -113,7 +117,8 @@ fn span_of<B>(request: &Request<B>) -> Span {
         http.request.resend_count = resends,
         http.response.status_code = field::Empty,
         url.template = template,
-        server.address = uri.host(),
+        // An address of IPv6 has brackets in a URL only.
+        server.address = uri.host().map(|host| host.trim_matches(['[', ']'])),
         server.port = port,
         "error.type" = field::Empty,
         correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),

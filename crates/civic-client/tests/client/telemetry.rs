@@ -188,6 +188,17 @@ async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_erro
 }
 
 #[tokio::test]
+async fn an_address_of_ipv6_has_no_brackets_and_no_span_has_a_full_url() {
+    let capture = Capture::start();
+    let client = exact("http://[::1]:1").retries(0).build().unwrap();
+    ends(client.get("/").send::<()>()).await.unwrap_err();
+    let spans = capture.attempts();
+    assert_eq!(get(&spans[0], "server.address"), Some("::1"));
+    assert_eq!(get(&spans[0], "server.port"), Some("1"));
+    assert_eq!(get(&spans[0], "url.full"), None);
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_is_no_error() {
     let capture = Capture::start();
     let (peer, client) = peer([Step::hang()]).await;
@@ -208,7 +219,9 @@ async fn a_caller_that_goes_away_is_no_error() {
 async fn each_retry_is_an_event_that_says_why_and_how_long() {
     let capture = Capture::start();
     let (_peer, client) = peer([Step::status(502), Step::fin(), Step::status(204)]).await;
-    call(&client, &Method::GET).await.unwrap();
+    let id = CorrelationId::parse("of-the-call").unwrap();
+    let request = client.get("/things/{id}").param("id", 7);
+    ends(request.correlation_id(id).send::<()>()).await.unwrap();
     let text = capture.text();
     let retries: Vec<_> = text
         .lines()
@@ -219,7 +232,11 @@ async fn each_retry_is_an_event_that_says_why_and_how_long() {
         ["attempt=1", "wait_ms=500", "http.response.status_code=502"],
         ["attempt=2", "wait_ms=1000", "error.type=\"transport\""],
     ]) {
-        for said in said {
+        let whose = [
+            "correlation_id=\"of-the-call\"",
+            "url.template=\"/things/{id}\"",
+        ];
+        for said in said.into_iter().chain(whose) {
             assert!(line.contains(said), "{said}: {line}");
         }
     }
