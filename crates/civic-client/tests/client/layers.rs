@@ -25,7 +25,10 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{call, ends, exact, minter, same_on_all};
+use crate::{
+    support::{call, ends, exact, minter, same_on_all},
+    telemetry::Capture,
+};
 
 fn post() -> Request<Body> {
     let mut request = Request::new(Body::from("1"));
@@ -265,6 +268,7 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
             Step::status(404),
         ]
     };
+    let capture = Capture::start();
     let plain = Upstream::start(script()).await;
     let rebuilt = Upstream::start(script()).await;
     let stack = ServiceBuilder::new()
@@ -295,6 +299,12 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
     assert_eq!(outcomes[0], outcomes[1]);
     assert_eq!(seen(&plain).len(), 7);
     assert_eq!(seen(&plain), seen(&rebuilt));
+    let mut spans = capture.attempts();
+    for span in &mut spans {
+        span.retain(|name, _| !matches!(name.as_str(), "server.port" | "correlation_id"));
+    }
+    assert_eq!(spans.len(), 14);
+    assert_eq!(spans[..7], spans[7..]);
     let attempts = rebuilt.attempts();
     same_on_all(&attempts[..3], "x-correlation-id");
     // The call that was asked to come again, and did.

@@ -25,7 +25,7 @@ use tracing_subscriber::{
 
 use crate::support::{call, ends, exact, minter, peer};
 
-type Fields = BTreeMap<String, String>;
+pub(crate) type Fields = BTreeMap<String, String>;
 
 /// Everything that is said on this thread, at every level: as text, and the spans by their fields.
 pub(crate) struct Capture {
@@ -60,7 +60,7 @@ impl Capture {
     }
 
     /// The spans of attempts, in the order in which they began.
-    fn attempts(&self) -> Vec<Fields> {
+    pub(crate) fn attempts(&self) -> Vec<Fields> {
         let spans = self.spans.lock().unwrap();
         let attempt = |(_, fields): &&(span::Id, Fields)| fields.contains_key("otel.kind");
         spans
