@@ -1,4 +1,7 @@
 //! Any bytes as a token: no panic, `verify` and `inspect` agree, and only what was minted is accepted.
+//!
+//! An input that begins with a zero byte is a list of edits of the minted token, three bytes each: a position in two,
+//! and what is put there; zero leaves the byte there out.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -24,7 +27,28 @@ fn secret() -> Secret {
     Secret::new("0123456789abcdef0123456789abcdef").expect("a usable secret")
 }
 
+fn edited(edits: &[u8]) -> Vec<u8> {
+    let mut token = MINTED.clone().into_bytes();
+    for edit in edits.chunks_exact(3) {
+        let position = usize::from(u16::from_be_bytes([edit[0], edit[1]]));
+        match (token.get_mut(position), edit[2]) {
+            (None, _) => {}
+            (Some(_), 0) => drop(token.remove(position)),
+            (Some(byte), new) => *byte = new,
+        }
+    }
+    token
+}
+
 fuzz_target!(|data: &[u8]| {
+    let token;
+    let data = match data {
+        [0, edits @ ..] => {
+            token = edited(edits);
+            &token[..]
+        }
+        data => data,
+    };
     let inspected = str::from_utf8(data).ok().map(|text| {
         let inspection = VERIFIER.inspect(text);
         let printed = inspection.to_string();
