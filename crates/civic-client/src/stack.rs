@@ -11,7 +11,7 @@
 //! span
 //! attempt timeout        10 s, the body included
 //! internal headers       a token for this attempt
-//! collect body           16 MiB; 64 KiB of an error
+//! collect body           16 MiB; 64 KiB and 1 s of an error
 //! transport              pooled HTTP/1.1
 //! ```
 //!

@@ -288,7 +288,8 @@ impl RequestBuilder<'_> {
         value.map(|value| answer.validate(value)).transpose()
     }
 
-    /// Sends it, and returns the answer as it is, whatever its status, with its whole body.
+    /// Sends it, and returns the answer as it is, whatever its status, with its body: the whole of it for a
+    /// success, else as much as [`CollectBodyLayer`](crate::layer::CollectBodyLayer) reads of an error.
     ///
     /// Its extensions hold the [`Attempts`] and the [`CorrelationId`].
     ///

@@ -3,8 +3,9 @@
 //! - A success (2xx) whose body is longer than the cap is [`ErrorKind::BodyTooLarge`]; one that breaks off is
 //!   [`ErrorKind::Transport`]. An honest `Content-Length` over the cap is refused before a byte is read.
 //! - Any other answer is complete with its status: its body is read, so that the connection can be used
-//!   again, but only up to a cap of its own, and a body that is longer or breaks off is cut there. What the
-//!   peer decided is worth more than how it explained it.
+//!   again, but only up to a cap of its own and for 1 s, and a body that is longer, slower or breaks off is
+//!   cut there. What the peer decided is worth more than how it explained it: a 404 whose body hangs is a 404,
+//!   and no timeout that asks to be tried again.
 //!
 //! Belongs inside of the attempt timeout, or the body would be read without a limit of time.
 
@@ -15,17 +16,22 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::retry::Delivery;
 use crate::error::{Error, ErrorKind};
+
+/// How long the rest of a body is waited for whose status is no success.
+const ERROR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads the whole body of each response. See the [module docs](self).
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +140,15 @@ pin_project! {
     #[project = StateProj]
     enum State<F, B> {
         Head { #[pin] future: F },
-        Body { #[pin] body: B, head: Option<Parts>, read: Gathered },
+        Body {
+            #[pin]
+            body: B,
+            head: Option<Parts>,
+            read: Gathered,
+            // Where the status is no success.
+            #[pin]
+            patience: Option<Sleep>,
+        },
     }
 }
 
@@ -166,20 +180,38 @@ where
                     if head.status.is_success() && announced > this.caps.success as u64 {
                         return Poll::Ready(Err(Error::new(ErrorKind::BodyTooLarge)));
                     }
+                    let patience = (!head.status.is_success()).then(|| sleep(ERROR_PATIENCE));
                     this.state.set(State::Body {
                         body,
                         head: Some(head),
                         read: Gathered::Nothing,
+                        patience,
                     });
                 }
-                StateProj::Body { body, head, read } => {
+                StateProj::Body {
+                    body,
+                    head,
+                    read,
+                    patience,
+                } => {
                     let success = head.as_ref().is_some_and(|head| head.status.is_success());
                     let cap = if success {
                         this.caps.success
                     } else {
                         this.caps.error
                     };
-                    match ready!(body.poll_frame(cx)) {
+                    let frame = match body.poll_frame(cx) {
+                        Poll::Ready(frame) => frame,
+                        Poll::Pending => {
+                            // A success has the time of its attempt.
+                            let Some(patience) = patience.as_pin_mut() else {
+                                return Poll::Pending;
+                            };
+                            ready!(patience.poll(cx));
+                            None
+                        }
+                    };
+                    match frame {
                         Some(Ok(frame)) => {
                             // Trailers carry nothing that a JSON answer needs.
                             let fits = frame.into_data().map_or(true, |data| read.push(data, cap));

@@ -1,12 +1,14 @@
 //! What reaches the peer exactly once.
 
+use std::time::Duration;
+
 use civic_client::{ErrorKind, NotRetried};
 use civic_testkit::upstream::{Step, Upstream};
 use garde::Validate;
 use http::Method;
 use serde::Deserialize;
 
-use crate::support::{call, client_of, peer};
+use crate::support::{call, client_of, ends, peer};
 
 #[derive(Debug, Deserialize, Validate)]
 struct Property {
@@ -168,4 +170,24 @@ async fn a_body_over_the_cap_reaches_the_peer_exactly_once() {
         (ErrorKind::BodyTooLarge, Some(NotRetried::Fatal))
     );
     assert_eq!(peer.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_answer_whose_body_hangs_keeps_its_status_and_what_follows_from_it() {
+    for step in [
+        Step::hang_in_body(),
+        Step::drip("{\"a\":1}", Duration::from_millis(400)),
+    ] {
+        let (gone, client) = peer([step.clone().with_status(404)]).await;
+        let error = ends(call(&client, &Method::GET)).await.unwrap_err();
+        assert_eq!(error.status().unwrap(), 404);
+        assert_eq!(error.not_retried(), Some(NotRetried::Fatal));
+        assert_eq!((gone.attempts().len(), error.elapsed().as_secs()), (1, 1));
+        gone.abandoned(1).await;
+
+        let busy = step.with_status(503).header("retry-after", "0");
+        let (busy, client) = peer([busy, Step::status(204)]).await;
+        ends(call(&client, &Method::POST)).await.unwrap();
+        assert_eq!(busy.attempts().len(), 2);
+    }
 }
