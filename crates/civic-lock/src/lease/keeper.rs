@@ -90,7 +90,7 @@ pub(crate) enum ClaimOutcome {
     ClockAhead {
         now: u64,
     },
-    Missed {
+    TooLate {
         tick: u64,
         done: u64,
     },
@@ -210,7 +210,7 @@ impl Keeper {
                 ClaimOutcome::Running { holder, ttl, tick }
             }
             Ok(Claimed::ClockAhead { now }) => ClaimOutcome::ClockAhead { now },
-            Ok(Claimed::Missed { tick, done }) => ClaimOutcome::Missed { tick, done },
+            Ok(Claimed::TooLate { tick, done }) => ClaimOutcome::TooLate { tick, done },
             Ok(Claimed::Unregistered { now }) => ClaimOutcome::Unregistered { now },
             Err(error) => {
                 self.failed(&name, holder, timing, Ending::Unclaim, &error);

@@ -9,7 +9,7 @@
 //! | claimed, the tick or an earlier one | run it |
 //! | already done | on to the oldest tick after the watermark |
 //! | running elsewhere | wait for a hint, or for the ttl of the holder, and claim again |
-//! | missed | report it, and every further tick that nobody claimed within its grace |
+//! | past its grace | give it up, and every further tick that nobody claimed within its grace; whoever moves the watermark over them reports them |
 //! | the tick lies in the store's future | wait |
 //! | no answer | wait, a little longer each time |
 
@@ -207,10 +207,14 @@ impl Duty {
                     tracing::debug!(job = %self.job.name, tick, holder, ?ttl, "standing by");
                     self.standby(next, ttl)
                 }
-                Ok(ClaimOutcome::Missed { tick, done }) => {
+                Ok(ClaimOutcome::TooLate { tick, done }) => {
                     let missed = Tick::from_millis(tick);
-                    self.emit(&Event::Missed { tick: missed });
-                    return Ok(self.sweep(missed.max(Tick::from_millis(done))).await);
+                    let reached = self.give_up(Tick::from_millis(done), missed).await?;
+                    if reached >= missed {
+                        return self.sweep(reached).await;
+                    }
+                    // Somebody has claimed it meanwhile, or is about to let go of it.
+                    SHORTEST_STANDBY
                 }
                 Ok(ClaimOutcome::ClockAhead { now }) => {
                     let by = Tick::from_millis(now).until(next);
@@ -347,44 +351,72 @@ impl Duty {
         }
     }
 
-    /// Ticks that nobody has claimed and that nobody may begin any more are moved over, and
-    /// reported by whoever moved over them.
-    async fn sweep(&self, done: Tick) -> Tick {
+    /// Moves the watermark over ticks that nobody may begin any more, and answers where it is then.
+    ///
+    /// Whoever has moved it reports them: a call that gets no answer is repeated until it is known
+    /// whether it did. Where that cannot be known they are reported, twice rather than not at all.
+    async fn give_up(&self, from: Tick, to: Tick) -> Result<Tick, Stopped> {
         let store = self.keeper.store();
+        let by = self.keeper.new_holder();
+        let mut outage = Outage::default();
+        let mut unknown = false;
+        loop {
+            let missed = store.miss(&self.job.name, &by, from.as_millis(), to.as_millis());
+            let cause = match missed.await {
+                Ok(Missed::Marked) => {
+                    self.report_missed(from, to).await;
+                    return Ok(to);
+                }
+                Ok(Missed::Changed { done }) => {
+                    let done = done.map_or(from, Tick::from_millis);
+                    if unknown && done >= to {
+                        self.report_missed(from, to).await;
+                    }
+                    return Ok(done);
+                }
+                Err(cause) => cause,
+            };
+            unknown |= cause.is_ambiguous();
+            let pause = self.unavailable(to, cause, &mut outage);
+            if let Err(stopped) = self.pause(pause, None).await {
+                if unknown {
+                    self.report_missed(from, to).await;
+                }
+                return Err(stopped);
+            }
+        }
+    }
+
+    /// Every tick after `from`, up to and with `to`, which need not be on the schedule any more.
+    async fn report_missed(&self, from: Tick, to: Tick) {
+        let mut last = from;
+        for tick in self.job.schedule.between(from, to) {
+            self.emit(&Event::Missed { tick });
+            last = tick;
+            // An outage of a week has many ticks.
+            tokio::task::yield_now().await;
+        }
+        if last < to {
+            self.emit(&Event::Missed { tick: to });
+        }
+    }
+
+    /// Gives up the ticks that nobody has claimed and that nobody may begin any more.
+    async fn sweep(&self, done: Tick) -> Result<Tick, Stopped> {
         let Ok(peek) = self.peek().await else {
-            return done;
+            return Ok(done);
         };
         let Some(next) = self.job.schedule.next_after(done) else {
-            return done;
+            return Ok(done);
         };
         // One millisecond more than the grace: at the grace itself a tick may still begin.
-        let Some(too_late) = peek.now.checked_sub(millis(self.job.grace_of(next)) + 1) else {
-            return done;
-        };
-        let Some(last) = self
-            .job
-            .schedule
-            .latest_at_or_before(Tick::from_millis(too_late))
-        else {
-            return done;
-        };
-        if last <= done {
-            return done;
-        }
-        match store
-            .miss(&self.job.name, done.as_millis(), last.as_millis())
-            .await
-        {
-            Ok(Missed::Marked) => {
-                for tick in self.job.schedule.between(done, last) {
-                    self.emit(&Event::Missed { tick });
-                    // An outage of a week has many ticks.
-                    tokio::task::yield_now().await;
-                }
-                last
-            }
-            // Somebody else is at it, or it is not known: the next claim tells.
-            Ok(Missed::Changed { .. }) | Err(_) => done,
+        let too_late = peek
+            .now
+            .checked_sub(millis(self.job.grace_of(next)) + 1)
+            .map(Tick::from_millis);
+        match too_late.and_then(|instant| self.job.schedule.latest_at_or_before(instant)) {
+            Some(last) if last > done => self.give_up(done, last).await,
+            _ => Ok(done),
         }
     }
 

@@ -89,6 +89,13 @@ impl Case {
             .expect("abandon")
     }
 
+    async fn miss(&self, by: &str, from: u64, to: u64) -> Missed {
+        self.store
+            .miss(&self.name, &holder(by), from, to)
+            .await
+            .expect("miss")
+    }
+
     async fn peek(&self) -> Peek {
         self.store.peek(&self.name).await.expect("peek")
     }
@@ -177,6 +184,7 @@ conformance! {
     a_stale_holder_completes_nothing,
     a_repeated_completion_is_answered_as_the_first_one,
     only_one_reports_the_ticks_that_nobody_claimed,
+    a_lost_answer_about_missed_ticks_is_given_again,
     a_release_wakes_those_who_wait,
 }
 
@@ -387,11 +395,17 @@ async fn a_claimed_tick_past_its_grace_is_missed_once_and_not_lost_silently(stor
     let mut short = job.request();
     short.grace = Duration::from_millis(500);
     short.tick = job.peek().await.now;
-    let missed = Claimed::Missed {
+    let too_late = Claimed::TooLate {
         tick: job.tick,
         done: job.done,
     };
-    assert_eq!(job.claim_as("b", short).await, missed);
+    assert_eq!(job.claim_as("b", short).await, too_late);
+    // Nothing has changed: whoever does not hear this answer asks again.
+    assert_eq!(job.claim_as("c", short).await, too_late);
+    let (from, to) = (job.done, job.tick);
+    assert_eq!(job.miss("b1", from, to).await, Missed::Marked);
+    let done = Missed::Changed { done: Some(to) };
+    assert_eq!(job.miss("c1", from, to).await, done);
     let (tick, _, attempt, done) = claimed(&job.claim_as("b", short).await);
     assert_eq!((tick, attempt, done), (short.tick, 1, job.tick));
 }
@@ -400,11 +414,12 @@ async fn an_unclaimed_tick_past_its_grace_is_missed(store: Store) {
     let job = Case::registered(&store, "job").await;
     let mut short = job.request();
     short.grace = Duration::from_millis(500);
-    let missed = Claimed::Missed {
+    let too_late = Claimed::TooLate {
         tick: job.tick,
         done: job.done,
     };
-    assert_eq!(job.claim_as("a", short).await, missed);
+    assert_eq!(job.claim_as("a", short).await, too_late);
+    assert_eq!(job.miss("a1", job.done, job.tick).await, Missed::Marked);
     let done = Claimed::AlreadyDone { done: job.tick };
     assert_eq!(job.claim_as("b", short).await, done);
 }
@@ -603,15 +618,32 @@ async fn a_repeated_completion_is_answered_as_the_first_one(store: Store) {
 async fn only_one_reports_the_ticks_that_nobody_claimed(store: Store) {
     let job = Case::registered(&store, "job").await;
     let (from, to) = (job.done, job.done + 2_000);
-    let marked = store.miss(&job.name, from, to).await;
-    assert_eq!(marked.expect("miss"), Missed::Marked);
-    let late = store.miss(&job.name, from, to).await;
-    assert_eq!(late.expect("miss"), Missed::Changed { done: Some(to) });
-    let backwards = store.miss(&job.name, to, from).await;
-    assert_eq!(backwards.expect("miss"), Missed::Changed { done: Some(to) });
-    claimed(&job.claim("a").await);
-    let claimed = store.miss(&job.name, to, to + 1).await;
-    assert_eq!(claimed.expect("miss"), Missed::Changed { done: Some(to) });
+    let changed = Missed::Changed { done: Some(to) };
+    assert_eq!(job.miss("a", from, to).await, Missed::Marked);
+    assert_eq!(job.miss("b", from, to).await, changed);
+    assert_eq!(job.miss("b", to, from).await, changed, "backwards");
+    let (tick, ..) = claimed(&job.claim("a").await);
+    assert_eq!(
+        job.miss("b", to, to + 1).await,
+        changed,
+        "a tick is claimed"
+    );
+    assert_eq!(
+        job.miss("b", to, tick).await,
+        changed,
+        "the tick is running"
+    );
+}
+
+async fn a_lost_answer_about_missed_ticks_is_given_again(store: Store) {
+    let job = Case::registered(&store, "job").await;
+    let (from, to) = (job.done, job.done + 2_000);
+    for _ in 0..2 {
+        assert_eq!(job.miss("a", from, to).await, Missed::Marked);
+    }
+    assert_eq!(job.peek().await.done, Some(to));
+    let changed = Missed::Changed { done: Some(to) };
+    assert_eq!(job.miss("b", from, to).await, changed);
 }
 
 async fn a_release_wakes_those_who_wait(store: Store) {

@@ -281,13 +281,33 @@ impl HostStore {
         .await
     }
 
-    pub(crate) async fn miss(&self, name: &LockName, from: u64, to: u64) -> Result<Missed, Error> {
+    pub(crate) async fn miss(
+        &self,
+        name: &LockName,
+        by: &Holder,
+        from: u64,
+        to: u64,
+    ) -> Result<Missed, Error> {
+        let by = by.clone();
         self.transition(name, move |state, _, _| {
+            if state.gave_up.as_deref() == Some(by.as_str()) {
+                return (Write::Keep, Missed::Marked);
+            }
             let done = state.done;
-            if done != Some(from) || state.claimed > done || to <= from {
-                return (Write::Keep, Missed::Changed { done });
+            let changed = (Write::Keep, Missed::Changed { done });
+            if done != Some(from) || to <= from {
+                return changed;
+            }
+            if state.claimed > done {
+                // Somebody runs it, or may still take it over.
+                let busy = state.holder.is_some() && state.holder != state.by;
+                if state.claimed != Some(to) || busy {
+                    return changed;
+                }
+                state.forget_claim();
             }
             state.done = Some(to);
+            state.gave_up = Some(by.as_str().to_owned());
             (Write::Sync, Missed::Marked)
         })
         .await
@@ -396,11 +416,7 @@ fn claim(
         };
         (Write::Sync, claimed)
     };
-    let miss = |state: &mut State, tick: u64| {
-        state.done = Some(tick);
-        state.forget_claim();
-        (Write::Sync, Claimed::Missed { tick, done })
-    };
+    let too_late = |tick: u64| (Write::Keep, Claimed::TooLate { tick, done });
 
     let held = state.holder.clone();
     // Mine already: the answer to an earlier call was lost, and its work has not begun.
@@ -443,7 +459,7 @@ fn claim(
         }
         // Its holder died or gave it up.
         if at_most_once || wall.saturating_sub(claimed) > grace {
-            return miss(state, claimed);
+            return too_late(claimed);
         }
         let attempt = state.attempt + 1;
         return take(state, claimed, attempt, done);
@@ -455,7 +471,7 @@ fn claim(
         return (Write::Keep, Claimed::ClockAhead { now: wall });
     }
     if wall.saturating_sub(request.tick) > grace {
-        return miss(state, request.tick);
+        return too_late(request.tick);
     }
     if let Some(held) = busy {
         return running(state, held);

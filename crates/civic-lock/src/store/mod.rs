@@ -137,9 +137,9 @@ pub(crate) enum Claimed {
     },
     /// The tick lies in the store's future: our clock is ahead.
     ClockAhead { now: u64 },
-    /// `tick` was past its grace and is now recorded as done, by this call and no other. Report
-    /// it, then claim again. It may be earlier than the one asked for.
-    Missed { tick: u64, done: u64 },
+    /// `tick` is past its grace: give it up with `miss`, then claim again. It may be earlier than
+    /// the one asked for.
+    TooLate { tick: u64, done: u64 },
     /// The job has no watermark: `register` it first, then claim again. A job that knows ticks it
     /// has seen done (the store has lost its data) registers the latest of these, not `now`.
     Unregistered { now: u64 },
@@ -159,7 +159,7 @@ pub(crate) enum Completed {
 pub(crate) enum Missed {
     /// The watermark was `from` and is now `to`: report the ticks between them.
     Marked,
-    /// Somebody else has moved it, or a tick is claimed.
+    /// Somebody else has moved it, or somebody has claimed a tick.
     Changed { done: Option<u64> },
 }
 
@@ -278,9 +278,17 @@ impl Store {
         dispatch!(self.unclaim(name, holder))
     }
 
-    /// Moves the watermark over ticks that nobody claimed and that are past their grace.
-    pub(crate) async fn miss(&self, name: &LockName, from: u64, to: u64) -> Result<Missed, Error> {
-        dispatch!(self.miss(name, from, to))
+    /// Moves the watermark over ticks that are past their grace: nobody claimed them, or the holder
+    /// of the last one died. `by` is a value that was never used before; repeat a call that got no
+    /// answer with the same value, and it is answered as the first one was.
+    pub(crate) async fn miss(
+        &self,
+        name: &LockName,
+        by: &Holder,
+        from: u64,
+        to: u64,
+    ) -> Result<Missed, Error> {
+        dispatch!(self.miss(name, by, from, to))
     }
 
     /// Wakes up when somebody may have released `name`. A hint can be lost: poll as well.

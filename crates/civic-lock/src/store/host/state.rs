@@ -37,6 +37,9 @@ pub(super) struct State {
     pub(super) prev: Option<u64>,
     /// Who has completed the last tick.
     pub(super) by: Option<String>,
+    /// Who has last moved the watermark over missed ticks.
+    #[serde(default)]
+    pub(super) gave_up: Option<String>,
     /// May be removed from then on, milliseconds since the epoch.
     retain_until: u64,
 }

@@ -199,7 +199,7 @@ impl RedisStore {
                 tick: reply.optional(2)?,
             }),
             "clock_ahead" => Ok(Claimed::ClockAhead { now: reply.now()? }),
-            "missed" => Ok(Claimed::Missed {
+            "too_late" => Ok(Claimed::TooLate {
                 tick: reply.number(0)?,
                 done: reply.number(1)?,
             }),
@@ -256,11 +256,17 @@ impl RedisStore {
             .released()
     }
 
-    pub(crate) async fn miss(&self, name: &LockName, from: u64, to: u64) -> Result<Missed, Error> {
+    pub(crate) async fn miss(
+        &self,
+        name: &LockName,
+        by: &Holder,
+        from: u64,
+        to: u64,
+    ) -> Result<Missed, Error> {
         let arguments = [from.to_string(), to.to_string()];
-        let keys = [name.tick_key()];
+        let keys = [name.key(), name.tick_key()];
         let reply = self
-            .run(&scripts::MISS, name, &keys, &self.serial(), &arguments)
+            .run(&scripts::MISS, name, &keys, by.as_str(), &arguments)
             .await?;
         match reply.what() {
             "marked" => Ok(Missed::Marked),

@@ -8,6 +8,7 @@
 --                                 attempt   how often it was claimed
 --                                 prev      the watermark before an at-most-once claim
 --                                 by        the holder that has completed the last one
+--                                 gave_up   who has last moved the watermark over missed ticks
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  tick, ms since the epoch
 -- ARGV[5]  grace, ms
@@ -20,7 +21,7 @@
 --        'already_done', done
 --        'running', holder, ttl in ms, tick
 --        'clock_ahead'
---        'missed', tick, done before
+--        'too_late', tick, done: nothing has changed; miss.lua gives it up
 --        'unregistered'
 local held = redis.call('GET', KEYS[1])
 local state = redis.call('HMGET', KEYS[3], 'done', 'claimed', 'claimant', 'attempt', 'prev', 'by')
@@ -45,12 +46,6 @@ local function take(which, nth)
   -- The key comes last: a write that is refused in between leaves no lock behind.
   redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
   return answer('claimed', int(which), fence, int(nth), int(done))
-end
-
-local function miss(which)
-  redis.call('HSET', KEYS[3], 'done', int(which))
-  redis.call('HDEL', KEYS[3], 'claimed', 'claimant', 'attempt', 'prev')
-  return answer('missed', int(which), int(done))
 end
 
 -- Mine already: the answer to an earlier call was lost, and its work has not begun. Asked before
@@ -80,7 +75,7 @@ if claimed and claimed > done then
   end
   -- Its holder died or gave it up.
   if at_most_once or now - claimed > grace then
-    return miss(claimed)
+    return answer('too_late', int(claimed), int(done))
   end
   return take(claimed, attempt + 1)
 end
@@ -91,7 +86,7 @@ if tick > now + tonumber(ARGV[6]) then
   return answer('clock_ahead')
 end
 if now - tick > grace then
-  return miss(tick)
+  return answer('too_late', int(tick), int(done))
 end
 if not free then
   return running()
