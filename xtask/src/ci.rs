@@ -211,6 +211,19 @@ fn tests() -> Result<(), String> {
             "--all-features",
             "--all-targets",
         ])
+        .env("CIVIC_REDIS_SERVER", &redis),
+    )?;
+    // What is refused without a feature can only be seen without it.
+    sh::run(
+        cargo_command([
+            "test",
+            "--locked",
+            "--package",
+            "civic-lock",
+            "--test",
+            "lock",
+            "settings",
+        ])
         .env("CIVIC_REDIS_SERVER", redis),
     )
 }

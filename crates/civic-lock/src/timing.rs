@@ -90,6 +90,32 @@ pub(crate) fn jitter(most: Duration) -> Duration {
     most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
+/// The waits between attempts at something that the store does not answer: 100 ms, doubling up to a
+/// cap, each times uniform(0.5, 1). Ten thousand leases of a process whose store is gone must not
+/// knock ten times a second each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    base: Duration,
+    cap: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new(cap: Duration) -> Self {
+        Self {
+            base: Self::FIRST.min(cap),
+            cap,
+        }
+    }
+
+    pub(crate) fn wait(&mut self) -> Duration {
+        let base = self.base;
+        self.base = (base * 2).min(self.cap);
+        base / 2 + jitter(base / 2)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -127,6 +153,15 @@ mod tests {
                 .expect("every ttl within the bounds leaves time");
             prop_assert!(timing.renew + timing.attempt + timing.retry < timing.lose);
             prop_assert!(timing.lose + ttl.get() / 10 + ttl.get() / 100 < ttl.get());
+        }
+    }
+
+    #[test]
+    fn the_waits_double_up_to_the_cap_and_are_scattered() {
+        let mut backoff = Backoff::new(Duration::from_millis(350));
+        for base in [100, 200, 350, 350] {
+            let (base, wait) = (Duration::from_millis(base), backoff.wait());
+            assert!(base / 2 <= wait && wait <= base, "{wait:?} of {base:?}");
         }
     }
 }

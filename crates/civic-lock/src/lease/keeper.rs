@@ -30,11 +30,8 @@ use super::{
 use crate::{
     Error, ErrorKind, LockName,
     store::{Acquired, ClaimRequest, Claimed, Delivery, Holder, Store},
-    timing::{Timing, Ttl},
+    timing::{Backoff, Timing, Ttl},
 };
-
-/// Between two attempts to take an abandoned value back.
-const UNDO_RETRY: Duration = Duration::from_millis(100);
 
 /// Takes leases from one store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -283,15 +280,19 @@ impl Keeper {
 
     /// Takes back the abandoned values of one name; one task a name.
     async fn undo(self, name: LockName) {
+        let mut backoff = Backoff::new(task::LONGEST_RETRY);
         loop {
             let Some(one) = self.next_abandoned(&name) else {
                 return;
             };
             match task::send(&self.0.store, &name, &one.holder, one.undo).await {
-                Ok(_) => self.forget(&name, &one.holder),
+                Ok(_) => {
+                    self.forget(&name, &one.holder);
+                    backoff = Backoff::new(task::LONGEST_RETRY);
+                }
                 Err(error) => {
                     tracing::debug!(%name, %error, "an abandoned acquire is not taken back yet");
-                    tokio::time::sleep(UNDO_RETRY).await;
+                    tokio::time::sleep(backoff.wait()).await;
                 }
             }
         }

@@ -14,10 +14,11 @@ use super::{
 use crate::{
     Error, LockName,
     store::{Completed, Holder, Released, Renewed, Store},
+    timing::Backoff,
 };
 
-/// Between two attempts to release, when the store does not answer.
-const RELEASE_RETRY: Duration = Duration::from_millis(100);
+/// The longest wait between two attempts to release, when the store does not answer.
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
 pub(super) async fn drive(
     store: Store,
@@ -76,6 +77,7 @@ pub(super) async fn drive(
 async fn finish(store: &Store, shared: &Shared, end: End) {
     let End { ending, mut answer } = end;
     let give_up = clock::now() + shared.ttl().get() + store.command_timeout();
+    let mut backoff = Backoff::new(LONGEST_RETRY);
     loop {
         match send(store, shared.name(), shared.holder(), ending).await {
             Ok(ended) => {
@@ -94,7 +96,7 @@ async fn finish(store: &Store, shared: &Shared, end: End) {
         if clock::now() >= give_up {
             return;
         }
-        tokio::time::sleep(RELEASE_RETRY).await;
+        tokio::time::sleep(backoff.wait()).await;
     }
 }
 

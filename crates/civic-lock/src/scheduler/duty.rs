@@ -30,7 +30,7 @@ use crate::{
     Delivery, Error, LostReason,
     lease::{ClaimOutcome, Keeper, LeaseGuard},
     store::{ClaimRequest, Completed, Hints, Missed, Peek},
-    timing::{Ttl, jitter},
+    timing::{Backoff, Ttl, jitter},
 };
 
 /// A wall clock that is set is noticed after this long at the latest.
@@ -39,7 +39,6 @@ const LONGEST_NAP: Duration = Duration::from_secs(30);
 const SHORTEST_STANDBY: Duration = Duration::from_millis(250);
 /// What standing by adds to the ttl of the holder, so that replicas do not come all at once.
 const LONGEST_JITTER: Duration = Duration::from_millis(250);
-const FIRST_RETRY: Duration = Duration::from_millis(100);
 
 pub(super) struct Duty {
     pub(super) job: Arc<Job>,
@@ -512,19 +511,16 @@ fn millis(duration: Duration) -> u64 {
 /// Something that goes on for a while and is reported once.
 #[derive(Default)]
 struct Outage {
-    failures: u32,
+    reported: bool,
+    backoff: Option<Backoff>,
 }
 
 impl Outage {
     fn begins(&mut self) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.failures == 1
+        !std::mem::replace(&mut self.reported, true)
     }
 
-    /// 100 ms, 200 ms, 400 ms … up to the cap, each times uniform(0.5, 1).
-    fn backoff(&self, cap: Duration) -> Duration {
-        let doubled = FIRST_RETRY * 2_u32.pow(self.failures.saturating_sub(1).min(16));
-        let base = doubled.min(cap);
-        base / 2 + jitter(base / 2)
+    fn backoff(&mut self, cap: Duration) -> Duration {
+        self.backoff.get_or_insert_with(|| Backoff::new(cap)).wait()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{RedisServer, Reply};
+use super::{RedisServer, Reply, server::has_line};
 
 const SERVICE: &str = "civic";
 
@@ -69,7 +69,11 @@ impl RedisSentinel {
     pub async fn until_failed_over(&self) {
         let port = self.replica.port().to_string();
         self.until(|primary| field(primary, "port") == port).await;
-        self.replica.until_info("role:master").await;
+        self.replica
+            .until_info("the replica is the primary", |info| {
+                has_line(info, "role:master")
+            })
+            .await;
     }
 
     async fn until(&self, condition: impl Fn(&Reply) -> bool) {

@@ -72,7 +72,24 @@ impl RedisServer {
     pub async fn replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]).await;
-        replica.until_info("master_link_status:up").await;
+        replica
+            .until_info("the link to the primary is up", |info| {
+                has_line(info, "master_link_status:up")
+            })
+            .await;
+        // The link is up before the first write goes over it, which may take a second more: WAIT for
+        // a lock would run out of time meanwhile.
+        primary.command(&["PUBLISH", "replica", "hello"]).await;
+        let replica_port = format!("port={},", replica.port);
+        primary
+            .until_info(&format!("the replica at {replica_port} keeps up"), |info| {
+                let written = number_after(info, "master_repl_offset:");
+                let acknowledged = info
+                    .split_once(&replica_port)
+                    .and_then(|(_, rest)| number_after(rest, "offset="));
+                written > Some(0) && acknowledged >= written
+            })
+            .await;
         replica
     }
 
@@ -154,19 +171,19 @@ impl RedisServer {
         assert!(self.is_ready().await, "redis-server does not start again");
     }
 
-    /// Waits until `INFO` contains `line`.
+    /// Waits until `INFO` is as it should be.
     ///
     /// # Panics
     ///
-    /// When it does not within 20 s.
-    pub async fn until_info(&self, line: &str) {
+    /// That did not happen within 20 s; `what` is in the message.
+    pub async fn until_info(&self, what: &str, as_it_should_be: impl Fn(&str) -> bool) {
         let began = Instant::now();
         loop {
             let info = self.command(&["INFO"]).await;
-            if info.text().lines().any(|has| has == line) {
+            if as_it_should_be(info.text()) {
                 return;
             }
-            assert!(began.elapsed() < READY, "{line} never came up: {info:?}");
+            assert!(began.elapsed() < READY, "not in time: {what}: {info:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -267,4 +284,17 @@ fn program() -> PathBuf {
                  (or set CIVIC_REDIS_SERVER to the path of a redis-server or valkey-server)"
             )
         })
+}
+
+/// Whether one of the lines of `info` is `line`.
+pub(super) fn has_line(info: &str, line: &str) -> bool {
+    info.lines().any(|has| has == line)
+}
+
+fn number_after(text: &str, name: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(name)?;
+    let end = rest
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
