@@ -37,7 +37,9 @@ pub enum ErrorKind {
     /// A key, or a file, of the lock holds something that is not a lock. Nobody gets the lock
     /// until it is removed.
     WrongType,
-    /// The store refused: out of memory, read-only, no permission. Nothing was done.
+    /// The store refused, for the reason that is in the text: no login, no permission, out of
+    /// memory, read-only, loading, busy with a script, too many clients, a slot of a Cluster that is
+    /// on its way. Nothing was done.
     Refused,
     /// The command reached the store after its caller had given up, and did nothing.
     Expired,

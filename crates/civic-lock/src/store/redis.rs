@@ -10,6 +10,10 @@
 //!    connection.
 //! 4. A connection that says nothing while a command times out is replaced.
 //! 5. TLS was asked for and is not built in: refused before anything is sent.
+//! 6. Why there is no connection is said in the server's own words, if it has said any.
+//!
+//! In a Cluster whose slots move, a command that is answered with MOVED goes to the new owner. One
+//! that is answered with ASK is refused for as long as the slot is on its way.
 //!
 //! The client library's own defaults keep none of these: it re-sends a command up to three times,
 //! has no timeout, believes a broken connection to be connected, and speaks `rediss://` in clear
@@ -36,12 +40,15 @@ use fred::{
         Builder, ConnectHandle, CustomCommand, Value,
         config::{
             Config, ConnectionConfig, Options, PerformanceConfig, ReconnectError, ReconnectPolicy,
-            TcpConfig,
+            Server, TcpConfig,
         },
     },
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        broadcast::{self, error::RecvError},
+        mpsc, watch,
+    },
     time::{Instant, timeout_at},
 };
 
@@ -56,6 +63,8 @@ const CALIBRATION_AGE: Duration = Duration::from_secs(5 * 60);
 const PROMPT: Duration = Duration::from_millis(50);
 /// Commands that may wait for the connection; beyond it they fail at once.
 const MAX_QUEUED: usize = 100_000;
+/// The answer was MOVED or ASK, and nothing was done.
+const MOVING: &str = "the slot of the lock is being moved to another node of the cluster";
 
 /// One connection, replaced when it has become useless.
 struct Link {
@@ -70,7 +79,11 @@ struct Live {
     /// Nanoseconds of the lease clock.
     last_reply: AtomicU64,
     clock: Mutex<Option<Reading>>,
+    obstacle: Obstacle,
 }
+
+/// Why the last attempt to connect has failed; none once one has succeeded.
+type Obstacle = Arc<Mutex<Option<(ErrorKind, String)>>>;
 
 /// The server's clock was `server_us` at the latest when ours was `at`.
 #[derive(Clone, Copy)]
@@ -97,12 +110,19 @@ impl Link {
             return Ok(live.clone());
         }
         let client = self.builder.build().map_err(|error| from_client(&error))?;
+        let obstacle = Obstacle::default();
+        tokio::spawn(note_obstacles(
+            client.error_rx(),
+            client.reconnect_rx(),
+            obstacle.clone(),
+        ));
         let task = client.connect();
         let live = Arc::new(Live {
             client,
             task,
             last_reply: AtomicU64::new(nanos(clock::now())),
             clock: Mutex::new(None),
+            obstacle,
         });
         *slot = Some(live.clone());
         Ok(live)
@@ -176,6 +196,12 @@ impl Link {
         let mut value = self
             .ask(&live, name, "EVALSHA", words.clone(), deadline)
             .await;
+        if value.as_ref().is_err_and(is_moving) {
+            // If it was MOVED, the library knows the new owner by now.
+            value = self
+                .ask(&live, name, "EVALSHA", words.clone(), deadline)
+                .await;
+        }
         if value.as_ref().is_err_and(is_unknown_script) {
             script.text.clone_into(&mut words[0]);
             value = self.ask(&live, name, "EVAL", words, deadline).await;
@@ -274,13 +300,25 @@ impl Live {
                     connected.map_err(|error| from_client(&error))?;
                 }
                 () = tokio::time::sleep_until(deadline) => {
-                    return Err(Error::new(ErrorKind::Connection, "connecting takes too long"));
+                    return Err(self.unconnected());
                 }
                 // It may have connected between the question and the subscription.
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
         Ok(())
+    }
+
+    fn unconnected(&self) -> Error {
+        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*obstacle {
+            Some((ErrorKind::Refused, said)) => Error::new(ErrorKind::Refused, said),
+            Some((_, why)) => Error::new(
+                ErrorKind::Connection,
+                format!("connecting takes too long: {why}"),
+            ),
+            None => Error::new(ErrorKind::Connection, "connecting takes too long"),
+        }
     }
 
     /// What the server's clock shows now, or a little less.
@@ -300,6 +338,32 @@ impl Live {
     }
 }
 
+/// Remembers what is in the way. Ends with the client.
+async fn note_obstacles(
+    mut errors: broadcast::Receiver<(fred::error::Error, Option<Server>)>,
+    mut connections: broadcast::Receiver<Server>,
+    obstacle: Obstacle,
+) {
+    loop {
+        let now = tokio::select! {
+            biased;
+            error = errors.recv() => match error {
+                Ok((error, _)) => {
+                    let error = from_client(&error);
+                    Some((error.kind(), error.detail().to_owned()))
+                }
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
+            connected = connections.recv() => match connected {
+                Ok(_) | Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        *obstacle.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
 fn strings(value: Value) -> Vec<String> {
     match value {
         Value::Array(items) => items
@@ -312,6 +376,10 @@ fn strings(value: Value) -> Vec<String> {
 
 fn is_unknown_script(error: &Error) -> bool {
     error.kind() == ErrorKind::Refused && error.detail().starts_with("NOSCRIPT")
+}
+
+fn is_moving(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused && error.detail() == MOVING
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -328,6 +396,9 @@ fn from_client(error: &fred::error::Error) -> Error {
         Client::Config | Client::Url => ErrorKind::Config,
         _ if details.starts_with("WRONGTYPE") => ErrorKind::WrongType,
         Client::Auth => ErrorKind::Refused,
+        Client::Routing if details == "Too many redirections." => {
+            return Error::new(ErrorKind::Refused, MOVING);
+        }
         // The same kinds stand for a connection that ended under a command. Only what the server
         // says is known to have changed nothing.
         _ if is_error_reply(&details) => ErrorKind::Refused,
@@ -352,6 +423,9 @@ fn builder(url: &str, command_timeout: Duration) -> Result<Builder, Error> {
             connection.connection_timeout = command_timeout.min(Duration::from_secs(2));
             connection.internal_command_timeout = command_timeout.min(Duration::from_secs(2));
             connection.max_command_attempts = 1;
+            // The library asks for a slot that is on its way on a connection that others use, takes
+            // the next reply for its own, and asks the old node again. So it is not to.
+            connection.max_redirections = 0;
             connection.max_command_buffer_len = MAX_QUEUED;
             connection.tcp = TcpConfig {
                 nodelay: Some(true),
@@ -554,13 +628,13 @@ async fn listen(
                         listener.heard.send_modify(|count| *count += 1);
                     }
                 }
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                Err(RecvError::Lagged(_)) => {
                     let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
                     for listener in listeners.values().filter_map(Weak::upgrade) {
                         listener.heard.send_modify(|count| *count += 1);
                     }
                 }
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+                Err(RecvError::Closed) => break,
             },
         }
     }

@@ -6,6 +6,8 @@ mod lease;
 mod lost;
 mod peers;
 mod processes;
+mod refusals;
 mod settings;
+mod slots;
 mod support;
 mod topologies;

@@ -7,6 +7,10 @@ use std::{
 
 use civic_lock::{Acquisition, ErrorKind, Lease, LeaseGuard, LockService, LostReason, Outcome};
 use civic_testkit::redis::RedisServer;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -118,4 +122,15 @@ pub(crate) async fn lost(lease: &Lease) -> LostReason {
     tokio::time::timeout(Duration::from_secs(20), lease.lost())
         .await
         .expect("the holder is told")
+}
+
+/// Sends one line on a connection that stays, and reads one.
+pub(crate) async fn say(server: &mut TcpStream, line: &str) -> String {
+    // One that is full answers and closes before it has read anything.
+    let _ = server.write_all(format!("{line}\r\n").as_bytes()).await;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n") {
+        answer.push(server.read_u8().await.expect("an answer"));
+    }
+    String::from_utf8_lossy(answer.trim_ascii()).into_owned()
 }

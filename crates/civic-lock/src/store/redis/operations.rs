@@ -337,8 +337,14 @@ impl RedisStore {
             // WAIT has to give up before its caller does; 0 would wait for ever.
             (left.mul_f32(0.75).as_millis() as u64).max(1).to_string(),
         ];
-        let acknowledged = link.ask(&live, name, "WAIT", wait, deadline).await?;
-        let after = link.ask(&live, name, "CLIENT", ids(), deadline).await?;
+        let acknowledged = link
+            .ask(&live, name, "WAIT", wait, deadline)
+            .await
+            .map_err(unacknowledged)?;
+        let after = link
+            .ask(&live, name, "CLIENT", ids(), deadline)
+            .await
+            .map_err(unacknowledged)?;
         let acknowledged = acknowledged.as_u64().unwrap_or_default();
         if before != after || acknowledged < u64::from(self.settings.replica_acks) {
             return Err(Error::new(
@@ -347,6 +353,14 @@ impl RedisStore {
             ));
         }
         Ok(reply)
+    }
+}
+
+/// The key is taken by now: of this refusal it is not true that nothing was done.
+fn unacknowledged(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Refused => Error::new(ErrorKind::NotReplicated, error.detail()),
+        _ => error,
     }
 }
 
