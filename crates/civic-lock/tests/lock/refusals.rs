@@ -15,9 +15,10 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{MINUTE, acquired, busy, eventually, lost, say, until_acquired};
 
-const TIMEOUT: Duration = Duration::from_millis(400);
+/// Long enough for a busy machine to connect and be told why not.
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// What a busy machine may add to a timeout.
-const SLACK: Duration = Duration::from_millis(800);
+const SLACK: Duration = Duration::from_secs(1);
 
 fn service(url: &str) -> LockService {
     LockService::builder()
@@ -36,7 +37,7 @@ async fn warm(server: &RedisServer) -> LockService {
     service
 }
 
-/// Asks for the lock twice, the second time with the first in its bones, and is refused in these words.
+/// Asks for the lock twice, and is refused in these words.
 async fn is_refused(service: &LockService, words: &str) {
     for _ in 0..2 {
         let began = Instant::now();
@@ -106,14 +107,13 @@ async fn a_server_that_cannot_save_refuses_and_a_holder_is_told_in_time() {
         })
         .await;
 
-    for service in [&warm, &new] {
-        is_refused(service, "MISCONF Redis is configured to save RDB snapshots").await;
-    }
+    let words = "MISCONF Redis is configured to save RDB snapshots";
+    is_refused(&warm, words).await;
     is_released_in_time(released).await;
     assert_eq!(lost(held.lease()).await, LostReason::Expired);
-    // That may be refused as well.
     let left = server.command(&["PTTL", "lock:held"]).await;
     assert!(left.int() > 0, "the key is there: {left:?}");
+    is_refused(&new, words).await;
 
     fs::remove_dir(&obstacle).expect("it is empty");
     server.command(&["BGSAVE"]).await;
