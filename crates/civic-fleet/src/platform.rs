@@ -14,8 +14,8 @@ use civic_envelope::ErrorBody;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 
 /// What Node peers send, the charset included.
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -42,6 +42,17 @@ pub(crate) struct JsonBody<T>(pub(crate) T);
 /// The one parameter of a route's path, decoded.
 #[derive(Debug)]
 pub(crate) struct Id(pub(crate) String);
+
+/// Writes a number as Node does: a whole one without a fraction.
+pub(crate) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    // 2^53: from here on not every whole number is a double.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}
 
 // ===== impl Failure =====
 

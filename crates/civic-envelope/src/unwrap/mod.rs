@@ -18,6 +18,7 @@
 //! 7. One of the five members twice in an object with a boolean `success` and a string `timestamp`
 //!    is a protocol error.
 //! 8. For `()` the payload is checked to be JSON and skipped, whatever it is.
+//! 9. A number is read as Node reads it: the nearest double, to the bit.
 //!
 //! # What is not promised
 //!

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::assessment_roll_client::{Assessment, AssessmentRollClient};
 use crate::environment::{Environment, StartError};
-use crate::platform::{Failure, Json, JsonBody};
+use crate::platform::{self, Failure, Json, JsonBody};
 use crate::{serve, stack};
 
 const DEFAULT_PORT: u16 = 3021;
@@ -47,7 +47,9 @@ struct Bill {
     bill_id: String,
     property_id: String,
     roll_number: String,
+    #[serde(serialize_with = "platform::number")]
     assessed_value: f64,
+    #[serde(serialize_with = "platform::number")]
     tax_rate: f64,
     amount_cents: u64,
     issued_by: String,

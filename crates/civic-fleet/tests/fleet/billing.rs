@@ -37,6 +37,14 @@ fn a_clerk_gets_a_bill_from_the_real_roll() {
     assert_eq!(bill["rollNumber"], "1234-567-890-12345");
     // 500 000 at 0.012345678901234567
     assert_eq!(bill["amountCents"], 617_284);
+    // The roll's numbers as Node would write them.
+    assert!(
+        answer
+            .body
+            .contains(r#""assessedValue":500000,"taxRate":0.012345678901234567,"#),
+        "{}",
+        answer.body
+    );
     assert_eq!(answer.header("x-correlation-id"), Some("hop-1"));
 }
 
