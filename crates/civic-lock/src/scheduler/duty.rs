@@ -366,9 +366,9 @@ impl Duty {
                     self.report_missed(from, to).await;
                     return Ok(to);
                 }
-                Ok(Missed::Changed { done }) => {
+                Ok(Missed::Changed { done, certain }) => {
                     let done = done.map_or(from, Tick::from_millis);
-                    if unknown && done >= to {
+                    if unknown && !certain && done >= to {
                         self.report_missed(from, to).await;
                     }
                     return Ok(done);

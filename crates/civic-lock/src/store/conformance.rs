@@ -404,8 +404,7 @@ async fn a_claimed_tick_past_its_grace_is_missed_once_and_not_lost_silently(stor
     assert_eq!(job.claim_as("c", short).await, too_late);
     let (from, to) = (job.done, job.tick);
     assert_eq!(job.miss("b1", from, to).await, Missed::Marked);
-    let done = Missed::Changed { done: Some(to) };
-    assert_eq!(job.miss("c1", from, to).await, done);
+    assert_eq!(job.miss("c1", from, to).await, changed_to(to, true));
     let (tick, _, attempt, done) = claimed(&job.claim_as("b", short).await);
     assert_eq!((tick, attempt, done), (short.tick, 1, job.tick));
 }
@@ -618,7 +617,7 @@ async fn a_repeated_completion_is_answered_as_the_first_one(store: Store) {
 async fn only_one_reports_the_ticks_that_nobody_claimed(store: Store) {
     let job = Case::registered(&store, "job").await;
     let (from, to) = (job.done, job.done + 2_000);
-    let changed = Missed::Changed { done: Some(to) };
+    let changed = changed_to(to, true);
     assert_eq!(job.miss("a", from, to).await, Missed::Marked);
     assert_eq!(job.miss("b", from, to).await, changed);
     assert_eq!(job.miss("b", to, from).await, changed, "backwards");
@@ -642,8 +641,23 @@ async fn a_lost_answer_about_missed_ticks_is_given_again(store: Store) {
         assert_eq!(job.miss("a", from, to).await, Missed::Marked);
     }
     assert_eq!(job.peek().await.done, Some(to));
-    let changed = Missed::Changed { done: Some(to) };
-    assert_eq!(job.miss("b", from, to).await, changed);
+    assert_eq!(job.miss("b", from, to).await, changed_to(to, true));
+    // Also when others have gone on since, and as long as it can be known.
+    let mut last = to;
+    for other in 1..16 {
+        assert_eq!(job.miss("b", from, to).await, changed_to(last, true));
+        let next = job.miss(&format!("other{other}"), last, last + 1).await;
+        assert_eq!(next, Missed::Marked);
+        last += 1;
+        assert_eq!(job.miss("a", from, to).await, Missed::Marked);
+    }
+    assert_eq!(job.miss("b", from, to).await, changed_to(last, false));
+    assert_eq!(job.miss("b", to, last).await, changed_to(last, true));
+}
+
+fn changed_to(done: u64, certain: bool) -> Missed {
+    let done = Some(done);
+    Missed::Changed { done, certain }
 }
 
 async fn a_release_wakes_those_who_wait(store: Store) {

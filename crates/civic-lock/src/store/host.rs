@@ -90,6 +90,9 @@ pub(super) enum Write {
     Sync,
 }
 
+/// How many movements of a watermark over missed ticks are remembered.
+const MARKS_KEPT: usize = 16;
+
 // ===== impl HostStore =====
 
 impl HostStore {
@@ -290,11 +293,16 @@ impl HostStore {
     ) -> Result<Missed, Error> {
         let by = by.clone();
         self.transition(name, move |state, _, _| {
-            if state.gave_up.as_deref() == Some(by.as_str()) {
+            if state.marks.iter().any(|(who, _)| who == by.as_str()) {
                 return (Write::Keep, Missed::Marked);
             }
             let done = state.done;
-            let changed = (Write::Keep, Missed::Changed { done });
+            // Certain if no movement since `from` has been dropped from the list.
+            let certain = state
+                .marks
+                .get(MARKS_KEPT - 1)
+                .is_none_or(|&(_, to)| to <= from);
+            let changed = (Write::Keep, Missed::Changed { done, certain });
             if done != Some(from) || to <= from {
                 return changed;
             }
@@ -307,7 +315,8 @@ impl HostStore {
                 state.forget_claim();
             }
             state.done = Some(to);
-            state.gave_up = Some(by.as_str().to_owned());
+            state.marks.insert(0, (by.as_str().to_owned(), to));
+            state.marks.truncate(MARKS_KEPT);
             (Write::Sync, Missed::Marked)
         })
         .await

@@ -160,7 +160,11 @@ pub(crate) enum Missed {
     /// The watermark was `from` and is now `to`: report the ticks between them.
     Marked,
     /// Somebody else has moved it, or somebody has claimed a tick.
-    Changed { done: Option<u64> },
+    Changed {
+        done: Option<u64>,
+        /// No earlier call with the same value has moved it, also if its answer was lost.
+        certain: bool,
+    },
 }
 
 /// One of the two stores. Cheap to clone.

@@ -37,9 +37,9 @@ pub(super) struct State {
     pub(super) prev: Option<u64>,
     /// Who has completed the last tick.
     pub(super) by: Option<String>,
-    /// Who has last moved the watermark over missed ticks.
+    /// Who has moved the watermark over missed ticks, and where to; the latest first.
     #[serde(default)]
-    pub(super) gave_up: Option<String>,
+    pub(super) marks: Vec<(String, u64)>,
     /// May be removed from then on, milliseconds since the epoch.
     retain_until: u64,
 }

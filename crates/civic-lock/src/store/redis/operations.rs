@@ -272,6 +272,7 @@ impl RedisStore {
             "marked" => Ok(Missed::Marked),
             "changed" => Ok(Missed::Changed {
                 done: reply.optional(0)?,
+                certain: reply.number(1)? == 1,
             }),
             _ => Err(reply.corrupt()),
         }

@@ -8,7 +8,7 @@
 --                                 attempt   how often it was claimed
 --                                 prev      the watermark before an at-most-once claim
 --                                 by        the holder that has completed the last one
---                                 gave_up   who has last moved the watermark over missed ticks
+--                                 marks     who has moved the watermark over missed ticks, see miss.lua
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  tick, ms since the epoch
 -- ARGV[5]  grace, ms
