@@ -15,10 +15,9 @@
 //!
 //! [RFC 7518 section 3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
 
-use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::sync::Arc;
+use std::{env, fmt};
 
 use zeroize::Zeroizing;
 

@@ -34,8 +34,7 @@ use crate::header::Header;
 use crate::key_ring::KeyRing;
 use crate::payload::Payload;
 use crate::principal::Principal;
-use crate::rules;
-use crate::source;
+use crate::{rules, source};
 
 /// Verifies tokens against all keys of a [`KeyRing`]. Cheap to clone.
 ///

@@ -1,6 +1,9 @@
 //! The one error of this crate: what happened, after how many attempts, and why it was not tried again.
 
-use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
 
 use civic_auth::CorrelationId;
 use http::{Method, StatusCode};

@@ -11,12 +11,10 @@ mod stack;
 mod transport;
 mod validate;
 
-pub use self::{
-    body::Body,
-    error::{Error, ErrorKind},
-    facade::{RequestBuilder, ServiceClient, ServiceClientBuilder},
-    layer::retry::{Delivery, Jitter, NotRetried, RetryPolicy, RetryScope},
-    options::{CallOptions, UrlTemplate},
-    transport::{ResponseBody, Transport, TransportConfig, TransportFuture},
-    validate::Validation,
-};
+pub use self::body::Body;
+pub use self::error::{Error, ErrorKind};
+pub use self::facade::{RequestBuilder, ServiceClient, ServiceClientBuilder};
+pub use self::layer::retry::{Delivery, Jitter, NotRetried, RetryPolicy, RetryScope};
+pub use self::options::{CallOptions, UrlTemplate};
+pub use self::transport::{ResponseBody, Transport, TransportConfig, TransportFuture};
+pub use self::validate::Validation;

@@ -3,7 +3,8 @@
 //! Travels in the request's extensions and is read by the layers, so that a request built by hand can use
 //! it too.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::Extensions;
 use tokio::time::Instant;

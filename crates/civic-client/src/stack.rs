@@ -19,29 +19,23 @@
 //! attempts of 10 s and two waits are longer than the 30 s that it lives. A timeout outside of it would be one
 //! for all attempts; one inside of the body's collection would not see the body hang.
 
-use std::{
-    fmt,
-    task::{Context, Poll},
-};
+use std::fmt;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use civic_auth::{InternalHeadersLayer, TokenMinter};
 use http::{Request, Response};
-use tower::{
-    ServiceBuilder,
-    util::{BoxCloneSyncService, option_layer},
-};
+use tower::ServiceBuilder;
+use tower::util::{BoxCloneSyncService, option_layer};
 use tower_service::Service;
 
-use crate::{
-    body::Body,
-    error::Error,
-    layer::{
-        AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
-        TraceLayer,
-    },
-    transport::Transport,
+use crate::body::Body;
+use crate::error::Error;
+use crate::layer::{
+    AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
+    TraceLayer,
 };
+use crate::transport::Transport;
 
 /// Any stack that turns a request into a whole response, with its type forgotten.
 #[derive(Clone)]

@@ -3,28 +3,23 @@
 //! This file and the one that reads its errors (`layer/retry/delivery.rs`) are the only ones that name the
 //! HTTP implementation's client, and none of its types is in a public signature.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
-use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{
-    body::Body,
-    error::{Error, ErrorKind},
-};
+use crate::body::Body;
+use crate::error::{Error, ErrorKind};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Whether an answer keeps the rules of its type, and what happens when it does not.
 
-use std::{env, ffi::OsStr, fmt::Write as _};
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
 
 use civic_auth::CorrelationId;
 use garde::{Report, Validate};

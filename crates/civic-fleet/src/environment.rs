@@ -10,8 +10,7 @@
 //! | `RUST_LOG` | what is logged on stderr. Defaults to `info` |
 
 use std::error::Error;
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use civic_auth::{Secret, TokenMinter, TokenVerifier};
 

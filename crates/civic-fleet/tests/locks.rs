@@ -1,21 +1,17 @@
 //! `civic-fleet penalty-scheduler` and `civic-fleet lock`, as scripts use them: on the host, which
 //! needs nothing, and against a peer that sends what ioredis sends.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::{Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, SystemTime},
-};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use civic_testkit::redis::{RedisServer, Reply};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// Nothing that is waited for takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);

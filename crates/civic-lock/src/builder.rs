@@ -1,12 +1,15 @@
 //! What a [`LockService`] is built from. Every setting is checked here, and nowhere later.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{
-    Error, LockService, OnUnavailable,
-    lease::Keeper,
-    store::{Store, host::HostStore, redis::RedisStore},
-};
+use crate::lease::Keeper;
+use crate::store::Store;
+use crate::store::host::HostStore;
+use crate::store::redis::RedisStore;
+use crate::{Error, LockService, OnUnavailable};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,7 +3,9 @@
 //! An [`Error`] never means that somebody else holds the lock: that is
 //! [`Outcome::Busy`](crate::Outcome::Busy). Its text never holds a URL, a user or a password.
 
-use std::{convert::Infallible, fmt, time::Duration};
+use std::convert::Infallible;
+use std::fmt;
+use std::time::Duration;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 

@@ -52,23 +52,24 @@
 //! # }
 //! ```
 
-use std::{
-    fmt::{self, Write as _},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::fmt::{self, Write as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use civic_envelope::ErrorBody;
-use http::{HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER, request::Parts};
+use http::header::RETRY_AFTER;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Acquisition, Error, ErrorKind, Lease, LeaseGuard, LockService, timing::Ttl};
+use crate::timing::Ttl;
+use crate::{Acquisition, Error, ErrorKind, Lease, LeaseGuard, LockService};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

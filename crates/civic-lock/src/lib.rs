@@ -13,15 +13,14 @@ mod service;
 mod store;
 mod timing;
 
-pub use self::{
-    builder::LockServiceBuilder,
-    error::{Error, ErrorKind},
-    lease::{Lease, LeaseEnd, LeaseGuard, LeaseLost, LostReason},
-    name::LockName,
-    scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick},
-    service::{Acquisition, LockRequest, LockService, Mode, OnLoss, OnUnavailable, Outcome},
-    store::Delivery,
-};
-
+pub use self::builder::LockServiceBuilder;
+pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
 pub use self::layer::LockLayer;
+pub use self::lease::{Lease, LeaseEnd, LeaseGuard, LeaseLost, LostReason};
+pub use self::name::LockName;
+pub use self::scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick};
+pub use self::service::{
+    Acquisition, LockRequest, LockService, Mode, OnLoss, OnUnavailable, Outcome,
+};
+pub use self::store::Delivery;

@@ -4,7 +4,8 @@
 //! because a Redis Cluster hashes what stands between them: the three keys of a lock would land
 //! on different nodes, and no script could touch them together.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind};
 

@@ -1,23 +1,19 @@
 //! Locks by name, and work that runs under one.
 
-use std::{
-    any::Any,
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    task::Poll,
-    time::Duration,
-};
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{
-    Error, ErrorKind, Lease, LeaseEnd, LeaseGuard, LockName, LockServiceBuilder,
-    lease::{Keeper, Taken, clock},
-    store::Store,
-    timing::{Ttl, jitter},
-};
+use crate::lease::{Keeper, Taken, clock};
+use crate::store::Store;
+use crate::timing::{Ttl, jitter};
+use crate::{Error, ErrorKind, Lease, LeaseEnd, LeaseGuard, LockName, LockServiceBuilder};
 
 /// A waiter looks at least this often, on average twice: a hint can be lost.
 const POLL_CAP: Duration = Duration::from_secs(1);

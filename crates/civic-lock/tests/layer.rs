@@ -1,21 +1,19 @@
 //! The layer's promises, on the host store: they do not depend on where the locks live.
 #![cfg(feature = "layer")]
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use civic_lock::{Acquisition, Lease, LockLayer, LockService, OnUnavailable};
-use civic_testkit::{contract::assert_ready_before_call, redis::RedisServer};
-use http::{HeaderMap, Request, Response, StatusCode, header, request::Parts};
+use civic_testkit::contract::assert_ready_before_call;
+use civic_testkit::redis::RedisServer;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::{Notify, mpsc, oneshot};

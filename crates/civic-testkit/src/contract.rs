@@ -9,16 +9,12 @@
 //! Not promised: that the layer is otherwise correct, nor that it propagates back pressure. A layer that
 //! takes a clone and polls *the clone* ready inside its future passes.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    future::{Ready, ready},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -226,7 +222,9 @@ impl<Req, Res, E> Service<Req> for Insistent<Res, E> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::Future, mem, pin::Pin};
+    use std::future::Future;
+    use std::mem;
+    use std::pin::Pin;
 
     use tower_layer::layer_fn;
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use civic_testkit::{
-    proxy::{Fault, FaultProxy},
-    redis::{RedisServer, Reply, command},
-};
+use civic_testkit::proxy::{Fault, FaultProxy};
+use civic_testkit::redis::{RedisServer, Reply, command};
 
 /// A fault that shows only by silence has shown itself after this long.
 const SILENCE: Duration = Duration::from_millis(200);

@@ -1,13 +1,12 @@
 //! The scripted peer does on the wire what each step says.
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
 
 use civic_testkit::upstream::{Step, Upstream};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::Instant,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 async fn connect(peer: &Upstream) -> TcpStream {
     TcpStream::connect(peer.addr()).await.unwrap()

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Stage;
 use super::http::{Message, send};
-use super::new_secret;
 use super::report::{Report, detail, scene};
+use super::{Stage, new_secret};
 
 const WHOAMI: &str = "/api/assessment-roll/whoami";
 const BILLS: &str = "/api/billing/bills";

@@ -1,9 +1,7 @@
 //! Where a service lives, checked once.
 
-use http::{
-    Uri,
-    uri::{Authority, Scheme},
-};
+use http::Uri;
+use http::uri::{Authority, Scheme};
 
 use super::path;
 use crate::error::Error;

@@ -1,6 +1,8 @@
 //! Everything that is decided once for all calls.
 
-use std::{env, sync::Arc, time::Duration};
+use std::env;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::TokenMinter;
@@ -8,18 +10,15 @@ use civic_envelope::Unwrap;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{base_url::BaseUrl, client::ServiceClient};
-use crate::{
-    body::Body,
-    error::Error,
-    layer::{
-        AttemptTimeoutLayer, CollectBodyLayer, RetryLayer,
-        retry::{Jitter, RetryPolicy, RetryScope},
-    },
-    stack::Stack,
-    transport::{Transport, TransportConfig},
-    validate::Validation,
-};
+use super::base_url::BaseUrl;
+use super::client::ServiceClient;
+use crate::body::Body;
+use crate::error::Error;
+use crate::layer::retry::{Jitter, RetryPolicy, RetryScope};
+use crate::layer::{AttemptTimeoutLayer, CollectBodyLayer, RetryLayer};
+use crate::stack::Stack;
+use crate::transport::{Transport, TransportConfig};
+use crate::validate::Validation;
 
 /// Builds a [`ServiceClient`].
 #[derive(Debug)]

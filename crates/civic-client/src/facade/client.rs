@@ -5,8 +5,12 @@ use std::sync::Arc;
 use civic_envelope::Unwrap;
 use http::Method;
 
-use super::{base_url::BaseUrl, builder::ServiceClientBuilder, request::RequestBuilder};
-use crate::{error::Error, stack::Stack, validate::Validation};
+use super::base_url::BaseUrl;
+use super::builder::ServiceClientBuilder;
+use super::request::RequestBuilder;
+use crate::error::Error;
+use crate::stack::Stack;
+use crate::validate::Validation;
 
 /// The client of one service.
 ///

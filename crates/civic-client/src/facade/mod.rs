@@ -6,4 +6,6 @@ mod client;
 mod path;
 mod request;
 
-pub use self::{builder::ServiceClientBuilder, client::ServiceClient, request::RequestBuilder};
+pub use self::builder::ServiceClientBuilder;
+pub use self::client::ServiceClient;
+pub use self::request::RequestBuilder;

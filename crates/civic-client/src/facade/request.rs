@@ -1,38 +1,32 @@
 //! One call: what is asked, and what is made of the answer.
 
-use std::{
-    fmt::{self, Display},
-    time::Duration,
-};
+use std::fmt::{self, Display};
+use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
 use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, Unwrap};
 use garde::Validate;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::{client::ServiceClient, path};
-use crate::{
-    body::Body,
-    error::{Error, ErrorKind},
-    layer::{
-        idempotency::{IDEMPOTENCY_KEY, quoted},
-        retry::{Attempts, NotRetried, retry_after},
-    },
-    options::{CallOptions, UrlTemplate},
-    stack::Stack,
-    validate::Validation,
-};
+use super::client::ServiceClient;
+use super::path;
+use crate::body::Body;
+use crate::error::{Error, ErrorKind};
+use crate::layer::idempotency::{IDEMPOTENCY_KEY, quoted};
+use crate::layer::retry::{Attempts, NotRetried, retry_after};
+use crate::options::{CallOptions, UrlTemplate};
+use crate::stack::Stack;
+use crate::validate::Validation;
 
 /// One call, in the making. The first mistake in it is the error of `send`.
 #[must_use = "a request does nothing until it is sent"]

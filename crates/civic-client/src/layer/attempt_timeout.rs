@@ -11,12 +11,10 @@
 //!
 //! Unlike tower's, the error has a type, and nothing waits in `poll_ready`.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -24,10 +22,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    error::{Error, ErrorKind},
-    options::CallOptions,
-};
+use crate::error::{Error, ErrorKind};
+use crate::options::CallOptions;
 
 /// Limits the time of one attempt. See the [module docs](self).
 #[derive(Debug, Clone, Copy)]

@@ -9,18 +9,16 @@
 //!
 //! Belongs inside of the attempt timeout, or the body would be read without a limit of time.
 
-use std::{
-    error::Error as StdError,
-    fmt,
-    future::Future,
-    mem,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, response::Parts};
+use http::response::Parts;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};

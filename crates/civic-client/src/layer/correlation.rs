@@ -7,11 +7,9 @@
 //!
 //! Belongs outside of the retry layer; inside, each attempt could get an id of its own.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context as TaskContext, Poll, ready},
-};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 
 use civic_auth::{CORRELATION_ID, Context, CorrelationId};
 use http::{Request, Response};

@@ -46,11 +46,9 @@ pub mod idempotency;
 pub mod retry;
 pub mod trace;
 
-pub use self::{
-    attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer},
-    collect_body::{CollectBody, CollectBodyLayer},
-    correlation::{Correlation, CorrelationLayer},
-    idempotency::{IdempotencyKey, IdempotencyKeyLayer},
-    retry::{Retry, RetryLayer},
-    trace::{Trace, TraceLayer},
-};
+pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
+pub use self::collect_body::{CollectBody, CollectBodyLayer};
+pub use self::correlation::{Correlation, CorrelationLayer};
+pub use self::idempotency::{IdempotencyKey, IdempotencyKeyLayer};
+pub use self::retry::{Retry, RetryLayer};
+pub use self::trace::{Trace, TraceLayer};

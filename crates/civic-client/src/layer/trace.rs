@@ -24,11 +24,9 @@
 //! attempt that ran out of time would only see its future dropped, like one whose caller has gone away; and
 //! a caller that goes away is no error, so it sets no `error.type`.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use civic_auth::CorrelationId;
 use http::{Request, Response};
@@ -38,7 +36,8 @@ use tower_service::Service;
 use tracing::{Span, field};
 
 use super::retry::AttemptNumber;
-use crate::{error::Error, options::UrlTemplate};
+use crate::error::Error;
+use crate::options::UrlTemplate;
 
 /// Wraps each attempt in a span. See the [module docs](self).
 #[derive(Debug, Clone, Copy, Default)]

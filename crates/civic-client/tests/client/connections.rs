@@ -5,10 +5,8 @@ use std::time::Duration;
 use civic_client::{ErrorKind, ServiceClient, TransportConfig};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
-use tokio::{
-    net::TcpSocket,
-    time::{sleep, timeout},
-};
+use tokio::net::TcpSocket;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{call, client_of, exact, peer};
 

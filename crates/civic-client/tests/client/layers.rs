@@ -1,34 +1,28 @@
 //! Each layer alone, and the stack put together by hand.
 
-use std::{
-    convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Poll,
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
+use civic_client::layer::retry::{AttemptNumber, Attempts};
+use civic_client::layer::{
+    AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
+    TraceLayer,
+};
 use civic_client::{
     Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
-    layer::{
-        AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
-        TraceLayer,
-        retry::{AttemptNumber, Attempts},
-    },
 };
-use civic_testkit::{
-    contract::{assert_ready_before_call, assert_ready_before_call_with},
-    upstream::{Step, Upstream},
-};
+use civic_testkit::contract::{assert_ready_before_call, assert_ready_before_call_with};
+use civic_testkit::upstream::{Step, Upstream};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::{
-    support::{call, ends, exact, minter, same_on_all},
-    telemetry::Capture,
-};
+use crate::support::{call, ends, exact, minter, same_on_all};
+use crate::telemetry::Capture;
 
 fn post() -> Request<Body> {
     let mut request = Request::new(Body::from("1"));

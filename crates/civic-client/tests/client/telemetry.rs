@@ -1,27 +1,20 @@
 //! What can be seen of a call, and what never can.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 use civic_auth::CorrelationId;
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
-use tracing::{
-    Subscriber,
-    field::{Field, Visit},
-    span,
-    subscriber::DefaultGuard,
-};
-use tracing_subscriber::{
-    Layer,
-    fmt::format::FmtSpan,
-    layer::{Context, SubscriberExt},
-    registry::LookupSpan,
-};
+use tracing::field::{Field, Visit};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Subscriber, span};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::support::{call, ends, exact, minter, peer};
 

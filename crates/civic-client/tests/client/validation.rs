@@ -7,10 +7,8 @@ use civic_testkit::upstream::{Step, Upstream};
 use garde::Validate;
 use serde::Deserialize;
 
-use crate::{
-    support::{client_of, exact, peer},
-    telemetry::Capture,
-};
+use crate::support::{client_of, exact, peer};
+use crate::telemetry::Capture;
 
 #[derive(Debug, PartialEq, Deserialize, Validate)]
 struct Owner {

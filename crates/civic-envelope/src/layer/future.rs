@@ -16,9 +16,8 @@ use super::EnvelopeBody;
 use super::check::{CheckFailed, Collected, refusal};
 use super::head::{self, Exchange, Plan};
 use super::settings::Settings;
-use crate::ENVELOPE_HEADER;
 use crate::envelope::Enveloped;
-use crate::wire;
+use crate::{ENVELOPE_HEADER, wire};
 
 pin_project! {
     /// The response future of [`EnvelopeService`](super::EnvelopeService).

@@ -1,8 +1,9 @@
 //! Billing: roles, the bill, the hop to assessment-roll, and what a failing peer means for the caller.
 
+use civic_testkit::upstream::{Step, Upstream};
+
 use crate::support::http::{Answer, post};
 use crate::support::{Service, mint};
-use civic_testkit::upstream::{Step, Upstream};
 
 const BILLS: &str = "/api/billing/bills";
 const ASSESSMENT: &str = r#"{"id":"p-7","rollNumber":"1234-567-890-12345","assessedValue":500000,"taxRate":0.01,"isExempt":false,"more":[1]}"#;

@@ -1,8 +1,9 @@
 //! The services answer what a Node service of the platform answers, to the byte, timestamps aside.
 
+use serde_json::Value;
+
 use crate::support::http::{Answer, call, without_timestamp};
 use crate::support::{Service, mint};
-use serde_json::Value;
 
 /// The id that the recording client sent.
 const CORRELATION_ID: &str = "3f0e8a52-6c1e-4a3a-9f63-0b1d3f6f6a10";

@@ -1,8 +1,9 @@
 //! What every service answers, whatever its routes are: errors in one shape, ids on everything, guards.
 
+use serde_json::json;
+
 use crate::support::http::{call, get, post, without_timestamp};
 use crate::support::{SECRET, Service, fleet, mint, run};
-use serde_json::json;
 
 const ROLL: &str = "/api/assessment-roll";
 

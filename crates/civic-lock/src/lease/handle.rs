@@ -1,23 +1,18 @@
 //! What the work sees of its lease, and what ends it.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{clock, machine::LostReason};
-use crate::{
-    Error, LockName,
-    store::{Completed, Holder, Released},
-    timing::Ttl,
-};
+use super::clock;
+use super::machine::LostReason;
+use crate::store::{Completed, Holder, Released};
+use crate::timing::Ttl;
+use crate::{Error, LockName};
 
 /// A view of a lease. Copies show the same lease; none of them keeps it alive.
 #[derive(Clone)]

@@ -9,29 +9,20 @@
 //! The acquire itself runs in a task of its own. A caller that stops waiting, at whichever await,
 //! leaves nothing behind.
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{
-    clock,
-    handle::{Ending, LeaseGuard, Shared},
-    machine::Machine,
-    task,
-};
-use crate::{
-    Error, ErrorKind, LockName,
-    store::{Acquired, ClaimRequest, Claimed, Delivery, Holder, Store},
-    timing::{Backoff, Timing, Ttl},
-};
+use super::handle::{Ending, LeaseGuard, Shared};
+use super::machine::Machine;
+use super::{clock, task};
+use crate::store::{Acquired, ClaimRequest, Claimed, Delivery, Holder, Store};
+use crate::timing::{Backoff, Timing, Ttl};
+use crate::{Error, ErrorKind, LockName};
 
 /// Takes leases from one store. Cheap to clone.
 #[derive(Clone, Debug)]

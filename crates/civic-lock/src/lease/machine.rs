@@ -14,7 +14,8 @@
 //! *sent*. A renewal whose answer is outstanding or lost does not move it. Lost is final: an answer
 //! that comes after the holder was told changes nothing.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use crate::timing::Timing;
 

@@ -10,8 +10,6 @@ mod task;
 
 pub(crate) mod clock;
 
+pub use self::handle::{Lease, LeaseEnd, LeaseGuard, LeaseLost};
 pub(crate) use self::keeper::{ClaimOutcome, Keeper, Taken};
-pub use self::{
-    handle::{Lease, LeaseEnd, LeaseGuard, LeaseLost},
-    machine::LostReason,
-};
+pub use self::machine::LostReason;

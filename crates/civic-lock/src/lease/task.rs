@@ -2,20 +2,17 @@
 //!
 //! It owns the whole state, so a renewal can never overtake a release.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{
-    clock,
-    handle::{End, Ended, Ending, Shared},
-    machine::{Action, Answer, LostReason, Machine},
-};
-use crate::{
-    Error, LockName,
-    store::{Completed, Holder, Released, Renewed, Store},
-    timing::Backoff,
-};
+use super::clock;
+use super::handle::{End, Ended, Ending, Shared};
+use super::machine::{Action, Answer, LostReason, Machine};
+use crate::store::{Completed, Holder, Released, Renewed, Store};
+use crate::timing::Backoff;
+use crate::{Error, LockName};
 
 /// The longest wait between two attempts to release, when the store does not answer.
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(2);

@@ -5,10 +5,8 @@
 //! How far it is behind is asked now and then. (A clock that is *ahead* of the store's is dealt with
 //! by the store, which refuses a claim that is too early.)
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 

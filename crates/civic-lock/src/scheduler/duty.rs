@@ -13,25 +13,24 @@
 //! | the tick lies in the store's future | wait |
 //! | no answer | wait, a little longer each time |
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{
-    Tick,
-    clock::{Lag, OwnClock},
-    event::{AfterFailure, Event, Turn},
-    job::{Job, OnError},
-    run::{Returned, Run, Work},
-};
-use crate::{
-    Delivery, Error, LostReason,
-    lease::{ClaimOutcome, Keeper, LeaseGuard},
-    store::{ClaimRequest, Completed, Hints, Missed, Peek},
-    timing::{Backoff, Ttl, jitter},
-};
+use super::Tick;
+use super::clock::{Lag, OwnClock};
+use super::event::{AfterFailure, Event, Turn};
+use super::job::{Job, OnError};
+use super::run::{Returned, Run, Work};
+use crate::lease::{ClaimOutcome, Keeper, LeaseGuard};
+use crate::store::{ClaimRequest, Completed, Hints, Missed, Peek};
+use crate::timing::{Backoff, Ttl, jitter};
+use crate::{Delivery, Error, LostReason};
 
 /// A wall clock that is set is noticed after this long at the latest.
 const LONGEST_NAP: Duration = Duration::from_secs(30);

@@ -1,6 +1,7 @@
 //! What became of a tick on this replica.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Tick;
 use crate::{Error, LostReason};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Schedule, Tick};
-use crate::{Delivery, Error, LockName, timing::Ttl};
+use crate::timing::Ttl;
+use crate::{Delivery, Error, LockName};
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(6 * 60 * 60);

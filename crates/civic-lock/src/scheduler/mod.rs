@@ -70,31 +70,26 @@ mod run;
 pub mod schedule;
 mod tick;
 
-use std::{
-    fmt,
-    panic::resume_unwind,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    clock::Lag,
-    duty::{Duty, Settings},
-    run::Work,
-};
-use crate::{Error, LockService, OnUnavailable, lease::Keeper, timing::Ttl};
-
-pub use self::{
-    event::{AfterFailure, Event, Turn},
-    job::{Job, OnError},
-    run::Run,
-    schedule::Schedule,
-    tick::Tick,
-};
+use self::clock::Lag;
+use self::duty::{Duty, Settings};
+pub use self::event::{AfterFailure, Event, Turn};
+pub use self::job::{Job, OnError};
+pub use self::run::Run;
+use self::run::Work;
+pub use self::schedule::Schedule;
+pub use self::tick::Tick;
+use crate::lease::Keeper;
+use crate::timing::Ttl;
+use crate::{Error, LockService, OnUnavailable};
 
 /// Runs jobs, together with the other replicas that are given the same ones. See the
 /// [module documentation](self).

@@ -1,8 +1,11 @@
 //! One run of a job's work.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
-use super::{Tick, event::Turn};
+use super::Tick;
+use super::event::Turn;
 use crate::{Lease, LockName};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

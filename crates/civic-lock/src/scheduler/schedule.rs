@@ -29,14 +29,14 @@
 //! `@every 30s` is due at each multiple of 30 s since the epoch, whatever the instant at which the
 //! process started, so that all replicas agree. A time zone has no influence on it.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
 use croner::{Cron, CronComponent, Direction};
-use jiff::{
-    Timestamp,
-    civil::DateTime,
-    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
-};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use super::Tick;
 use crate::Error;

@@ -1,9 +1,7 @@
 //! A scheduled instant.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// The instant at which a job is due, in whole milliseconds since the epoch.
 ///

@@ -22,24 +22,23 @@
 mod files;
 mod state;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use self::{
-    files::{Alive, Folder},
-    state::State,
-};
+use self::files::{Alive, Folder};
+use self::state::State;
 use super::{
     Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
     Renewed,
 };
-use crate::{Error, LockName, builder::Settings, lease::clock, timing::Ttl};
+use crate::builder::Settings;
+use crate::lease::clock;
+use crate::timing::Ttl;
+use crate::{Error, LockName};
 
 /// How often a waiter looks whether the state has changed.
 const HINT_POLL: Duration = Duration::from_millis(200);

@@ -16,9 +16,12 @@ mod scripts;
 #[cfg(test)]
 mod conformance;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Error, LockName, timing::Ttl};
+use crate::timing::Ttl;
+use crate::{Error, LockName};
 
 /// The value of the key: `<host>:<pid>:<uuid>:<n>`, new for each acquisition.
 #[derive(Clone, PartialEq, Eq, Hash)]

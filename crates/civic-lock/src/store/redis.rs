@@ -23,39 +23,30 @@
 mod operations;
 mod reply;
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use fred::{
-    clients::{Client, SubscriberClient},
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
-    types::{
-        Builder, ConnectHandle, CustomCommand, Value,
-        config::{
-            Config, ConnectionConfig, Options, PerformanceConfig, ReconnectError, ReconnectPolicy,
-            Server, TcpConfig,
-        },
-    },
+use fred::clients::{Client, SubscriberClient};
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::config::{
+    Config, ConnectionConfig, Options, PerformanceConfig, ReconnectError, ReconnectPolicy, Server,
+    TcpConfig,
 };
-use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        mpsc, watch,
-    },
-    time::{Instant, timeout_at},
-};
+use fred::types::{Builder, ConnectHandle, CustomCommand, Value};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::operations::RedisStore;
 use self::reply::Reply;
-use super::{Hints, scripts::Script};
-use crate::{Error, ErrorKind, LockName, lease::clock};
+use super::Hints;
+use super::scripts::Script;
+use crate::lease::clock;
+use crate::{Error, ErrorKind, LockName};
 
 /// Two clocks drift apart by up to some 30 ms in this time.
 const CALIBRATION_AGE: Duration = Duration::from_secs(5 * 60);
@@ -494,7 +485,8 @@ fn encrypt(_: &mut Config) -> Result<(), Error> {
 /// graph has two.
 #[cfg(feature = "tls")]
 fn encrypt(config: &mut Config) -> Result<(), Error> {
-    use fred::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+    use fred::rustls::crypto::aws_lc_rs;
+    use fred::rustls::{ClientConfig, RootCertStore};
 
     let mut roots = RootCertStore::empty();
     // One bad certificate of the system does not spoil the others.

@@ -3,11 +3,9 @@
 //! A child takes its orders from the environment and tells what happens on its standard output,
 //! one line an event.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
-};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use civic_lock::LockService;
 use rustix::process::{Pid, Signal, kill_process};

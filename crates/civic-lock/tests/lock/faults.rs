@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 use civic_lock::{
     Acquisition, ErrorKind, LeaseEnd, LockService, LostReason, OnUnavailable, Outcome,
 };
-use civic_testkit::{
-    proxy::{Fault, FaultProxy},
-    redis::{RedisServer, Reply},
-};
+use civic_testkit::proxy::{Fault, FaultProxy};
+use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::{MINUTE, acquired, busy, eventually, lost, ran, unavailable, until_acquired};
 

@@ -1,11 +1,9 @@
 //! What a lease is worth, while the store answers.
 
-use std::{
-    pin::pin,
-    sync::atomic::{AtomicU32, Ordering},
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use civic_lock::{Acquisition, LeaseEnd, LockService, LostReason, OnLoss, Outcome};
 

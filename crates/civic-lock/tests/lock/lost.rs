@@ -6,10 +6,8 @@ use civic_lock::Lease;
 use civic_testkit::redis::{RedisServer, Reply};
 use rustix::process::Signal;
 
-use crate::{
-    child::Replica,
-    support::{MINUTE, Place, acquired, until_acquired},
-};
+use crate::child::Replica;
+use crate::support::{MINUTE, Place, acquired, until_acquired};
 
 /// The checking half of a fence, for a resource that is in Redis: it takes a write only with a
 /// token that is not smaller than any it has seen.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use civic_testkit::redis::{RedisServer, Reply};
-
 use civic_lock::{ErrorKind, LeaseEnd, Outcome};
+use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::{MINUTE, Place, acquired, busy, eventually, ran, unavailable};
 

@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::{
-    child::Replica,
-    support::{MINUTE, Place, acquired, busy, on_both_stores, until_acquired},
-};
+use crate::child::Replica;
+use crate::support::{MINUTE, Place, acquired, busy, on_both_stores, until_acquired};
 
 on_both_stores! {
     a_holder_that_is_killed_is_followed_within_its_ttl,

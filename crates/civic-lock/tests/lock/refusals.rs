@@ -4,14 +4,13 @@
 //! its error repeats the server's own words, which tell the operator what to do. When it is over,
 //! everything works again, and nothing is left of what was refused.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::time::{Duration, Instant};
 
 use civic_lock::{ErrorKind, LeaseEnd, LeaseGuard, LockService, LostReason, Outcome};
 use civic_testkit::redis::{RedisServer, Reply};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::{MINUTE, acquired, busy, eventually, lost, say, until_acquired};
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use civic_lock::{ErrorKind, LockService, Mode, Outcome};
-use tokio::{io::AsyncReadExt, net::TcpListener};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
-use crate::{
-    child::Replica,
-    support::{MINUTE, Place, unavailable},
-};
+use crate::child::Replica;
+use crate::support::{MINUTE, Place, unavailable};
 
 #[test]
 fn a_url_that_cannot_be_understood_is_refused_without_quoting_it() {

@@ -1,16 +1,12 @@
 //! What the tests share.
 
-use std::{
-    fmt::Debug,
-    time::{Duration, Instant},
-};
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use civic_lock::{Acquisition, ErrorKind, Lease, LeaseGuard, LockService, LostReason, Outcome};
 use civic_testkit::redis::RedisServer;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 

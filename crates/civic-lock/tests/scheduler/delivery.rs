@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use civic_lock::Delivery;
 
-use crate::{
-    on_each_store,
-    replica::{Config, Replica, Work},
-    store::Fixture,
-    witness::{Witness, assert_fences_rise, assert_no_gap, by_tick, count},
-};
+use crate::on_each_store;
+use crate::replica::{Config, Replica, Work};
+use crate::store::Fixture;
+use crate::witness::{Witness, assert_fences_rise, assert_no_gap, by_tick, count};
 
 /// The work has come to its end.
 const WORKED: [&str; 1] = ["worked"];

@@ -1,22 +1,16 @@
 //! What becomes of a tick, within one replica.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use civic_lock::{Delivery, Event, Job, LockService, OnError, Run, Scheduler};
 use tokio::sync::oneshot;
 
-use crate::{
-    on_each_store,
-    replica::JOB,
-    store::Fixture,
-    witness::{Witness, assert_fences_rise, assert_no_gap, by_tick, count},
-};
+use crate::on_each_store;
+use crate::replica::JOB;
+use crate::store::Fixture;
+use crate::witness::{Witness, assert_fences_rise, assert_no_gap, by_tick, count};
 
 on_each_store! {
     a_failed_tick_is_consumed_by_default
@@ -469,10 +463,8 @@ async fn a_panic_of_the_clock_is_not_swallowed() {
 }
 
 mod redis_only {
-    use civic_testkit::{
-        proxy::{Fault, FaultProxy},
-        redis::RedisServer,
-    };
+    use civic_testkit::proxy::{Fault, FaultProxy};
+    use civic_testkit::redis::RedisServer;
 
     use super::*;
 

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use civic_testkit::redis::{RedisServer, Reply};
 
-use crate::{
-    replica::{Config, Replica},
-    store::Place,
-    witness::{Witness, assert_no_gap, by_tick, count, interval_that_is_due_soon},
-};
+use crate::replica::{Config, Replica};
+use crate::store::Place;
+use crate::witness::{Witness, assert_no_gap, by_tick, count, interval_that_is_due_soon};
 
 const KEY: &str = "lock:job";
 

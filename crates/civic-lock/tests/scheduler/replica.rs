@@ -3,26 +3,21 @@
 //! The binary that runs the tests is also the replica. Started with [`ROLE`] in its environment it
 //! runs one scheduler with one job, and tells what happens in lines that begin with `@`.
 
-use std::{
-    collections::HashMap,
-    io::{BufRead, Write},
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use civic_lock::{Delivery, Job, LockService, Run, Scheduler};
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::{Pid, Signal, kill_process},
-};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 
-use crate::{store::Place, witness::Witness};
+use crate::store::Place;
+use crate::witness::Witness;
 
 const ROLE: &str = "CIVIC_LOCK_TEST_REPLICA";
 

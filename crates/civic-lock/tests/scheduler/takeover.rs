@@ -4,13 +4,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::{
-    on_each_store,
-    replica::{Config, FencedResource, Replica, Work},
-    store::Fixture,
-    witness::{
-        Witness, assert_fences_rise, assert_no_gap, by_tick, count, interval_that_is_due_soon, pass,
-    },
+use crate::on_each_store;
+use crate::replica::{Config, FencedResource, Replica, Work};
+use crate::store::Fixture;
+use crate::witness::{
+    Witness, assert_fences_rise, assert_no_gap, by_tick, count, interval_that_is_due_soon, pass,
 };
 
 /// Beyond ttl and jitter: two processes, two cores, and everything else that runs on them.

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{
-    on_each_store,
-    replica::{Config, Replica, Work},
-    store::Fixture,
-    witness::{Witness, assert_no_gap, by_tick, count},
-};
+use crate::on_each_store;
+use crate::replica::{Config, Replica, Work};
+use crate::store::Fixture;
+use crate::witness::{Witness, assert_no_gap, by_tick, count};
 
 on_each_store! {
     five_replicas_with_skewed_clocks_run_each_of_100_ticks_once

@@ -1,10 +1,8 @@
 //! What the replicas of a test have said, and what must be true of it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime},
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use civic_lock::Tick;
 use tokio::sync::Notify;

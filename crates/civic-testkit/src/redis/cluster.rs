@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{RedisServer, server::free_port};
+use super::RedisServer;
+use super::server::free_port;
 
 const SLOTS: u32 = 16_384;
 

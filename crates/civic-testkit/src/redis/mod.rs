@@ -9,9 +9,7 @@ mod resp;
 mod sentinel;
 mod server;
 
-pub use self::{
-    cluster::RedisCluster,
-    resp::{Reply, command},
-    sentinel::RedisSentinel,
-    server::RedisServer,
-};
+pub use self::cluster::RedisCluster;
+pub use self::resp::{Reply, command};
+pub use self::sentinel::RedisSentinel;
+pub use self::server::RedisServer;

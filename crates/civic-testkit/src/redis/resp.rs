@@ -1,11 +1,10 @@
 //! Just enough of the protocol to ask a server from a test, without the client under test.
 
-use std::{io, net::SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

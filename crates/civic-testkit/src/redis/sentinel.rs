@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{RedisServer, Reply, server::has_line};
+use super::server::has_line;
+use super::{RedisServer, Reply};
 
 const SERVICE: &str = "civic";
 

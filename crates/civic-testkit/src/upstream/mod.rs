@@ -15,21 +15,18 @@ mod attempt;
 mod step;
 mod wire;
 
-use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::timeout,
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
-pub use self::{attempt::Attempt, step::Step};
+pub use self::attempt::Attempt;
+pub use self::step::Step;
 
 /// A scripted peer, which stops when it is dropped.
 #[derive(Debug)]

@@ -1,13 +1,9 @@
 //! How long to wait before the next attempt.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How a wait is scattered.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

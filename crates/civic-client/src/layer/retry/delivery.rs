@@ -1,6 +1,7 @@
 //! Whether the peer got the request, as far as an error can tell.
 
-use std::{error::Error as StdError, io};
+use std::error::Error as StdError;
+use std::io;
 
 use http::StatusCode;
 use hyper_util::client::legacy;

@@ -16,10 +16,8 @@ mod policy;
 mod retry_after;
 mod service;
 
-pub use self::{
-    backoff::{Backoff, Jitter},
-    delivery::Delivery,
-    policy::{NotRetried, RetryPolicy, RetryScope},
-    retry_after::retry_after,
-    service::{AttemptNumber, Attempts, Retry, RetryFuture, RetryLayer},
-};
+pub use self::backoff::{Backoff, Jitter};
+pub use self::delivery::Delivery;
+pub use self::policy::{NotRetried, RetryPolicy, RetryScope};
+pub use self::retry_after::retry_after;
+pub use self::service::{AttemptNumber, Attempts, Retry, RetryFuture, RetryLayer};

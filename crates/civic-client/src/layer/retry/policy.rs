@@ -2,16 +2,15 @@
 //!
 //! The rules are on [`RetryPolicy`].
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 
 use super::{Backoff, Delivery, Jitter, retry_after};
-use crate::{
-    error::{Error, ErrorKind},
-    layer::idempotency::has_callers_key,
-    options::CallOptions,
-};
+use crate::error::{Error, ErrorKind};
+use crate::layer::idempotency::has_callers_key;
+use crate::options::CallOptions;
 
 /// Which calls may be executed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

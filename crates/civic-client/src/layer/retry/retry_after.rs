@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header::RETRY_AFTER};
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
 /// How long the peer asks to be left alone; `None` if it does not say so in seconds.
 ///

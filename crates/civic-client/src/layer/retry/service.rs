@@ -1,13 +1,10 @@
 //! The loop.
 
-use std::{
-    fmt,
-    future::Future,
-    mem,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{fmt, mem};
 
 use civic_auth::CorrelationId;
 use http::{Request, Response};
@@ -17,7 +14,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::policy::{NotRetried, Outcome, RetryPolicy, Verdict};
-use crate::{error::Error, options::UrlTemplate};
+use crate::error::Error;
+use crate::options::UrlTemplate;
 
 /// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
 #[derive(Debug, Clone, Default)]

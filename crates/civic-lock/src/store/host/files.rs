@@ -1,13 +1,11 @@
 //! The folder: who may see it, what is in it, and how it is changed.
 
-use std::{
-    env,
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, ErrorKind as Io, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
-};
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind as Io, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Now, State};
 use crate::{Error, ErrorKind, LockName};

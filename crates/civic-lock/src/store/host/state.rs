@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Now,
-    files::{Alive, Folder},
-};
-use crate::{
-    LockName,
-    store::{Holder, Released},
-    timing::Ttl,
-};
+use super::Now;
+use super::files::{Alive, Folder};
+use crate::LockName;
+use crate::store::{Holder, Released};
+use crate::timing::Ttl;
 
 /// Fence and watermark stay at least this long after their last use.
 const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);

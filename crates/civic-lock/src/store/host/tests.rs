@@ -1,9 +1,7 @@
 //! What only files can get wrong. The rest is in the conformance suite and the process tests.
 
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt, symlink},
-};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::ErrorKind;

@@ -1,27 +1,22 @@
 //! The operations: which script, with which keys and arguments, and what its reply means.
 
-use std::{
-    fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Hub, Link, builder, reply::Reply};
-use crate::{
-    Error, ErrorKind, LockName,
-    builder::Settings,
-    store::{
-        Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek,
-        Released, Renewed,
-        scripts::{self, Script},
-    },
-    timing::Ttl,
+use super::reply::Reply;
+use super::{Hub, Link, builder};
+use crate::builder::Settings;
+use crate::store::scripts::{self, Script};
+use crate::store::{
+    Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
+    Renewed,
 };
+use crate::timing::Ttl;
+use crate::{Error, ErrorKind, LockName};
 
 /// The keys of fence and watermark live at least this long.
 const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);

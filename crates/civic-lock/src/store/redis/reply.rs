@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{Error, ErrorKind, store::Released};
+use crate::store::Released;
+use crate::{Error, ErrorKind};
 
 /// A reply whose echo was checked.
 pub(super) struct Reply {

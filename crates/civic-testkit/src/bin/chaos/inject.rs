@@ -1,10 +1,9 @@
 //! Carries out one step of the plan, and takes it back.
 
-use std::fs;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use std::{fs, io};
 
 use civic_testkit::proxy;
 use civic_testkit::redis::{RedisServer, Reply, command};

@@ -1,11 +1,10 @@
 //! One run: everybody starts, the plan is carried out, everybody stops.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use std::{fs, io};
 
 use civic_testkit::redis::{RedisServer, Reply, command};
 use tempfile::TempDir;

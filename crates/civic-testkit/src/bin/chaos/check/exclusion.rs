@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Verdict,
-    view::{Ended, Lease, View},
-};
+use super::Verdict;
+use super::view::{Ended, Lease, View};
 use crate::history::Kind;
 
 /// Every acquisition has a fence of its own, and fences grow in the order of the acquisitions.

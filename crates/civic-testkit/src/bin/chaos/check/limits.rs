@@ -3,10 +3,8 @@
 //! The bounds are generous, so that a busy machine does not break them; those without a time are
 //! exact.
 
-use super::{
-    Verdict,
-    view::{Ended, Lease, Span, View},
-};
+use super::Verdict;
+use super::view::{Ended, Lease, Span, View};
 use crate::fault::Class;
 use crate::history::{Acquire, Backend, Kind, MILLI, Nanos, SECOND, What};
 

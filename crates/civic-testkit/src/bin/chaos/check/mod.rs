@@ -16,9 +16,8 @@ mod server;
 mod ticks;
 mod view;
 
-use crate::history::Record;
-
 pub(crate) use self::view::View;
+use crate::history::Record;
 
 /// What came out for one promise.
 #[derive(Debug)]

@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Verdict,
-    view::{Lease, View},
-};
+use super::Verdict;
+use super::view::{Lease, View};
 use crate::history::{
     Backend, ForeignStep, Group, Kind, MILLI, Nanos, Record, SECOND, ServerState, What,
 };

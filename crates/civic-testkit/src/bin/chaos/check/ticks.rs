@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Verdict,
-    view::{Ended, Lease, Span, View},
-};
+use super::Verdict;
+use super::view::{Ended, Lease, Span, View};
 use crate::history::{Group, Kind, MILLI, Nanos, SECOND, TickEvent, What};
 
 /// A replica whose clock is ahead claims a tick so much before it is due.
