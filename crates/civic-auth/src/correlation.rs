@@ -21,7 +21,7 @@ pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id
 const MAX_CHARACTERS: usize = 128;
 
 /// A checked correlation id. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct CorrelationId(Arc<str>);
 
 impl CorrelationId {
@@ -129,7 +129,7 @@ impl Serialize for CorrelationId {
 }
 
 /// The text is not 1 to 128 characters of `[A-Za-z0-9._:-]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidCorrelationId(());
 
 impl fmt::Display for InvalidCorrelationId {

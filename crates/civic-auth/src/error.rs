@@ -19,7 +19,7 @@ pub struct ConfigError {
 }
 
 /// What is wrong with the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
     /// The environment variable is not set. Set it.
@@ -80,13 +80,13 @@ impl std::error::Error for ConfigError {}
 /// A request that is not let in.
 ///
 /// What the peer is told depends on [`kind`](Self::kind) alone; the [`cause`](Self::cause) is for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AuthError {
     cause: Cause,
 }
 
 /// What the peer is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
     /// 401: nothing was sent. Send a token.
@@ -101,7 +101,7 @@ pub enum AuthErrorKind {
 
 /// Why a request is not let in, for logs and metrics. Each cause is a word of its own and never contains anything
 /// that the peer has sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
     /// Neither a Bearer token nor the cookie is there.

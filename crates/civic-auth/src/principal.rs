@@ -11,7 +11,7 @@ use crate::rules;
 ///
 /// Serialises with the platform's member names: `userId`, `email`, `role`, `municipalityId`, `name`,
 /// `iat` (if the token has it), `exp`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[doc(alias = "RequestUser")]
 pub struct Principal {

@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 ///
 /// Several roles may share a level; a requirement means "this level or higher". Exhaustive on purpose:
 /// the table is the platform's, and a match over it should notice a new row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
     /// `READ_ONLY`, level 0.
     ReadOnly,
@@ -123,7 +123,7 @@ impl Serialize for Role {
 }
 
 /// The name is not one of the platform's roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownRole(());
 
 impl fmt::Display for UnknownRole {
@@ -135,7 +135,7 @@ impl fmt::Display for UnknownRole {
 impl std::error::Error for UnknownRole {}
 
 /// The role that a token names: one of the platform's, or a name that this version does not know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RoleClaim {
     /// One of the platform's roles.
     Known(Role),

@@ -17,7 +17,7 @@ use crate::error::Cause;
 const COOKIE_NAME: &[u8] = b"app_access_token";
 
 /// How a token came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
     Header,
     Cookie,

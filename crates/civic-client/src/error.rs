@@ -40,7 +40,7 @@ struct Repr {
 }
 
 /// Who is to blame, and what the caller can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The configuration is wrong: a malformed base URL, no minter. Happens at start-up only.

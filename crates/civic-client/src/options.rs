@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(CallOptions::new().with_retries(0));
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     retries: Option<u32>,
     attempt_timeout: Option<Duration>,
@@ -96,7 +96,7 @@ impl CallOptions {
 
 /// The path template of a request (`/users/{id}`), for spans and errors: put it into the request's
 /// extensions.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct UrlTemplate(Arc<str>);
 
 impl UrlTemplate {

@@ -22,7 +22,7 @@ use crate::body::Body;
 use crate::error::{Error, ErrorKind};
 
 /// How connections are made and kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TransportConfig {
     connect_timeout: Duration,
     idle_timeout: Duration,

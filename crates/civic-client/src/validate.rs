@@ -22,7 +22,7 @@ const MAX_RULE_BYTES: usize = 200;
 /// development a broken rule is an error; in production it is logged (paths and messages, **never values**)
 /// and the value is returned, because an answer that is slightly wrong serves a user better than none.
 /// Neither is ever retried: the same answer would come again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Validation {
     /// The call fails with [`ErrorKind::Validation`].

@@ -31,7 +31,7 @@ use crate::{ENVELOPE_HEADER, Error};
 /// assert_eq!(json, r#"{"success":true,"data":[1,2],"timestamp":"2026-02-24T12:00:00.000Z"}"#);
 /// # Ok::<(), civic_envelope::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Envelope<T> {
     /// The payload.
     pub data: T,

@@ -23,7 +23,7 @@ struct Repr {
 /// Who is to blame for an [`Error`].
 ///
 /// None of these is worth a retry: the same answer would come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The peer answered `success:false`; [`Error::message`] is what it said.

@@ -37,7 +37,7 @@ const UNKNOWN: &str = "unknown";
 /// assert_eq!(read.message(), "Property with ID 7 not found");
 /// assert_eq!(read.correlation_id(), Some("3f0e8a52"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ErrorBody {
     status: StatusCode,
     message: String,

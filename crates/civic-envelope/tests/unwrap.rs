@@ -322,7 +322,7 @@ fn strict_is_the_default() {
 
 #[test]
 fn a_payload_with_its_own_success_and_data_survives() {
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, Deserialize, PartialEq)]
     struct Batch {
         success: bool,
         data: Vec<u8>,

@@ -19,7 +19,7 @@ struct Repr {
 }
 
 /// Whose fault it is, and so what the caller should do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A setting is wrong: a URL, a duration, a folder that others can write to. Will never work

@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 512;
 /// A checked lock name.
 ///
 /// Everything in this crate that takes a name takes a `&str` or a `String` as well.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LockName(Arc<str>);
 
 impl LockName {

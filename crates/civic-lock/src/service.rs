@@ -31,7 +31,7 @@ pub struct LockService {
 }
 
 /// What becomes of work when the store cannot be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum OnUnavailable {
     /// It does not run; the outcome says why. This is the default.
     #[default]
@@ -42,7 +42,7 @@ pub enum OnUnavailable {
 }
 
 /// What becomes of running work when its lease is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum OnLoss {
     /// Its future is dropped at its next await. This is the default.
     #[default]
@@ -52,7 +52,7 @@ pub enum OnLoss {
 }
 
 /// Where the locks live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Mode {
     /// In Redis or Valkey: among all replicas.
     Redis,

@@ -23,7 +23,7 @@ const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MIN_MARGIN: Duration = Duration::from_millis(50);
 
 /// A checked time to live: 500 ms to 7 days, in whole milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Ttl(Duration);
 
 impl Ttl {
@@ -47,7 +47,7 @@ impl Ttl {
 
 /// When a lease is renewed, given up and told to be lost, counted from the moment at which the
 /// last confirmed acquire or renewal was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Timing {
     /// The time to live itself.
     pub(crate) ttl: Ttl,

@@ -10,7 +10,7 @@ use crate::error::Error;
 ///
 /// Refused, because it would silently be dropped, leak, or mean something else than was meant: another
 /// scheme, a missing host, user and password, a query, a fragment, dot segments.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct BaseUrl {
     authority: Authority,
     /// Without a slash at its end; empty for none.

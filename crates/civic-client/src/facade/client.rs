@@ -16,7 +16,7 @@ use crate::validate::Validation;
 ///
 /// Cheap to clone; clones share their connections. Concrete clients are newtypes around it with a method an
 /// endpoint.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[doc(alias = "BaseServiceClient")]
 pub struct ServiceClient {
     pub(super) base: Arc<BaseUrl>,

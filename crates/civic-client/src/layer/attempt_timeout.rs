@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind};
 use crate::options::CallOptions;
 
 /// Limits the time of one attempt. See the [module docs](self).
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct AttemptTimeoutLayer {
     timeout: Duration,
 }
@@ -61,7 +61,7 @@ impl<S> Layer<S> for AttemptTimeoutLayer {
 }
 
 /// Limits the time of one attempt. See the [module docs](self).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct AttemptTimeout<S> {
     inner: S,
     timeout: Duration,

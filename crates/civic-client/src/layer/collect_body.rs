@@ -32,12 +32,12 @@ use crate::error::{Error, ErrorKind};
 const ERROR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads the whole body of each response. See the [module docs](self).
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct CollectBodyLayer {
     caps: Caps,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Caps {
     success: usize,
     error: usize,
@@ -93,7 +93,7 @@ impl<S> Layer<S> for CollectBodyLayer {
 }
 
 /// Reads the whole body of each response. See the [module docs](self).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct CollectBody<S> {
     inner: S,
     caps: Caps,

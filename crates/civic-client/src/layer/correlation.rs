@@ -20,7 +20,7 @@ use tower_service::Service;
 use crate::error::Error;
 
 /// Gives each call its correlation id. See the [module docs](self).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CorrelationLayer {
     _private: (),
 }
@@ -42,7 +42,7 @@ impl<S> Layer<S> for CorrelationLayer {
 }
 
 /// Gives each call its correlation id. See the [module docs](self).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Correlation<S> {
     inner: S,
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Gives every POST and PATCH an `Idempotency-Key`. See the [module docs](self).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct IdempotencyKeyLayer {
     _private: (),
 }
@@ -42,13 +42,13 @@ impl<S> Layer<S> for IdempotencyKeyLayer {
 }
 
 /// Gives every POST and PATCH an `Idempotency-Key`. See the [module docs](self).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct IdempotencyKey<S> {
     inner: S,
 }
 
 /// Marks a request whose key nobody but this layer vouches for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct MadeUp;
 
 impl<S, B> Service<Request<B>> for IdempotencyKey<S>

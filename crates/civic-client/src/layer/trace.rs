@@ -40,7 +40,7 @@ use crate::error::Error;
 use crate::options::UrlTemplate;
 
 /// Wraps each attempt in a span. See the [module docs](self).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TraceLayer {
     _private: (),
 }
@@ -62,7 +62,7 @@ impl<S> Layer<S> for TraceLayer {
 }
 
 /// Wraps each attempt in a span. See the [module docs](self).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{call, exact, minter, peer};
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 struct Property {
     id: String,
 }

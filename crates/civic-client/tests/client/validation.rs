@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::support::{client_of, exact, peer};
 use crate::telemetry::Capture;
 
-#[derive(Debug, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Deserialize, PartialEq, Validate)]
 struct Owner {
     #[garde(length(min = 5))]
     name: String,

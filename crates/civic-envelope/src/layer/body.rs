@@ -57,7 +57,7 @@ struct Splice {
     trailers: Option<HeaderMap>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     Prefix,
     Payload,

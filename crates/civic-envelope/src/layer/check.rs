@@ -18,7 +18,7 @@ use crate::wire::NULL;
 
 /// Why [`EnvelopeLayer::checked`](super::EnvelopeLayer::checked) answered 502; in the extensions
 /// of that answer, for layers outside to count and log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CheckFailed {
     /// The body is not exactly one JSON value in UTF-8.

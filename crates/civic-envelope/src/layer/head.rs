@@ -22,7 +22,7 @@ use crate::wire::{JSON, MARK, NULL, OVERHEAD};
 /// let mut response = Response::new("{}");
 /// response.extensions_mut().insert(SkipEnvelope);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SkipEnvelope;
 
 /// What of the request matters to the response.
@@ -33,7 +33,7 @@ pub(super) struct Exchange {
     pub(super) correlation_id: Option<HeaderValue>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     /// Excluded, or a tunnel.
     Bypass,
@@ -42,7 +42,7 @@ enum Kind {
 }
 
 /// What becomes of the response.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) enum Plan {
     Pass,
     Wrap,
@@ -113,7 +113,7 @@ fn may_wrap(status: StatusCode) -> bool {
         )
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 enum Content {
     Json,
     Unnamed,

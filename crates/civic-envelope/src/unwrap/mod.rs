@@ -45,7 +45,7 @@ use crate::wire::{MARK, NULL, without_bom};
 use crate::{ENVELOPE_HEADER, Error, MAX_SUCCESS_BYTES};
 
 /// How to tell an envelope from a payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Unwrap {
     /// By the mark, else by the whole shape: boolean `success`, string `timestamp`, `data` unless
@@ -159,7 +159,7 @@ impl Unwrap {
 }
 
 /// What makes an envelope of a body: [`Unwrap`], and what the headers say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Recognition {
     Mark,
     Shape,

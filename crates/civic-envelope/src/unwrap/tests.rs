@@ -20,7 +20,7 @@ const RECOGNITIONS: [Recognition; 3] =
 const TIMESTAMP: &str = r#""2026-11-22T10:12:26.436Z""#;
 
 /// A domain type that looks a little like an envelope, and like its own `data`.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 struct Page {
     success: bool,
     data: Vec<u8>,
@@ -28,15 +28,15 @@ struct Page {
 }
 
 /// Ignores every member but one.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 struct Narrow {
     a: Option<Value>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 struct Nested(Vec<Self>);
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Choice {
     Yes,

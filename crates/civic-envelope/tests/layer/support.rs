@@ -107,7 +107,7 @@ pub(crate) fn data_of(frames: &[Frame<Bytes>]) -> String {
 }
 
 /// The error of a [`Scripted`] body.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Broken;
 
 impl fmt::Display for Broken {

@@ -22,7 +22,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::attempt_lines::AttemptLines;
 use crate::environment::{StartError, chain, secret};
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// GET, POST, PUT, PATCH, DELETE or any other
     method: Method,
@@ -58,7 +58,7 @@ pub(crate) struct Args {
 }
 
 /// A URL in the parts that a client takes: where, what path, which query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Target {
     origin: String,
     path: String,

@@ -28,7 +28,7 @@ use crate::environment::StartError;
 /// Between two attempts of the hammer while somebody else has the lock, on average twice as long.
 const HAMMER_PAUSE: Duration = Duration::from_millis(4);
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The name of the lock; the key is lock:NAME
     name: String,

@@ -26,7 +26,7 @@ use crate::environment::StartError;
 
 const JOB: &str = "cron:penalty-calculation";
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// When penalties are calculated: a cron expression of five fields, or six with seconds in front, or
     /// "@every 1s", aligned to the epoch

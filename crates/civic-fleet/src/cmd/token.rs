@@ -35,7 +35,7 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct MintArgs {
     /// A role of the platform, for a user token. Without it the token is the service account's
     #[arg(long)]

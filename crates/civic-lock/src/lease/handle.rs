@@ -30,7 +30,7 @@ pub struct LeaseGuard {
 }
 
 /// How a lease was when the work had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LeaseEnd {
     /// Nobody else had the lock while the work ran.
@@ -42,7 +42,7 @@ pub enum LeaseEnd {
 }
 
 /// The lease is no longer sure: stop, or let a fence decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LeaseLost {
     reason: LostReason,
 }
@@ -57,7 +57,7 @@ pub(crate) enum Ending {
 }
 
 /// What the store made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     /// Ours until now; released, held for the rest of its minimum, completed.
     Owned,

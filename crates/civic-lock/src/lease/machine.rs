@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::timing::Timing;
 
 /// Why a lease is no longer sure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LostReason {
     /// The store says that the key is gone or has another holder.
@@ -44,7 +44,7 @@ impl fmt::Display for LostReason {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// Confirmed; the next renewal is due at `renew_at`.
     Held {
@@ -63,7 +63,7 @@ enum State {
 }
 
 /// What to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
     /// Nothing until then.
     Wait { until: Duration },
@@ -76,7 +76,7 @@ pub(crate) enum Action {
 }
 
 /// The answer to a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
     Renewed,
     NotOwner,

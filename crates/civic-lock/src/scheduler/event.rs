@@ -76,7 +76,7 @@ pub enum Event {
 }
 
 /// One attempt at a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Turn {
     /// The scheduled instant.
     pub tick: Tick,
@@ -87,7 +87,7 @@ pub struct Turn {
 }
 
 /// What follows from a failure of the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AfterFailure {
     /// The tick is done all the same.

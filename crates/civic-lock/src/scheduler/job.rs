@@ -41,7 +41,7 @@ pub struct Job {
 }
 
 /// What becomes of a tick whose work returned an error or panicked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnError {
     /// The tick is done: it is not run again. This is the default.

@@ -24,7 +24,7 @@ use crate::timing::Ttl;
 use crate::{Error, LockName};
 
 /// The value of the key: `<host>:<pid>:<uuid>:<n>`, new for each acquisition.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Holder(Arc<str>);
 
 impl Holder {
@@ -47,7 +47,7 @@ impl fmt::Debug for Holder {
 ///
 /// No lock can promise "exactly once" when a holder may die between its work and the record of
 /// it. Which of the two errors to make is the job's decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Delivery {
     /// A tick whose holder died is run again, with a higher fence and attempt. This is the default.
     #[default]
@@ -57,7 +57,7 @@ pub enum Delivery {
 }
 
 /// The answer to `acquire`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Acquired {
     /// The key is ours, for one ttl from now.
     Acquired { fence: u64 },
@@ -69,7 +69,7 @@ pub(crate) enum Acquired {
 }
 
 /// The answer to `renew`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Renewed {
     /// The key is ours, for one ttl from now.
     Renewed,
@@ -78,7 +78,7 @@ pub(crate) enum Renewed {
 }
 
 /// The answer to `release`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::enum_variant_names)] // the answer to `release` is that it is released
 pub(crate) enum Released {
     /// The key is gone.
@@ -90,7 +90,7 @@ pub(crate) enum Released {
 }
 
 /// The answer to `peek`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Peek {
     /// The latest tick that is done; none before the job was registered.
     pub(crate) done: Option<u64>,
@@ -120,7 +120,7 @@ pub(crate) struct ClaimRequest {
 }
 
 /// The answer to `claim`. `done` is the watermark before the claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(clippy::enum_variant_names)] // the answer to `claim` is that it is claimed
 pub(crate) enum Claimed {
     /// Run `tick`, which may be earlier than the one asked for.
@@ -149,7 +149,7 @@ pub(crate) enum Claimed {
 }
 
 /// The answer to `complete`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Completed {
     /// The watermark is at least at the tick. Also the answer to a repeated call.
     Completed,
@@ -158,7 +158,7 @@ pub(crate) enum Completed {
 }
 
 /// The answer to `miss`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Missed {
     /// The watermark was `from` and is now `to`: report the ticks between them.
     Marked,

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
 /// One request as it arrived on the wire.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attempt {
     /// The method.

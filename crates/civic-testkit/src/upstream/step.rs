@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 /// What the peer does with one request.
 ///
 /// All steps but [`Step::reset_at_accept`] read the whole request first.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Step {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -21,7 +21,7 @@ pub struct Step {
 }
 
 /// What becomes of the connection after a complete answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Close {
     Never,
     Announced,
@@ -29,7 +29,7 @@ pub(super) enum Close {
 }
 
 /// How the answer goes wrong, if it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Act {
     Answer,
     ResetAtAccept,

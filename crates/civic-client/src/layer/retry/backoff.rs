@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How a wait is scattered.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Jitter {
     /// Exact waits, for tests and for callers who scatter by themselves.
@@ -23,7 +23,7 @@ pub enum Jitter {
 /// The n-th retry waits `500 ms * 2^(n-1)`, at most 10 s, times a factor that is drawn anew for
 /// every single wait. All clones of a backoff draw from one source, so that no two requests of a client
 /// share their jitter; a herd that was scattered once stays scattered.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
     max: Duration,

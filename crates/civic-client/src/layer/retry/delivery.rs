@@ -20,7 +20,7 @@ use crate::error::Error;
 ///
 /// "Never sent" is only said when it is proven: a request that is wrongly believed unsent is executed twice.
 /// In particular hyper's `is_incomplete_message` proves nothing of the kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Delivery {
     /// It certainly did not: sending it again cannot execute it twice.
     NotSent,

@@ -13,7 +13,7 @@ use crate::layer::idempotency::has_callers_key;
 use crate::options::CallOptions;
 
 /// Which calls may be executed twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryScope {
     /// Those that are idempotent, by method or by the caller's word.
@@ -25,7 +25,7 @@ pub enum RetryScope {
 }
 
 /// Why there was no further attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum NotRetried {
     /// Another attempt would end the same way.
@@ -84,7 +84,7 @@ impl fmt::Display for NotRetried {
 /// A retry that is allowed still does not happen when the retries are used up, when the peer asks for a
 /// longer pause than [`RetryPolicy::with_max_retry_after`], or when the wait would reach the deadline. The
 /// outcome is then returned at once, with the reason.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RetryPolicy {
     retries: Retries,
     scope: RetryScope,
@@ -92,7 +92,7 @@ pub struct RetryPolicy {
     max_retry_after: MaxRetryAfter,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Retries(u32);
 
 impl Default for Retries {
@@ -101,7 +101,7 @@ impl Default for Retries {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct MaxRetryAfter(Duration);
 
 impl Default for MaxRetryAfter {
@@ -111,7 +111,7 @@ impl Default for MaxRetryAfter {
 }
 
 /// What to do after an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     /// It succeeded.
     Accept,
@@ -122,7 +122,7 @@ pub(super) enum Verdict {
 }
 
 /// What the policy needs to know about a call; taken before the request is sent away.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     replay_safe: bool,
     retries: u32,
@@ -136,7 +136,7 @@ impl Call {
 }
 
 /// What came of an attempt, reduced to what decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Answer {
         status: StatusCode,

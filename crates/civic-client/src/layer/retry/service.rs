@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::options::UrlTemplate;
 
 /// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RetryLayer {
     policy: RetryPolicy,
 }
@@ -40,7 +40,7 @@ impl<S> Layer<S> for RetryLayer {
 }
 
 /// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
     policy: RetryPolicy,
@@ -54,7 +54,7 @@ impl<S> Retry<S> {
 }
 
 /// Which attempt a request is, from 1; in the extensions of the request that the inner service gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AttemptNumber(u32);
 
 impl AttemptNumber {
@@ -66,7 +66,7 @@ impl AttemptNumber {
 }
 
 /// What it took to get a response; in its extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Attempts {
     made: u32,
     not_retried: Option<NotRetried>,

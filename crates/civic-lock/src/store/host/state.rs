@@ -13,7 +13,7 @@ use crate::timing::Ttl;
 /// Fence and watermark stay at least this long after their last use.
 const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct State {
     /// In the clear, for whoever looks at the folder. Another one is another lock's state.
     pub(super) name: String,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     Kill,
@@ -29,7 +29,7 @@ pub(crate) enum Fault {
 }
 
 /// What a fault hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Class {
     /// One replica, which is a process.
     Replica,

@@ -17,7 +17,7 @@ use crate::history::{Log, Nanos, ServerState, What};
 const WRITES: [&str; 7] = ["SET", "PEXPIRE", "DEL", "HSET", "HDEL", "EXPIRE", "UNLINK"];
 
 /// One line of MONITOR.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 struct Line {
     /// Microseconds since the epoch.
     at: u64,

@@ -19,7 +19,7 @@ Options:
 ";
 
 /// The stores that can be put to the test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Choice {
     Redis,
     Host,

@@ -25,7 +25,7 @@ const CALM_MS: u64 = 15_000;
 const KILL_AFTER_MS: u64 = 2_500;
 
 /// One fault that is going to be injected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Step {
     /// Since the start.
     pub(crate) at_ms: u64,

@@ -27,7 +27,7 @@ pub(crate) struct View<'a> {
     pub(crate) end: Option<Nanos>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Span {
     pub(crate) from: Nanos,
     pub(crate) to: Nanos,
@@ -64,7 +64,7 @@ pub(crate) struct Lease {
 }
 
 /// How a lease ended, by the account of its holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     /// The work was done, and for a tick the store has confirmed it.
     Done,
