@@ -1,11 +1,13 @@
 //! Real peers for the workspace's tests.
 //!
 //! - [`contract`]: the tower contract, as a test for any layer.
+//! - [`log`]: what was logged, for tests that are green on every run.
 //! - [`proxy`]: a TCP proxy that misbehaves when told to.
 //! - [`redis`]: real redis-server processes.
 //! - [`upstream`]: a scripted HTTP peer on a real socket.
 
 pub mod contract;
+pub mod log;
 pub mod proxy;
 pub mod redis;
 pub mod upstream;

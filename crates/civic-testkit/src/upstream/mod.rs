@@ -43,6 +43,8 @@ impl Upstream {
     ///
     /// If the script is empty or no port can be had.
     pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
+        // Before the code under test logs for the first time: another test may capture.
+        crate::log::install();
         let script: Vec<Step> = script.into_iter().collect();
         assert!(!script.is_empty(), "a script needs at least one step");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

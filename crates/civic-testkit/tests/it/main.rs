@@ -1,0 +1,5 @@
+//! Tests of the fixtures themselves.
+
+mod log;
+mod redis;
+mod upstream;
