@@ -35,7 +35,7 @@ pub(crate) const PUBLISHED: &[(&str, &[&str])] = &[
 const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
     (
         "civic-envelope",
-        &["tower-layer", "tower-service", "http-body"],
+        &["tower-layer", "tower-service", "http-body", "axum-core"],
     ),
     ("civic-auth", &["axum-core", "axum"]),
     (

@@ -1,4 +1,4 @@
-//! `Principal` and `CorrelationId` as arguments of an axum handler.
+//! `Principal` as an argument of an axum handler.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::fmt;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use civic_envelope::CorrelationId;
 use http::request::Parts;
 
-use crate::correlation::CorrelationId;
+use crate::context::RequestContext;
 use crate::error::{AuthError, Cause};
 use crate::principal::Principal;
 
@@ -45,7 +46,10 @@ impl<S: Sync> FromRequestParts<S> for Principal {
             .cloned()
             .ok_or_else(|| PrincipalRejection {
                 error: Cause::NothingSent.into(),
-                correlation_id: CorrelationId::of_request(&parts.headers, &parts.extensions),
+                correlation_id: RequestContext::correlation_id_for(
+                    &parts.headers,
+                    &parts.extensions,
+                ),
             })
     }
 }
@@ -56,17 +60,5 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         Ok(parts.extensions.get().cloned())
-    }
-}
-
-/// The id of the request. Without a [`CorrelationIdLayer`](crate::CorrelationIdLayer) it is the one that
-/// came, or a new one, which then stays the request's.
-impl<S: Sync> FromRequestParts<S> for CorrelationId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let id = Self::of_request(&parts.headers, &parts.extensions).unwrap_or_default();
-        parts.extensions.insert(id.clone());
-        Ok(id)
     }
 }

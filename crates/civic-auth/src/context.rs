@@ -14,14 +14,14 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! use civic_auth::{Context, CorrelationId};
+//! use civic_auth::{RequestContext, CorrelationId};
 //!
-//! let context = Context::default().with_correlation_id(CorrelationId::parse("req-1").unwrap());
+//! let context = RequestContext::default().with_correlation_id(CorrelationId::parse("req-1").unwrap());
 //! context
 //!     .scope(async {
-//!         let alone = tokio::spawn(async { Context::current().correlation_id().cloned() });
+//!         let alone = tokio::spawn(async { RequestContext::current().correlation_id().cloned() });
 //!         let carried = tokio::spawn(
-//!             Context::current().scope(async { Context::current().correlation_id().cloned() }),
+//!             RequestContext::current().scope(async { RequestContext::current().correlation_id().cloned() }),
 //!         );
 //!         assert_eq!(alone.await.unwrap(), None);
 //!         assert_eq!(carried.await.unwrap().unwrap().as_str(), "req-1");
@@ -32,14 +32,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{self, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use civic_envelope::CorrelationId;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
-
-use crate::correlation::CorrelationId;
 
 /// The W3C Trace Context header of that name.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -50,7 +48,7 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const MAX_TRACESTATE_BYTES: usize = 512;
 
 tokio::task_local! {
-    static CURRENT: Context;
+    static CURRENT: RequestContext;
 }
 
 /// What follows a request into the calls that it causes. Cheap to clone.
@@ -58,18 +56,30 @@ tokio::task_local! {
 /// It follows the task: what it does not reach, and how to carry it there, is in the
 /// [crate's documentation](crate#correlation).
 #[derive(Clone, Debug, Default)]
-pub struct Context {
+pub struct RequestContext {
     correlation_id: Option<CorrelationId>,
     traceparent: Option<HeaderValue>,
     tracestate: Option<HeaderValue>,
-    deadline: Option<Instant>,
 }
 
-impl Context {
+impl RequestContext {
     /// The context of the request that this task is serving; an empty one outside of any.
     #[must_use]
     pub fn current() -> Self {
         CURRENT.try_with(Self::clone).unwrap_or_default()
+    }
+
+    /// Returns the correlation id of a request: the one in its extensions, or else a valid one in
+    /// its header, or else that of the request that this task is serving.
+    ///
+    /// This is the one rule by which every layer of the workspace finds the id of a request.
+    #[must_use]
+    pub fn correlation_id_for(
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Option<CorrelationId> {
+        CorrelationId::of_request(headers, extensions)
+            .or_else(|| Self::current().correlation_id().cloned())
     }
 
     /// The correlation id of the request.
@@ -90,23 +100,10 @@ impl Context {
         self.tracestate.as_ref()
     }
 
-    /// When the caller stops waiting for the answer.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
     /// Sets the correlation id.
     #[must_use]
     pub fn with_correlation_id(mut self, id: CorrelationId) -> Self {
         self.correlation_id = Some(id);
-        self
-    }
-
-    /// Sets the deadline.
-    #[must_use]
-    pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
         self
     }
 
@@ -141,18 +138,18 @@ impl Context {
 }
 
 pin_project! {
-    /// A future that runs in a [`Context`]. Made by [`Context::scope`].
+    /// A future that runs in a [`RequestContext`]. Made by [`RequestContext::scope`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         #[pin]
-        inner: TaskLocalFuture<Context, F>,
+        inner: TaskLocalFuture<RequestContext, F>,
     }
 }
 
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.project().inner.poll(cx)
     }
 }
@@ -208,6 +205,7 @@ fn is_traceparent(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::correlation_id::new_correlation_id;
 
     const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -242,17 +240,19 @@ mod tests {
         headers.append(TRACESTATE, HeaderValue::from_static("a=1"));
         headers.append(TRACESTATE, HeaderValue::from_static("b=2"));
         assert_eq!(
-            Context::default().with_trace_of(&headers).tracestate(),
+            RequestContext::default()
+                .with_trace_of(&headers)
+                .tracestate(),
             None
         );
 
         headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
-        let context = Context::default().with_trace_of(&headers);
+        let context = RequestContext::default().with_trace_of(&headers);
         assert_eq!(context.traceparent().unwrap(), VALID);
         assert_eq!(context.tracestate().unwrap(), "a=1,b=2");
 
         headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
-        let context = Context::default().with_trace_of(&headers);
+        let context = RequestContext::default().with_trace_of(&headers);
         assert_eq!((context.traceparent(), context.tracestate()), (None, None));
     }
 
@@ -262,14 +262,14 @@ mod tests {
         headers.append(TRACEPARENT, HeaderValue::from_static(VALID));
         headers.insert(TRACESTATE, HeaderValue::from_str(&"a".repeat(512)).unwrap());
         assert!(
-            Context::default()
+            RequestContext::default()
                 .with_trace_of(&headers)
                 .tracestate()
                 .is_some()
         );
         headers.insert(TRACESTATE, HeaderValue::from_str(&"a".repeat(513)).unwrap());
         assert!(
-            Context::default()
+            RequestContext::default()
                 .with_trace_of(&headers)
                 .tracestate()
                 .is_none()
@@ -278,33 +278,22 @@ mod tests {
 
     #[test]
     fn outside_of_any_request_the_context_is_empty() {
-        let context = Context::current();
+        let context = RequestContext::current();
         assert!(context.correlation_id().is_none());
         assert!(context.traceparent().is_none());
-        assert!(context.deadline().is_none());
     }
 
     #[test]
     fn a_closure_on_another_thread_runs_in_the_context_that_was_carried_there() {
-        let id = CorrelationId::new();
-        let context = Context::default().with_correlation_id(id.clone());
+        let id = new_correlation_id();
+        let context = RequestContext::default().with_correlation_id(id.clone());
         let seen = std::thread::spawn(|| {
-            let before = Context::current().correlation_id().cloned();
+            let before = RequestContext::current().correlation_id().cloned();
             (
                 before,
-                context.in_scope(|| Context::current().correlation_id().cloned()),
+                context.in_scope(|| RequestContext::current().correlation_id().cloned()),
             )
         });
         assert_eq!(seen.join().unwrap(), (None, Some(id)));
-    }
-
-    #[tokio::test]
-    async fn the_deadline_travels_with_the_context() {
-        let deadline = Instant::now();
-        let seen = Context::default()
-            .with_deadline(deadline)
-            .scope(async { Context::current().deadline() })
-            .await;
-        assert_eq!(seen, Some(deadline));
     }
 }

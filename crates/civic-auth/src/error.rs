@@ -3,11 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use civic_envelope::ErrorBody;
+use civic_envelope::{CorrelationId, ErrorBody};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-
-use crate::correlation::CorrelationId;
 
 /// A configuration that cannot be used. It is found when the process starts, never by a request.
 ///
@@ -261,11 +259,9 @@ impl AuthError {
         self,
         correlation_id: Option<&CorrelationId>,
     ) -> Response<B> {
-        let mut body = ErrorBody::new(self.status(), self.message());
-        if let Some(id) = correlation_id {
-            body = body.with_correlation_id(id.as_str());
-        }
-        let mut response = body.into_response();
+        let mut response = ErrorBody::new(self.status(), self.message())
+            .with_correlation_id(correlation_id.cloned())
+            .into_response();
         let headers = response.headers_mut();
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

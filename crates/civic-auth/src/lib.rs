@@ -8,7 +8,7 @@ mod claims;
 mod clock;
 mod compact;
 mod context;
-mod correlation;
+mod correlation_id;
 mod crypto;
 mod error;
 mod header;
@@ -26,13 +26,16 @@ mod source;
 mod token;
 mod verify;
 
+#[doc(inline)]
+pub use civic_envelope::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
+
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::axum::PrincipalRejection;
 pub use self::claims::UserClaims;
 pub use self::clock::{Clock, SystemClock};
-pub use self::context::{Context, Scoped};
-pub use self::correlation::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
+pub use self::context::{RequestContext, Scoped};
+pub use self::correlation_id::new_correlation_id;
 pub use self::error::{AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind};
 pub use self::inspect::{Inspection, Rule, RuleOutcome};
 pub use self::key_ring::KeyRing;

@@ -10,7 +10,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use civic_auth::{
-    AuthLayer, CORRELATION_ID, Context, CorrelationId, CorrelationIdLayer, InternalHeadersLayer,
+    AuthLayer, CORRELATION_ID, CorrelationId, CorrelationIdLayer, InternalHeadersLayer,
+    RequestContext,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
@@ -31,7 +32,9 @@ fn request(id: &str) -> Request<Empty<Bytes>> {
 }
 
 fn current() -> Option<String> {
-    Context::current().correlation_id().map(ToString::to_string)
+    RequestContext::current()
+        .correlation_id()
+        .map(ToString::to_string)
 }
 
 #[tokio::test]
@@ -316,13 +319,13 @@ async fn every_answer_carries_the_id_401_404_and_500_too() {
 async fn a_spawned_task_does_not_see_the_context_unless_it_is_carried() {
     let service = tower::service_fn(|_: Request<Empty<Bytes>>| async {
         let alone = tokio::spawn(async { current() }).await.expect("no panic");
-        let carried = tokio::spawn(Context::current().scope(async { current() }))
+        let carried = tokio::spawn(RequestContext::current().scope(async { current() }))
             .await
             .expect("no panic");
         let blocking = tokio::task::spawn_blocking(current)
             .await
             .expect("no panic");
-        let context = Context::current();
+        let context = RequestContext::current();
         let carried_blocking = tokio::task::spawn_blocking(move || context.in_scope(current))
             .await
             .expect("no panic");

@@ -10,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use civic_auth::{
-    CORRELATION_ID, Context, CorrelationId, InternalHeadersLayer, TokenMinter, internal_headers,
+    CORRELATION_ID, CorrelationId, InternalHeadersLayer, RequestContext, TokenMinter,
+    internal_headers,
 };
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -64,7 +65,7 @@ async fn without_an_id_it_is_the_requests_else_a_new_one() {
         internal_headers(&minter(), None)[CORRELATION_ID]
     );
 
-    let context = Context::default().with_correlation_id(id("served"));
+    let context = RequestContext::default().with_correlation_id(id("served"));
     context
         .scope(async {
             assert_eq!(internal_headers(&minter(), None)[CORRELATION_ID], "served");
@@ -131,7 +132,7 @@ async fn content_type_goes_only_with_a_body_and_never_replaces_one() {
 
 #[tokio::test]
 async fn the_id_is_the_extensions_else_the_headers_else_the_contexts_else_new() {
-    let context = Context::default().with_correlation_id(id("context"));
+    let context = RequestContext::default().with_correlation_id(id("context"));
     let mut request = Request::new(Empty::<Bytes>::new());
     let headers = context.clone().scope(sent(minter(), request.clone())).await;
     assert_eq!(headers[CORRELATION_ID], "context");
@@ -172,7 +173,7 @@ async fn a_trace_of_the_callers_own_wins_over_the_contexts() {
             HeaderValue::from_static("outer=1"),
         ),
     ]);
-    let context = Context::default().with_trace_of(&incoming);
+    let context = RequestContext::default().with_trace_of(&incoming);
     let headers = context
         .clone()
         .scope(sent(minter(), Request::new(Empty::<Bytes>::new())))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::{
-    AuthLayer, ConfigError, Context, CorrelationIdLayer, InternalHeadersLayer, KeyRing,
+    AuthLayer, ConfigError, CorrelationIdLayer, InternalHeadersLayer, KeyRing, RequestContext,
     RequireRoleLayer, Role, Secret, TokenMinter, TokenVerifier, UserClaims, internal_headers,
 };
 use http::header::{AUTHORIZATION, COOKIE};
@@ -172,7 +172,7 @@ fn no_debug_or_display_shows_a_token_or_a_secret() {
         ),
         format!("{:#?}", RequireRoleLayer::new(Role::Auditor).layer(())),
         format!("{:#?}", CorrelationIdLayer::new().layer(())),
-        format!("{:#?}", Context::current()),
+        format!("{:#?}", RequestContext::current()),
         format!("{short:#?} {short}"),
         format!("{error:#?} {error}"),
         format!(

@@ -14,8 +14,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
-use crate::MAX_ERROR_BYTES;
-use crate::wire::{JSON, Timestamp, parse_timestamp, without_bom};
+use crate::correlation_id::CorrelationId;
+use crate::wire::{JSON, MAX_ERROR_BYTES, Timestamp, parse_timestamp, without_bom};
 
 /// What the platform prints where no correlation id is known.
 const UNKNOWN: &str = "unknown";
@@ -25,23 +25,24 @@ const UNKNOWN: &str = "unknown";
 /// # Example
 ///
 /// ```
-/// use civic_envelope::ErrorBody;
+/// use civic_envelope::{CorrelationId, ErrorBody};
 /// use http::StatusCode;
 ///
+/// let id = CorrelationId::parse("3f0e8a52").unwrap();
 /// let answer = ErrorBody::new(StatusCode::NOT_FOUND, "Property with ID 7 not found")
-///     .with_correlation_id("3f0e8a52")
+///     .with_correlation_id(id.clone())
 ///     .into_response::<bytes::Bytes>();
 /// assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 ///
 /// let read = ErrorBody::from_json(answer.body()).expect("it is one");
 /// assert_eq!(read.message(), "Property with ID 7 not found");
-/// assert_eq!(read.correlation_id(), Some("3f0e8a52"));
+/// assert_eq!(read.correlation_id(), Some(&id));
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ErrorBody {
     status: StatusCode,
     message: String,
-    correlation_id: Option<String>,
+    correlation_id: Option<CorrelationId>,
     timestamp: SystemTime,
 }
 
@@ -59,10 +60,10 @@ impl ErrorBody {
 
     /// Sets the id of the request that failed.
     ///
-    /// Defaults to `"unknown"` on the wire.
+    /// Takes an id or an `Option` of one. Defaults to none, which is `"unknown"` on the wire.
     #[must_use]
-    pub fn with_correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
-        self.correlation_id = Some(correlation_id.into()).filter(|id| id != UNKNOWN);
+    pub fn with_correlation_id(mut self, id: impl Into<Option<CorrelationId>>) -> Self {
+        self.correlation_id = id.into().filter(|id| id.as_str() != UNKNOWN);
         self
     }
 
@@ -87,10 +88,10 @@ impl ErrorBody {
         &self.message
     }
 
-    /// The id of the request that failed; `None` if it is absent or `"unknown"`.
+    /// The id of the request that failed; `None` if it is absent, invalid or `"unknown"`.
     #[must_use]
-    pub fn correlation_id(&self) -> Option<&str> {
-        self.correlation_id.as_deref()
+    pub fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.correlation_id.as_ref()
     }
 
     /// The instant of the error.
@@ -139,7 +140,12 @@ impl Serialize for ErrorBody {
         let mut body = serializer.serialize_struct("ErrorBody", 4)?;
         body.serialize_field("statusCode", &self.status.as_u16())?;
         body.serialize_field("message", &self.message)?;
-        body.serialize_field("correlationId", self.correlation_id().unwrap_or(UNKNOWN))?;
+        body.serialize_field(
+            "correlationId",
+            self.correlation_id
+                .as_ref()
+                .map_or(UNKNOWN, CorrelationId::as_str),
+        )?;
         body.serialize_field("timestamp", Timestamp::from(self.timestamp).as_str())?;
         body.end()
     }
@@ -157,9 +163,12 @@ impl<'de> Deserialize<'de> for ErrorBody {
             .and_then(|code| StatusCode::from_u16(code).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut body = Self::new(status, message);
-        if let Some(id) = dialect.correlation_id.as_str() {
-            body = body.with_correlation_id(id);
-        }
+        body = body.with_correlation_id(
+            dialect
+                .correlation_id
+                .as_str()
+                .and_then(|id| CorrelationId::parse(id).ok()),
+        );
         if let Some(timestamp) = dialect.timestamp.as_str().and_then(parse_timestamp) {
             body = body.with_timestamp(timestamp);
         }
@@ -290,6 +299,11 @@ mod tests {
                 Some((500, "x", None)),
             ),
             (
+                "an invalid id",
+                r#"{"message":"x","correlationId":"two words"}"#,
+                Some((500, "x", None)),
+            ),
+            (
                 "odd members",
                 r#"{"message":"x","statusCode":"404","correlationId":7,"timestamp":{}}"#,
                 Some((500, "x", None)),
@@ -312,7 +326,7 @@ mod tests {
                 (
                     body.status().as_u16(),
                     body.message(),
-                    body.correlation_id(),
+                    body.correlation_id().map(CorrelationId::as_str),
                 )
             });
             assert_eq!(read, expected, "{name}");
@@ -342,9 +356,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_error_body_survives_the_wire(code in 100u16..1000, message: String, id: String, seconds in 0u64..200_000_000_000) {
+        fn an_error_body_survives_the_wire(code in 100u16..1000, message: String, id in "[A-Za-z0-9._:#/=+@~-]{1,128}", seconds in 0u64..200_000_000_000) {
             let body = ErrorBody::new(StatusCode::from_u16(code).unwrap(), message)
-                .with_correlation_id(id)
+                .with_correlation_id(CorrelationId::parse(&id).unwrap())
                 .with_timestamp(UNIX_EPOCH + Duration::from_secs(seconds));
             prop_assert_eq!(ErrorBody::from_json(&body.to_json()), Some(body));
         }

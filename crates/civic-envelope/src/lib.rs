@@ -2,18 +2,27 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
+#[cfg(feature = "axum")]
+mod axum;
+mod correlation_id;
 mod envelope;
 mod error;
 mod error_body;
+mod failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 pub mod layer;
 mod unwrap;
 mod wire;
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::axum::MissingCorrelationId;
+pub use self::correlation_id::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
 pub use self::envelope::Envelope;
 pub use self::error::{Error, ErrorKind};
 pub use self::error_body::ErrorBody;
+pub use self::failure::Failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 #[doc(no_inline)]

@@ -113,7 +113,7 @@ fn error_bodies_are_nodes_bytes_in_both_directions() {
         assert_eq!(read.status().as_u16(), answer.status, "{}", answer.name);
 
         let written = ErrorBody::new(StatusCode::from_u16(answer.status).unwrap(), read.message())
-            .with_correlation_id(read.correlation_id().unwrap())
+            .with_correlation_id(read.correlation_id().cloned())
             .with_timestamp(answer.timestamp())
             .into_response::<bytes::Bytes>();
         assert_eq!(written.body(), &answer.body, "{}", answer.name);

@@ -9,7 +9,7 @@ use std::any::Any;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
-use civic_auth::Context;
+use civic_auth::RequestContext;
 use civic_envelope::ErrorBody;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -69,11 +69,8 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let body = ErrorBody::new(self.status, self.message);
         // The id was put into the task's context by `CorrelationIdLayer`; nobody hands it over.
-        match Context::current().correlation_id() {
-            Some(id) => body.with_correlation_id(id.as_str()),
-            None => body,
-        }
-        .into_response::<Body>()
+        body.with_correlation_id(RequestContext::current().correlation_id().cloned())
+            .into_response::<Body>()
     }
 }
 

@@ -59,7 +59,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use civic_envelope::ErrorBody;
+use civic_envelope::{CorrelationId, ErrorBody};
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -478,7 +478,7 @@ impl Refusal {
     fn into_response<B>(self, correlation_id: Option<String>) -> Response<LockBody<B>> {
         let mut body = ErrorBody::new(self.status, self.message);
         if let Some(id) = correlation_id {
-            body = body.with_correlation_id(id);
+            body = body.with_correlation_id(CorrelationId::parse(&id).ok());
         }
         let mut response: Response<Bytes> = body.into_response();
         if let Some(after) = self.retry_after {

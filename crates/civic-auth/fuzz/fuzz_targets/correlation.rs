@@ -4,7 +4,7 @@
 //! Each line of the input is a field: `P` and a `traceparent`, `S` and a `tracestate`, or a correlation id.
 #![no_main]
 
-use civic_auth::{CORRELATION_ID, Context, CorrelationId};
+use civic_auth::{CORRELATION_ID, CorrelationId, RequestContext};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
     }
 
-    let context = Context::default().with_trace_of(&headers);
+    let context = RequestContext::default().with_trace_of(&headers);
     let parent = match all(&TRACEPARENT)[..] {
         [only] if is_traceparent(only) => Some(only),
         _ => None,
@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn is_id(bytes: &[u8]) -> bool {
-    const ALLOWED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    const ALLOWED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:#/=+@~-";
     !bytes.is_empty() && bytes.len() < 129 && bytes.iter().all(|byte| ALLOWED.contains(byte))
 }
 

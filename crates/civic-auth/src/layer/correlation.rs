@@ -4,14 +4,14 @@
 //! valid; else there is a new one. It is then
 //!
 //! 1. in the request's extensions and in its header, for everything inside;
-//! 2. in the [`Context`], together with the W3C trace context, while the inner service's `call`, its
+//! 2. in the [`RequestContext`], together with the W3C trace context, while the inner service's `call`, its
 //!    future and the response body run and are dropped;
 //! 3. in a `tracing` span around the same, in the field `correlation_id`;
 //! 4. in the header of the response, whatever its status and whoever made it inside.
 //!
 //! It belongs outside of every layer that may answer, the guard and a catcher of panics included: a
 //! response that is made further out does not pass through here. What the context does not reach is
-//! listed at [`Context`].
+//! listed at [`RequestContext`].
 //!
 //! tower-http's `SetRequestIdLayer` takes over whatever came, unchecked and of any length, and knows
 //! no context; hence this layer.
@@ -19,8 +19,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
+use civic_envelope::{CORRELATION_ID, CorrelationId};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -29,8 +30,8 @@ use tower_service::Service;
 use tracing::Span;
 use tracing::instrument::{Instrument as _, Instrumented};
 
-use crate::context::{Context, Scoped};
-use crate::correlation::{CORRELATION_ID, CorrelationId};
+use crate::context::{RequestContext, Scoped};
+use crate::correlation_id::new_correlation_id;
 
 /// Gives each request its correlation id. Goes outside of every layer that may answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,14 +68,14 @@ where
     type Future = CorrelatedFuture<S::Future>;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let sent = CorrelationId::from_headers(request.headers());
         let replaced = sent.is_none() && request.headers().contains_key(CORRELATION_ID);
-        let id = sent.unwrap_or_default();
+        let id = sent.unwrap_or_else(new_correlation_id);
         request
             .headers_mut()
             .insert(CORRELATION_ID, id.to_header_value());
@@ -86,7 +87,7 @@ where
             // Never its value: it was refused because it does not belong into a log.
             span.in_scope(|| tracing::debug!("correlation id replaced"));
         }
-        let context = Context::current()
+        let context = RequestContext::current()
             .with_trace_of(request.headers())
             .with_correlation_id(id);
         let future = span.in_scope(|| context.clone().in_scope(|| self.inner.call(request)));
@@ -102,7 +103,7 @@ pin_project! {
     pub struct CorrelatedFuture<F> {
         #[pin]
         future: Instrumented<Scoped<F>>,
-        context: Context,
+        context: RequestContext,
     }
 }
 
@@ -112,7 +113,7 @@ where
 {
     type Output = Result<Response<CorrelatedBody<B>>, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut response = ready!(this.future.as_mut().poll(cx))?;
         if let Some(id) = this.context.correlation_id() {
@@ -136,12 +137,12 @@ impl<F> fmt::Debug for CorrelatedFuture<F> {
 }
 
 pin_project! {
-    /// A response body that runs in the [`Context`] of its request: it is polled after the future has ended.
+    /// A response body that runs in the [`RequestContext`] of its request: it is polled after the future has ended.
     pub struct CorrelatedBody<B> {
         // None is an empty body: a default one, or one that is being dropped.
         #[pin]
         body: Option<B>,
-        context: Context,
+        context: RequestContext,
         span: Span,
     }
 
@@ -159,7 +160,7 @@ impl<B> Default for CorrelatedBody<B> {
     fn default() -> Self {
         Self {
             body: None,
-            context: Context::default(),
+            context: RequestContext::default(),
             span: Span::none(),
         }
     }
@@ -171,7 +172,7 @@ impl<B: Body> Body for CorrelatedBody<B> {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else {

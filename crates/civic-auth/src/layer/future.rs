@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use civic_envelope::CorrelationId;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
-use crate::correlation::CorrelationId;
+use crate::context::RequestContext;
 use crate::error::AuthError;
 use crate::layer::body::GuardBody;
 
@@ -43,7 +44,8 @@ impl<F> GuardFuture<F> {
 
     /// Refuses this request, and says why in the log.
     pub(crate) fn refused<B>(error: AuthError, request: &Request<B>) -> Self {
-        let correlation_id = CorrelationId::of_request(request.headers(), request.extensions());
+        let correlation_id =
+            RequestContext::correlation_id_for(request.headers(), request.extensions());
         tracing::debug!(
             cause = error.cause().as_str(),
             status = error.status().as_u16(),

@@ -5,31 +5,32 @@
 //! | `Authorization` | `Bearer <token>`, minted for this very call, marked sensitive; whatever was there is replaced |
 //! | `X-Correlation-Id` | see below |
 //! | `Content-Type` | `application/json`, if the request has a body and names no type: Fastify answers 400 to a request that has the type and no body |
-//! | `traceparent`, `tracestate` | those of the [`Context`], unless the request has a `traceparent` |
+//! | `traceparent`, `tracestate` | those of the [`RequestContext`], unless the request has a `traceparent` |
 //!
 //! The correlation id is, in this order: the [`CorrelationId`] in the request's extensions, a valid
-//! one in its header, the one of the [`Context`], a new one.
+//! one in its header, the one of the [`RequestContext`], a new one.
 //!
 //! Put [`InternalHeadersLayer`] *inside* of whatever retries, so that each attempt carries a token of
 //! its own: a token lives for 30 seconds, and three attempts may take longer.
 
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context, Poll};
 
+use civic_envelope::{CORRELATION_ID, CorrelationId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::context::{Context, TRACEPARENT, TRACESTATE};
-use crate::correlation::{CORRELATION_ID, CorrelationId};
+use crate::context::{RequestContext, TRACEPARENT, TRACESTATE};
+use crate::correlation_id::new_correlation_id;
 use crate::mint::TokenMinter;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The three headers of an internal call: `Authorization`, `X-Correlation-Id`, `Content-Type`.
 ///
-/// Without an id it is that of the request being served ([`Context::current`]), else a new one.
+/// Without an id it is that of the request being served ([`RequestContext::current`]), else a new one.
 /// Leave `Content-Type` out of a request without a body: Fastify answers 400.
 ///
 /// ```
@@ -49,8 +50,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub fn internal_headers(minter: &TokenMinter, correlation_id: Option<&CorrelationId>) -> HeaderMap {
     let id = correlation_id
         .cloned()
-        .or_else(|| Context::current().correlation_id().cloned())
-        .unwrap_or_default();
+        .or_else(|| RequestContext::current().correlation_id().cloned())
+        .unwrap_or_else(new_correlation_id);
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(AUTHORIZATION, minter.mint().to_header_value());
     headers.insert(CORRELATION_ID, id.to_header_value());
@@ -101,14 +102,14 @@ where
     type Future = S::Future;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let context = Context::current();
-        let id =
-            CorrelationId::of_request(request.headers(), request.extensions()).unwrap_or_default();
+        let context = RequestContext::current();
+        let id = RequestContext::correlation_id_for(request.headers(), request.extensions())
+            .unwrap_or_else(new_correlation_id);
         let has_body = !request.body().is_end_stream();
 
         let headers = request.headers_mut();

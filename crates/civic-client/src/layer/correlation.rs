@@ -9,9 +9,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context, Poll, ready};
 
-use civic_auth::{CORRELATION_ID, Context, CorrelationId};
+use civic_auth::{CORRELATION_ID, CorrelationId, RequestContext, new_correlation_id};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -57,18 +57,13 @@ where
     type Future = CorrelationFuture<S::Future>;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        let id = request
-            .extensions()
-            .get::<CorrelationId>()
-            .cloned()
-            .or_else(|| CorrelationId::from_headers(request.headers()))
-            .or_else(|| Context::current().correlation_id().cloned())
-            .unwrap_or_default();
+        let id = RequestContext::correlation_id_for(request.headers(), request.extensions())
+            .unwrap_or_else(new_correlation_id);
         request
             .headers_mut()
             .insert(CORRELATION_ID, id.to_header_value());
@@ -97,7 +92,7 @@ where
 {
     type Output = Result<Response<B>, Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let id = this.id.clone();
         Poll::Ready(match ready!(this.inner.poll(cx)) {

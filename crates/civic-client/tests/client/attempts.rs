@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use civic_auth::{Context, CorrelationId};
+use civic_auth::{CorrelationId, RequestContext};
 use civic_client::{ErrorKind, Jitter, NotRetried, ServiceClient};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
@@ -160,8 +160,8 @@ async fn the_correlation_id_is_the_callers_else_the_contexts_else_a_new_one_for_
     let peer = Upstream::start([Step::status(500), Step::status(200)]).await;
     let client = client_of(&peer);
     let given = CorrelationId::parse("given").unwrap();
-    let context =
-        Context::default().with_correlation_id(CorrelationId::parse("of-the-request").unwrap());
+    let context = RequestContext::default()
+        .with_correlation_id(CorrelationId::parse("of-the-request").unwrap());
     context
         .scope(async {
             call(&client, &Method::GET).await.unwrap();
@@ -197,7 +197,7 @@ async fn the_trace_context_of_the_request_being_served_goes_out_with_every_attem
             http::HeaderValue::from_static("vendor=opaque"),
         ),
     ]);
-    let context = Context::default().with_trace_of(&inbound);
+    let context = RequestContext::default().with_trace_of(&inbound);
     context.scope(call(&client, &Method::GET)).await.unwrap();
     let attempts = peer.attempts();
     assert_eq!(attempts.len(), 2);

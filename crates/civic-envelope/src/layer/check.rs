@@ -13,7 +13,8 @@ use http_body::{Body, SizeHint};
 use serde::de::IgnoredAny;
 
 use super::EnvelopeBody;
-use crate::ErrorBody;
+use crate::correlation_id::CorrelationId;
+use crate::error_body::ErrorBody;
 use crate::wire::NULL;
 
 /// Why [`EnvelopeLayer::checked`](super::EnvelopeLayer::checked) answered 502; in the extensions
@@ -127,25 +128,17 @@ impl Collected {
 /// The answer in place of one that failed the check. Nothing of the upstream's head goes on.
 pub(super) fn refusal<B>(
     why: CheckFailed,
-    correlation_id: Option<&HeaderValue>,
+    correlation_id: Option<CorrelationId>,
     now: SystemTime,
 ) -> Response<EnvelopeBody<B>> {
-    let mut body = ErrorBody::new(StatusCode::BAD_GATEWAY, why.to_string()).with_timestamp(now);
-    if let Some(id) = correlation_id.and_then(valid_id) {
-        body = body.with_correlation_id(id);
-    }
-    let mut response = body.into_response::<Bytes>().map(EnvelopeBody::whole);
+    let mut response = ErrorBody::new(StatusCode::BAD_GATEWAY, why.to_string())
+        .with_timestamp(now)
+        .with_correlation_id(correlation_id)
+        .into_response::<Bytes>()
+        .map(EnvelopeBody::whole);
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(why);
     response
-}
-
-/// The platform's rule for correlation ids; another value is not repeated to anybody.
-fn valid_id(id: &HeaderValue) -> Option<&str> {
-    let id = id.to_str().ok()?;
-    let fits = (1..=128).contains(&id.len());
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    (fits && id.bytes().all(plain)).then_some(id)
 }

@@ -67,7 +67,7 @@ where
         let refuse = |why: CheckFailed| {
             refusal(
                 why,
-                this.exchange.correlation_id.as_ref(),
+                this.exchange.correlation_id.clone(),
                 this.settings.now(),
             )
         };

@@ -6,6 +6,7 @@ use http_body::SizeHint;
 
 use super::settings::Settings;
 use crate::ENVELOPE_HEADER;
+use crate::correlation_id::CorrelationId;
 use crate::envelope::Enveloped;
 use crate::wire::{JSON, MARK, NULL, OVERHEAD};
 
@@ -30,7 +31,7 @@ pub struct SkipEnvelope;
 pub(super) struct Exchange {
     kind: Kind,
     /// For the error body of the checked mode; only looked up there.
-    pub(super) correlation_id: Option<HeaderValue>,
+    pub(super) correlation_id: Option<CorrelationId>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +66,7 @@ impl Exchange {
             _ => Kind::Body,
         };
         let correlation_id = match settings.checked {
-            Some(_) => request.headers().get("x-correlation-id").cloned(),
+            Some(_) => CorrelationId::of_request(request.headers(), request.extensions()),
             None => None,
         };
         Self {
