@@ -1,7 +1,7 @@
 //! `cargo xtask chaos`: builds the fleet and the driver, and becomes the driver.
 //!
-//! What it does is in civic-testkit's `chaos`; a program of its own, so that those who run another
-//! command do not wait for its dependencies.
+//! What it does is in civic-chaos; a program of its own, so that those who run another command do
+//! not wait for its dependencies.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -32,12 +32,12 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         "--bin",
         "civic-fleet",
         "--package",
-        "civic-testkit",
+        "civic-chaos",
         "--bin",
-        "chaos",
+        "civic-chaos",
     ]))?;
     let built = sh::target().join("debug");
-    let mut command = Command::new(built.join("chaos"));
+    let mut command = Command::new(built.join("civic-chaos"));
     command
         .arg("--fleet")
         .arg(built.join("civic-fleet"))
