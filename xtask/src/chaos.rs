@@ -7,15 +7,23 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::command::{Command as Xtask, Help};
 use crate::{sh, tools};
 
-/// Where histories go, one folder a seed.
+pub(crate) const COMMAND: Xtask = Xtask {
+    name: "chaos",
+    summary: "inject random faults into the lock's replicas and server, check the history",
+    help: Help::OfProgram,
+    run,
+};
+
+/// Where histories go, one folder per seed.
 const OUTPUT: &str = "chaos";
 
 /// A file system in memory, where there is one.
 const MEMORY: &str = "/dev/shm";
 
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+fn run(arguments: &[String]) -> Result<(), String> {
     let mut command = prepare(arguments)?;
     // In place of this process: Ctrl-C then meets the driver alone, which stops what it started.
     Err(format!("cannot start chaos: {}", command.exec()))

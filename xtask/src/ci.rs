@@ -1,14 +1,33 @@
-//! `cargo xtask ci`: every check that a change has to pass, in the order in which they fail fastest.
+//! `cargo xtask ci`: every check that a change has to pass, in the order in which they fail
+//! fastest.
 //!
-//! It stops at the first failure, prints a line a step with the time that it took, installs what it needs and does not
-//! find (saying so), and never skips a step silently.
+//! It stops at the first failure, prints one line per step with the time that it took, installs
+//! what it needs and does not find (saying so), and never skips a step silently.
 
 use std::path::Path;
 use std::time::Instant;
 
+use crate::command::{Command, Help};
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ci",
+    summary: "run every check that a change has to pass",
+    help: Help::Text(HELP),
+    run,
+};
+
+const HELP: &str = "\
+Usage: cargo xtask ci [STEP]...
+
+Runs every check in the order in which they fail fastest, and stops at the first failure. With
+arguments, runs the steps of these names only.
+
+Options:
+  --list    print the names of the steps
+";
 
 /// A step's name and what it does.
 struct Step {
@@ -55,7 +74,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "demo",
-        run: || crate::demo::run(&[]),
+        run: || (crate::demo::COMMAND.run)(&[]),
     },
     Step {
         name: "dependencies",
@@ -67,24 +86,18 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Runs every step, or those whose names contain one of the arguments.
-pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    if let Some(unknown) = args
-        .iter()
-        .find(|arg| !STEPS.iter().any(|step| step.name.contains(arg.as_str())))
-    {
-        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
-        return Err(format!(
-            "no step's name contains `{unknown}`; the steps are: {}",
-            names.join(", ")
-        ));
+/// Runs every step, or those that the arguments name.
+fn run(args: &[String]) -> Result<(), String> {
+    if args == ["--list"] {
+        for step in STEPS {
+            println!("{}", step.name);
+        }
+        return Ok(());
     }
+    let steps = select(args)?;
     let begun = Instant::now();
     let mut taken = Vec::new();
-    for step in STEPS {
-        if !args.is_empty() && !args.iter().any(|arg| step.name.contains(arg.as_str())) {
-            continue;
-        }
+    for step in steps {
         println!("==> {}", step.name);
         let start = Instant::now();
         let result = (step.run)();
@@ -110,6 +123,27 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         begun.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+/// The steps of exactly these names, in the order of [`STEPS`]; all, if none is named.
+fn select(names: &[String]) -> Result<Vec<&'static Step>, String> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != *name))
+    {
+        let all: Vec<String> = STEPS
+            .iter()
+            .map(|step| format!("`{}`", step.name))
+            .collect();
+        return Err(format!(
+            "there is no step `{unknown}`; the steps are {}",
+            all.join(", ")
+        ));
+    }
+    Ok(STEPS
+        .iter()
+        .filter(|step| names.is_empty() || names.iter().any(|name| name == step.name))
+        .collect())
 }
 
 fn summary(taken: &[(&str, f64)]) {
@@ -209,7 +243,8 @@ fn tests() -> Result<(), String> {
             "--locked",
             "--workspace",
             "--all-features",
-            // Not the benches: they would run too, and what they say means nothing beside other work.
+            // Not the benches: they would run too, and what they say means nothing beside other
+            // work.
             "--lib",
             "--bins",
             "--tests",
@@ -231,7 +266,8 @@ fn tests() -> Result<(), String> {
     )
 }
 
-/// Feature unification would force both back ends on the whole workspace, so this test is a package of its own.
+/// Feature unification would force both back ends on the whole workspace, so this test is a package
+/// of its own.
 fn both_back_ends() -> Result<(), String> {
     let manifest = Path::new("crates/civic-auth/tests/both-backends/Cargo.toml");
     sh::run(
@@ -288,4 +324,38 @@ fn packaging() -> Result<(), String> {
         command.args(["--package", name]);
     }
     sh::run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(names: &[&str]) -> Result<Vec<&'static str>, String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        select(&names).map(|steps| steps.iter().map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn a_step_is_selected_by_its_whole_name() {
+        assert_eq!(selected(&["tests"]), Ok(vec!["tests"]));
+        assert_eq!(
+            selected(&["tests", "format"]),
+            Ok(vec!["format", "tests"]),
+            "in the order of the steps"
+        );
+        assert_eq!(
+            selected(&[]).map(|steps| steps.len()),
+            Ok(STEPS.len()),
+            "all of them"
+        );
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused_with_the_names_of_all() {
+        let error = selected(&["test"]).expect_err("that is a part of a name");
+        assert!(
+            error.starts_with("there is no step `test`; the steps are `format`, `lints`"),
+            "{error}"
+        );
+    }
 }

@@ -6,51 +6,109 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
 
 mod bench;
 mod chaos;
 mod ci;
+mod command;
 mod demo;
 mod rules;
 mod sh;
+mod tidy;
 mod tools;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "\
-Usage: cargo xtask <command>
+use self::command::{Command, Help};
 
-Commands:
-  demo    start the example fleet, show what happens on the wire, check each promise
-  chaos   inject random faults into the lock's replicas and server, check the history
-  bench   run the benchmarks
-  ci      run every check: format, lints, features, docs, tests, chaos, demo, licences, packaging
-";
+const COMMANDS: &[Command] = &[
+    demo::COMMAND,
+    ci::COMMAND,
+    tidy::COMMAND,
+    chaos::COMMAND,
+    bench::COMMAND,
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (command, rest) = match args.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("help", &[][..]),
-    };
-    let result = match command {
-        "bench" => bench::run(rest),
-        "chaos" => chaos::run(rest),
-        "ci" => ci::run(rest),
-        "demo" => demo::run(rest),
-        "help" | "--help" | "-h" => {
-            print!("{USAGE}");
-            Ok(())
-        }
-        other => Err(format!("there is no command `{other}`\n\n{USAGE}")),
-    };
-    match result {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(args: &[String]) -> Result<(), String> {
+    let (name, rest) = match args.split_first() {
+        Some((name, rest)) => (name.as_str(), rest),
+        None => ("help", args),
+    };
+    // `help tidy` is `tidy --help`.
+    let (name, wants_help) = match (name, rest.first()) {
+        ("help" | "--help" | "-h", Some(command)) => (command.as_str(), true),
+        _ => (name, rest.iter().any(|arg| arg == "--help" || arg == "-h")),
+    };
+    if let "help" | "--help" | "-h" = name {
+        print!("{}", usage());
+        return Ok(());
+    }
+    let command = COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| format!("there is no command `{name}`\n\n{}", usage()))?;
+    match command.help {
+        Help::Text(text) if wants_help => {
+            print!("{text}");
+            Ok(())
+        }
+        Help::OfProgram if wants_help => (command.run)(&["--help".to_owned()]),
+        Help::Text(_) | Help::OfProgram => (command.run)(rest),
+    }
+}
+
+/// One line per command.
+fn usage() -> String {
+    let mut text = String::from("Usage: cargo xtask <command> [options]\n\nCommands:\n");
+    for command in COMMANDS {
+        text.push_str(&format!("  {:<8}{}\n", command.name, command.summary));
+    }
+    text.push_str("\n`cargo xtask <command> --help` says more about one of them.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_one_line_and_a_help_that_begins_with_its_usage() {
+        for command in COMMANDS {
+            assert!(
+                usage().contains(&format!("  {:<8}{}\n", command.name, command.summary)),
+                "{}",
+                command.name
+            );
+            assert!(command.summary.len() < 90, "{}", command.name);
+            if let Help::Text(text) = command.help {
+                let usage = format!("Usage: cargo xtask {}", command.name);
+                assert!(text.starts_with(&usage), "{}: {text}", command.name);
+                assert!(text.ends_with('\n'), "{}", command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_an_error_that_lists_the_commands() {
+        let error = run(&["nonsense".to_owned()]).expect_err("there is no such command");
+        assert!(
+            error.starts_with("there is no command `nonsense`"),
+            "{error}"
+        );
+        assert!(error.contains("\n  tidy "), "{error}");
     }
 }

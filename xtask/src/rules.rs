@@ -1,4 +1,5 @@
-//! The rules of the architecture that no compiler checks: who may depend on whom, and what is documented.
+//! The rules of the architecture that no compiler checks: who may depend on whom, and what is
+//! documented.
 
 use std::path::Path;
 
@@ -139,7 +140,8 @@ fn fred_in_one_file() -> Result<Vec<String>, String> {
     Ok(broken)
 }
 
-/// Every document with Rust code is listed in `docs/doctests.rs`, else nobody would notice that its code is stale.
+/// Every document with Rust code is listed in `docs/doctests.rs`, else stale code would stay there
+/// unseen.
 fn documents_run() -> Result<Vec<String>, String> {
     let docs = sh::root().join("docs");
     let listed = read(&docs.join("doctests.rs"))?;

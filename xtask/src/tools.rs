@@ -1,4 +1,5 @@
-//! The programs that the checks need beside cargo: found, else installed, else an exact command to run.
+//! The programs that the checks need beside cargo: found, else installed, else an exact command to
+//! run.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,7 +32,8 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
             "    installing cargo-deny {CARGO_DENY} into {}",
             folder.display()
         );
-        // A build folder of its own, so that a cleaned workspace and an interrupted install do not meet.
+        // A build folder of its own, so that a cleaned workspace and an interrupted install do not
+        // meet.
         sh::run(
             sh::cargo_command(["install", "cargo-deny", "--version", CARGO_DENY, "--locked"])
                 .arg("--quiet")
@@ -39,13 +41,14 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
                 .arg(&folder)
                 .env("CARGO_TARGET_DIR", folder.join("build")),
         )?;
-        // Half a gigabyte that nobody needs again.
+        // Half a gigabyte that is not needed again.
         let _ = std::fs::remove_dir_all(folder.join("build"));
     }
     Ok(program)
 }
 
-/// A server for the lock's tests: `CIVIC_REDIS_SERVER`, `PATH`, the usual places, else the system's package manager.
+/// A server for the lock's tests: `CIVIC_REDIS_SERVER`, `PATH`, the usual places, else the system's
+/// package manager.
 pub(crate) fn redis_server() -> Result<PathBuf, String> {
     if let Some(named) = std::env::var_os("CIVIC_REDIS_SERVER") {
         let path = PathBuf::from(named);
@@ -133,7 +136,7 @@ fn package_manager() -> Option<Vec<Vec<&'static str>>> {
         .find(|(program, _)| sh::which(program).is_some())?;
     if manager != "brew" && !is_root() {
         for step in &mut steps {
-            // -n: fail at once rather than ask for a password that nobody is there to type.
+            // -n: fail at once rather than wait for a password that no one will type.
             step.splice(0..0, ["sudo", "-n"]);
         }
     }

@@ -4,9 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::Stage;
 use super::http::send;
 use super::report::{Report, detail, say, scene};
+use super::stage::Stage;
 use super::tap::Exchange;
 use super::token::{Readable, cut, signature};
 

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Builds `civic-fleet` with this very cargo and returns its executable, wherever the target folder is.
+/// Builds `civic-fleet` with this very cargo and returns its executable, wherever the target folder
+/// is.
 pub(super) fn fleet() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)

@@ -1,10 +1,12 @@
-//! Callers who may not come in, beside callers who may: a guard that lets everybody in is caught, and one that lets nobody in as well.
+//! Callers who may not come in, beside callers who may: a guard that lets every caller in is
+//! caught, and one that refuses every caller as well.
 
 use std::net::SocketAddr;
 
 use super::http::{Message, send};
 use super::report::{Report, detail, scene};
-use super::{Stage, new_secret};
+use super::secret::new_secret;
+use super::stage::Stage;
 
 const WHOAMI: &str = "/api/assessment-roll/whoami";
 const BILLS: &str = "/api/billing/bills";
@@ -162,7 +164,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
         Some(super::token::signature(token).to_owned())
     }));
     report.check_eq(
-        "Nobody who was refused made billing call the roll",
+        "No refused caller made billing call the roll",
         &calls.len(),
         &let_in,
     );

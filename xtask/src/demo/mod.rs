@@ -1,12 +1,13 @@
 //! `cargo xtask demo`: the fleet at work, and whether it keeps its promises.
 //!
-//! Real processes on real sockets. A clerk asks `billing` for a bill; `billing` asks `assessment-roll`, through a
-//! wire tap that shows and disturbs what passes; callers who may not come in are sent away; three replicas of
-//! `penalty-scheduler` share out ticks while one of them is killed. Each promise is checked where it is shown,
-//! and one that was not kept makes the command fail.
+//! Real processes on real sockets. A clerk asks `billing` for a bill; `billing` asks
+//! `assessment-roll`, through a wire tap that shows and disturbs what passes; callers who may not
+//! come in are sent away; three replicas of `penalty-scheduler` share out ticks while one of them
+//! is killed. Each promise is checked where it is shown, and one that was not kept makes the
+//! command fail.
 //!
-//! Needs no Redis: the scheduler's replicas coordinate on this machine. With `REDIS_URL` they use that.
-//! Ctrl-C leaves no process behind: see `process.rs`.
+//! Needs no Redis: the scheduler's replicas coordinate on this machine. With `REDIS_URL` they use
+//! that. Ctrl-C leaves no process behind: see `process.rs`.
 
 mod bill;
 mod build;
@@ -14,30 +15,38 @@ mod guard;
 mod http;
 mod process;
 mod report;
+mod secret;
+mod stage;
 mod tap;
 mod ticks;
 mod token;
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::process::{Fleet, Process};
 use self::report::{Report, say, scene};
+use self::secret::new_secret;
+use self::stage::Stage;
 use self::tap::Tap;
+use crate::command::{Command, Help};
 
-/// The running services and what the scenes need of them.
-#[derive(Debug)]
-struct Stage {
-    fleet: Fleet,
-    /// Credentials that were used: no log may hold their signatures.
-    signatures: Vec<String>,
-    billing: SocketAddr,
-    roll: SocketAddr,
-    /// Between `billing` and `assessment-roll`.
-    tap: Tap,
-}
+pub(crate) const COMMAND: Command = Command {
+    name: "demo",
+    summary: "start the example fleet, show what happens on the wire, check each promise",
+    help: Help::Text(HELP),
+    run,
+};
+
+const HELP: &str = "\
+Usage: cargo xtask demo
+
+Builds and starts the example services as real processes, shows what happens on the wire, and
+checks each promise where it is shown. Exits non-zero if one was not kept.
+
+Environment:
+  REDIS_URL    the replicas of the scheduler coordinate there; defaults to this machine's own locks
+";
 
 /// Runs the demo. It takes no arguments.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -50,7 +59,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
     let started = Instant::now();
     let mut report = Report::default();
-    // What ends a scene early is often the consequence of a promise that was broken before: both are told.
+    // What ends a scene early is often the consequence of a promise that was broken before: both
+    // are told.
     let played = play(fleet, &mut report);
     let kept = match (played, report.finish()) {
         (Ok(()), finished) => finished?,
@@ -134,34 +144,4 @@ fn close<const N: usize>(
         format_args!("{leaked} of them are"),
     );
     Ok(())
-}
-
-// ===== impl Stage =====
-
-impl Stage {
-    /// Mints a token with the fleet's own tool, and remembers that no log may hold it.
-    fn mint(&mut self, arguments: &[&str]) -> Result<String, String> {
-        let fleet = self.fleet.clone();
-        self.mint_with(&fleet, arguments)
-    }
-
-    /// [`mint`](Self::mint) with another environment: another secret, say.
-    fn mint_with(&mut self, fleet: &Fleet, arguments: &[&str]) -> Result<String, String> {
-        let minted = fleet.run(&[&["token", "mint"], arguments].concat())?;
-        if !minted.status.success() {
-            return Err(format!("token mint {arguments:?}: {}", minted.stderr));
-        }
-        let token = minted.stdout.trim().to_owned();
-        self.signatures.push(token::signature(&token).to_owned());
-        Ok(token)
-    }
-}
-
-/// 32 random bytes in hexadecimal: a new secret for each demo, shown to nobody.
-fn new_secret() -> Result<String, String> {
-    let mut bytes = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| format!("no random bytes: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

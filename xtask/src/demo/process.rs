@@ -2,10 +2,13 @@
 //!
 //! How none is left, without signal handlers (which would need unsafe code or a dependency here):
 //!
-//! 1. Each child runs with `--stop-with-stdin` and its stdin is a pipe that only this process holds. When this
-//!    process ends, in whatever way, the kernel closes the pipe and the child stops as at SIGTERM. `kill -9` of the demo is covered.
-//! 2. Ctrl-C reaches the children directly as well: they are in the terminal's foreground process group.
-//! 3. In the ordinary case, and when a check fails early, the guard closes the pipe, waits, and kills by process id what did not end.
+//! 1. Each child runs with `--stop-with-stdin` and its stdin is a pipe that only this process
+//!    holds. When this process ends, in whatever way, the kernel closes the pipe and the child
+//!    stops as at SIGTERM. `kill -9` of the demo is covered.
+//! 2. Ctrl-C reaches the children directly as well: they are in the terminal's foreground process
+//!    group.
+//! 3. In the ordinary case, and when a check fails early, the guard closes the pipe, waits, and
+//!    kills by process id what did not end.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
@@ -24,8 +27,8 @@ use super::http::PATIENCE;
 /// How long an orderly stop may take before the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Variables of the caller that a child needs to find its way about a machine. Nothing else is passed on,
-/// so that the demo is the same everywhere.
+/// Variables of the caller that a child needs to find its way about a machine. Nothing else is
+/// passed on, so that the demo is the same everywhere.
 const PASSED_ON: [&str; 6] = [
     "HOME",
     "PATH",
@@ -88,7 +91,8 @@ impl Fleet {
         fleet
     }
 
-    /// Starts a program that runs until it is stopped; what it prints is sent to `events` under `name`.
+    /// Starts a program that runs until it is stopped; what it prints is sent to `events` under
+    /// `name`.
     pub(super) fn start(
         &self,
         name: &str,
@@ -243,7 +247,7 @@ fn forward(from: &str, stdout: impl Read, events: &Sender<Event>) {
             json: serde_json::from_str(&line).unwrap_or(Value::String(line)),
         };
         if events.send(event).is_err() {
-            // Nobody listens any more; reading on keeps the child from blocking on a full pipe.
+            // No one listens any more; reading on keeps the child from blocking on a full pipe.
             continue;
         }
     }

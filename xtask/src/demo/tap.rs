@@ -1,4 +1,5 @@
-//! A wire tap: a proxy on a real socket that records each exchange and can answer in the peer's place.
+//! A wire tap: a proxy on a real socket that records each exchange and can answer in the peer's
+//! place.
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Write};
@@ -50,7 +51,8 @@ impl Tap {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&accepting);
-                // A connection that breaks is the two peers' business: they see it, and so does a check.
+                // A connection that breaks is the two peers' business: they see it, and so does a
+                // check.
                 thread::spawn(move || shared.relay(stream));
             }
         });
@@ -94,7 +96,7 @@ impl Shared {
             .ok_or(io::ErrorKind::UnexpectedEof)?;
             let raw = response.raw.clone();
             let cut_short = response.cut_short;
-            // Recorded first: whoever has the answer finds the exchange.
+            // Recorded first: a caller that has the answer finds the exchange.
             lock(&self.exchanges).push(Exchange {
                 at,
                 request,

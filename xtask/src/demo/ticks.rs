@@ -224,8 +224,8 @@ impl fmt::Display for Run {
 // ===== impl Folder =====
 
 impl Folder {
-    /// A name only: whoever uses the folder first makes it, private. In the target folder, where what a demo that
-    /// was killed leaves behind is in nobody's way.
+    /// A name only: the first replica to use the folder makes it, private. It is in the target
+    /// folder, where what a killed demo leaves behind disturbs no one.
     fn beside(executable: &Path) -> Self {
         Self(executable.with_file_name(format!("demo-locks-{}", std::process::id())))
     }
