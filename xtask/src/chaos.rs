@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: builds the fleet and the driver, and becomes the driver.
+//! `cargo xtask chaos`: builds the programs under test and the driver, and becomes the driver.
 //!
 //! What it does is in civic-chaos; a program of its own, so that those who run another command do
 //! not wait for its dependencies.
@@ -36,6 +36,10 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         "build",
         "--quiet",
         "--package",
+        "civic-cli",
+        "--bin",
+        "civic",
+        "--package",
         "civic-fleet",
         "--bin",
         "civic-fleet",
@@ -47,6 +51,8 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
     let built = sh::target().join("debug");
     let mut command = Command::new(built.join("civic-chaos"));
     command
+        .arg("--civic")
+        .arg(built.join("civic"))
         .arg("--fleet")
         .arg(built.join("civic-fleet"))
         .arg("--output")

@@ -20,6 +20,7 @@ pub(crate) const PUBLISHED: &[(&str, &[&str])] = &[
     ),
     ("civic-auth", &["hyper", "hyper-util", "fred", "tower"]),
     ("civic-client", &["fred", "civic-lock", "axum", "reqwest"]),
+    ("civic-cli", &["axum", "civic-server"]),
     (
         "civic-lock",
         &[
@@ -64,15 +65,21 @@ pub(crate) fn check() -> Result<(), String> {
                 broken.push(format!("{name} must not depend on {dependency}"));
             }
         }
-        let readme = sh::root().join("crates").join(name).join("README.md");
-        let lib = read(&sh::root().join("crates").join(name).join("src/lib.rs"))?;
+        let folder = sh::root().join("crates").join(name);
+        let readme = folder.join("README.md");
+        // A published program has no library.
+        let file = ["src/lib.rs", "src/main.rs"]
+            .into_iter()
+            .find(|file| folder.join(file).is_file())
+            .ok_or_else(|| format!("{name} has neither src/lib.rs nor src/main.rs"))?;
+        let lib = read(&folder.join(file))?;
         if !readme.is_file() || !lib.contains("include_str!(\"../README.md\")") {
             broken.push(format!(
                 "{name}'s README.md must be its crate documentation"
             ));
         }
         if !lib.contains("#![deny(missing_docs)]") {
-            broken.push(format!("{name}'s lib.rs must deny missing_docs"));
+            broken.push(format!("{name}'s {file} must deny missing_docs"));
         }
     }
     for (name, forbidden) in WITHOUT_FEATURES {

@@ -33,7 +33,9 @@ pub(crate) struct Options {
     pub(crate) choice: Choice,
     pub(crate) replicas: usize,
     pub(crate) check: Option<PathBuf>,
-    /// The civic-fleet executable.
+    /// The `civic` executable, whose `lock hold` is the hammer.
+    pub(crate) civic: PathBuf,
+    /// The `civic-fleet` executable, whose `penalty-scheduler` is the job.
     pub(crate) fleet: PathBuf,
     /// Where histories go, one folder a seed.
     pub(crate) output: PathBuf,
@@ -47,6 +49,7 @@ impl Options {
             choice: Choice::Both,
             replicas: 3,
             check: None,
+            civic: PathBuf::from("target/debug/civic"),
             fleet: PathBuf::from("target/debug/civic-fleet"),
             output: PathBuf::from("target/chaos"),
         };
@@ -63,6 +66,7 @@ impl Options {
                 "--seed" => options.seed = number(&name, &value()?)?,
                 "--replicas" => options.replicas = number(&name, &value()?)? as usize,
                 "--check" => options.check = Some(value()?.into()),
+                "--civic" => options.civic = value()?.into(),
                 "--fleet" => options.fleet = value()?.into(),
                 "--output" => options.output = value()?.into(),
                 "--backend" => {

@@ -1,4 +1,4 @@
-//! A replica: a real process of civic-fleet, heard through its stdout, and never left behind.
+//! A replica: a real process of `civic` or `civic-fleet`, heard through its stdout, and never left behind.
 //!
 //! Its stdin is a pipe of which only this process has the other end, so that it stops when this
 //! process is gone, however that came about.
@@ -20,7 +20,7 @@ use crate::history::{Acquire, Edge, Log, Signal, TickEvent, What, monotonic};
 
 /// Busy answers come by the thousand: one that is slow is worth a record, the rest is not.
 const SLOW_MS: u64 = 100;
-/// How long an orderly stop may take. civic-fleet ends itself after 12 s.
+/// How long an orderly stop may take. Both programs end themselves after 12 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How to start a replica.
@@ -225,7 +225,7 @@ async fn hear(
     }
 }
 
-/// A line of `civic-fleet penalty-scheduler` or `civic-fleet lock`.
+/// A line of `civic-fleet penalty-scheduler` or `civic lock hold`.
 fn understand(line: &Value, life: u32) -> Option<What> {
     let number = |name: &str| line[name].as_u64().unwrap_or_default();
     let took_ms = number("tookMs");

@@ -203,6 +203,7 @@ fn recipe(
             let length = (options.length.as_secs() + 600).to_string();
             [
                 "lock",
+                "hold",
                 HAMMER_LOCK,
                 "--ttl",
                 &seconds(group.ttl_ms),
@@ -231,7 +232,10 @@ fn recipe(
         }
     };
     Ok(Recipe {
-        executable: options.fleet.clone(),
+        executable: match group.kind {
+            Kind::Hammer => options.civic.clone(),
+            Kind::AtLeastOnce | Kind::AtMostOnce => options.fleet.clone(),
+        },
         group: group.group,
         arguments,
         environment,

@@ -2,9 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{call, lock, penalty_scheduler, token};
+use crate::cmd::penalty_scheduler;
 
-/// The example fleet: services, a client and a lock as command-line programs.
+/// The example fleet: services, and a job on a schedule, as command-line programs.
 ///
 /// Configured by JWT_SECRET, PORT, HOST, ASSESSMENT_ROLL_URL, REDIS_URL, NODE_ENV and RUST_LOG.
 /// Machine-readable output is one JSON object a line on stdout; logs go to stderr.
@@ -29,11 +29,4 @@ pub(crate) enum Command {
     PenaltyScheduler(penalty_scheduler::Args),
     /// Serve assessment-roll's routes and one route for each payload shape
     Conformance,
-    /// Call a service with the default client stack and print the unwrapped answer
-    Call(call::Args),
-    /// Take a lock, hold it and release it
-    Lock(lock::Args),
-    /// Mint a token, or say why one is refused
-    #[command(subcommand)]
-    Token(token::Command),
 }

@@ -75,12 +75,12 @@ impl Environment {
 }
 
 /// The platform's key.
-pub(crate) fn secret() -> Result<Secret, StartError> {
+fn secret() -> Result<Secret, StartError> {
     Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
 }
 
 /// An error and its causes on one line; no `Display` of ours repeats its source.
-pub(crate) fn chain(error: &dyn Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

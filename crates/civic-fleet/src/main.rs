@@ -4,7 +4,6 @@
 //! `stack.rs` for its middleware, `cmd/billing.rs` and `assessment_roll_client.rs` for a service that calls another.
 
 mod assessment_roll_client;
-mod attempt_lines;
 mod cli;
 mod cmd;
 mod environment;
@@ -57,12 +56,6 @@ async fn run(command: Command) -> Result<ExitCode, StartError> {
             log_to_stderr("info");
             return cmd::penalty_scheduler::run(args).await;
         }
-        Command::Lock(args) => {
-            log_to_stderr("warn");
-            return cmd::lock::run(args).await;
-        }
-        Command::Call(args) => return cmd::call::run(args).await,
-        Command::Token(command) => return cmd::token::run(command),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,14 @@
 //!
 //! - [`contract`]: the tower contract, as a test for any layer.
 //! - [`log`]: what was logged, for tests that are green on every run.
+//! - [`program`]: a program that prints one JSON object per line.
 //! - [`proxy`]: a TCP proxy that misbehaves when told to.
 //! - [`redis`]: real redis-server processes.
 //! - [`upstream`]: a scripted HTTP peer on a real socket.
 
 pub mod contract;
 pub mod log;
+pub mod program;
 pub mod proxy;
 pub mod redis;
 pub mod upstream;

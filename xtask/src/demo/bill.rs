@@ -259,8 +259,8 @@ fn unwrapped(stage: &mut Stage, report: &mut Report) -> Result<(), String> {
         "http://{}/api/assessment-roll/properties/prop-001/assessment",
         stage.tap.address
     );
-    say(format_args!("$ civic-fleet call GET {url} --verbose"));
-    let call = stage.fleet.run(&["call", "GET", &url, "--verbose"])?;
+    say(format_args!("$ civic call GET {url} --verbose"));
+    let call = stage.fleet.civic(&["call", "GET", &url, "--verbose"])?;
     for line in call.stderr.lines() {
         detail(line);
     }

@@ -54,8 +54,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err(format!("demo takes no arguments, not `{argument}`"));
     }
     scene("Building the fleet");
-    let fleet = Fleet::new(build::fleet()?).with("JWT_SECRET", new_secret()?);
-    say(fleet.executable().display());
+    let fleet = Fleet::new(build::programs()?).with("JWT_SECRET", new_secret()?);
+    say(fleet.programs().fleet.display());
+    say(fleet.programs().civic.display());
 
     let started = Instant::now();
     let mut report = Report::default();

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::build::Programs;
 use super::http::PATIENCE;
 
 /// How long an orderly stop may take before the process is killed.
@@ -38,10 +39,10 @@ const PASSED_ON: [&str; 6] = [
     "SystemRoot",
 ];
 
-/// How to start a program of the fleet.
+/// How to start the programs: which, and with which environment.
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
-    executable: PathBuf,
+    programs: Programs,
     environment: HashMap<String, String>,
 }
 
@@ -73,15 +74,15 @@ pub(super) struct Finished {
 // ===== impl Fleet =====
 
 impl Fleet {
-    pub(super) fn new(executable: PathBuf) -> Self {
+    pub(super) fn new(programs: Programs) -> Self {
         Self {
-            executable,
+            programs,
             environment: HashMap::new(),
         }
     }
 
-    pub(super) fn executable(&self) -> &Path {
-        &self.executable
+    pub(super) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The same fleet with one more variable.
@@ -91,8 +92,8 @@ impl Fleet {
         fleet
     }
 
-    /// Starts a program that runs until it is stopped; what it prints is sent to `events` under
-    /// `name`.
+    /// Starts a service or a replica, which runs until it is stopped; what it prints is sent to
+    /// `events` under `name`.
     pub(super) fn start(
         &self,
         name: &str,
@@ -100,7 +101,7 @@ impl Fleet {
         events: Sender<Event>,
     ) -> Result<Process, String> {
         let mut child = self
-            .command(arguments)
+            .command(&self.programs.fleet, arguments)
             .arg("--stop-with-stdin")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -139,13 +140,13 @@ impl Fleet {
         Ok((process, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
     }
 
-    /// Runs a program to its end.
-    pub(super) fn run(&self, arguments: &[&str]) -> Result<Finished, String> {
+    /// Runs the operator's tool, with the same environment, to its end.
+    pub(super) fn civic(&self, arguments: &[&str]) -> Result<Finished, String> {
         let output = self
-            .command(arguments)
+            .command(&self.programs.civic, arguments)
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("{} could not be started: {error}", arguments[0]))?;
+            .map_err(|error| format!("civic {} could not be started: {error}", arguments[0]))?;
         Ok(Finished {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -153,8 +154,8 @@ impl Fleet {
         })
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.executable);
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear();
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name) {

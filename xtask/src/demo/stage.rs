@@ -21,7 +21,7 @@ pub(super) struct Stage {
 // ===== impl Stage =====
 
 impl Stage {
-    /// Mints a token with the fleet's own tool, and remembers that no log may hold it.
+    /// Mints a token with the operator's tool, and remembers that no log may hold it.
     pub(super) fn mint(&mut self, arguments: &[&str]) -> Result<String, String> {
         let fleet = self.fleet.clone();
         self.mint_with(&fleet, arguments)
@@ -33,7 +33,7 @@ impl Stage {
         fleet: &Fleet,
         arguments: &[&str],
     ) -> Result<String, String> {
-        let minted = fleet.run(&[&["token", "mint"], arguments].concat())?;
+        let minted = fleet.civic(&[&["token", "mint"], arguments].concat())?;
         if !minted.status.success() {
             return Err(format!("token mint {arguments:?}: {}", minted.stderr));
         }

@@ -50,7 +50,7 @@ struct Watch {
 
 pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
     scene("Three replicas of penalty-scheduler, one tick every 2 s");
-    let folder = Folder::beside(fleet.executable());
+    let folder = Folder::beside(&fleet.programs().fleet);
     let (fleet, store) = match std::env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => (fleet.with("REDIS_URL", url), "on the Redis of REDIS_URL"),
         _ => (

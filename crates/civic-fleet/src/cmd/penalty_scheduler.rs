@@ -165,10 +165,8 @@ impl<'a> Line<'a> {
     }
 }
 
-// ===== helpers that `civic-fleet lock` shares =====
-
 /// Prints one JSON object a line, at once: whoever waits for it waits on a pipe.
-pub(super) fn print(line: &impl Serialize) -> io::Result<()> {
+fn print(line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
     let mut stdout = io::stdout().lock();
@@ -177,7 +175,7 @@ pub(super) fn print(line: &impl Serialize) -> io::Result<()> {
 }
 
 /// Milliseconds since the epoch, by the true clock.
-pub(super) fn epoch_millis() -> u128 {
+fn epoch_millis() -> u128 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
@@ -185,7 +183,7 @@ pub(super) fn epoch_millis() -> u128 {
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share.
-pub(super) fn mono_nanos() -> u128 {
+fn mono_nanos() -> u128 {
     let now = clock_gettime(ClockId::Monotonic);
     Duration::new(
         now.tv_sec.unsigned_abs(),
@@ -195,7 +193,7 @@ pub(super) fn mono_nanos() -> u128 {
 }
 
 /// Ready at the first SIGTERM or SIGINT after this call.
-pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -207,7 +205,7 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
 }
 
 /// A number of seconds that may have a fraction.
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
     f64::from_str(text)
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::support::Service;
 use crate::support::http::{Answer, call, without_timestamp};
-use crate::support::{Service, mint};
+use crate::support::token::service_token;
 
 /// The id that the recording client sent.
 const CORRELATION_ID: &str = "3f0e8a52-6c1e-4a3a-9f63-0b1d3f6f6a10";
@@ -18,7 +19,7 @@ const WITHOUT_TOKEN: &str = "no token";
 fn every_recorded_response_is_answered_with_the_same_bytes() {
     let recorded = recordings();
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     let mut compared = 0;
     for expected in &recorded {
         let name = expected["name"].as_str().unwrap();
@@ -54,7 +55,7 @@ fn every_recorded_response_is_answered_with_the_same_bytes() {
 #[test]
 fn assessment_roll_answers_its_recorded_routes_with_the_same_bytes() {
     let service = Service::start("assessment-roll");
-    let token = mint(&[]);
+    let token = service_token();
     let mut compared = 0;
     for expected in &recordings() {
         if !expected["request"]
@@ -81,7 +82,7 @@ fn assessment_roll_answers_its_recorded_routes_with_the_same_bytes() {
 fn an_empty_success_is_null() {
     let service = Service::start("conformance");
     let answer = call("GET", "/api/assessment-roll/empty")
-        .bearer(&mint(&[]))
+        .bearer(&service_token())
         .send(service.address);
     assert_eq!(answer.status, 200);
     assert_eq!(

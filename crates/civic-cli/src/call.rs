@@ -1,4 +1,4 @@
-//! `civic-fleet call`: one call with the default client stack, for a shell.
+//! `civic call`: one call with the default client stack, for a shell.
 //!
 //! Prints the unwrapped payload on stdout, as one line of JSON, and exits 0. On failure it exits 1, and the last
 //! line on stderr is `{"kind","status","attempts","elapsedMs","correlationId","retryAfterMs","notRetried","message"}`
@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::attempt_lines::AttemptLines;
-use crate::environment::{StartError, chain, secret};
+use crate::start_error::{StartError, chain, secret};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

@@ -2,15 +2,16 @@
 
 use civic_testkit::upstream::{Step, Upstream};
 
+use crate::support::Service;
 use crate::support::http::{Answer, post};
-use crate::support::{Service, mint};
+use crate::support::token::user_token;
 
 const BILLS: &str = "/api/billing/bills";
 const ASSESSMENT: &str = r#"{"id":"p-7","rollNumber":"1234-567-890-12345","assessedValue":500000,"taxRate":0.01,"isExempt":false,"more":[1]}"#;
 
 fn ask(billing: &Service, role: &str) -> Answer {
     post(BILLS)
-        .bearer(&mint(&["--role", role]))
+        .bearer(&user_token(role))
         .header("x-correlation-id", "hop-1")
         .json(r#"{"propertyId":"p-7"}"#)
         .send(billing.address)
@@ -54,7 +55,7 @@ fn an_unknown_property_is_404() {
     let roll = Service::start("assessment-roll");
     let billing = Service::billing(&roll.url());
     post(BILLS)
-        .bearer(&mint(&["--role", "TAX_CLERK"]))
+        .bearer(&user_token("TAX_CLERK"))
         .json(r#"{"propertyId":"missing"}"#)
         .send(billing.address)
         .assert_error(404, "Property with ID missing not found");
@@ -66,7 +67,7 @@ async fn the_correlation_id_reaches_the_roll_without_the_handler_passing_it() {
     assert_eq!(ask(&billing, "TAX_CLERK").status, 201);
     // A second request has an id of its own: nothing is remembered.
     let answer = post(BILLS)
-        .bearer(&mint(&["--role", "TAX_CLERK"]))
+        .bearer(&user_token("TAX_CLERK"))
         .json(r#"{"propertyId":"p-7"}"#)
         .send(billing.address);
     let own = answer.header("x-correlation-id").unwrap().to_owned();
@@ -82,7 +83,7 @@ async fn the_correlation_id_reaches_the_roll_without_the_handler_passing_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn billing_calls_as_a_service_and_never_with_the_callers_token() {
     let (peer, billing) = with_peer!([Step::envelope(ASSESSMENT)]);
-    let clerk = mint(&["--role", "TAX_CLERK"]);
+    let clerk = user_token("TAX_CLERK");
     post(BILLS)
         .bearer(&clerk)
         .json(r#"{"propertyId":"p-7"}"#)
@@ -141,7 +142,7 @@ async fn a_request_that_is_no_bill_request_never_reaches_the_roll() {
         ("", 400),
     ] {
         let answer = post(BILLS)
-            .bearer(&mint(&["--role", "TAX_CLERK"]))
+            .bearer(&user_token("TAX_CLERK"))
             .json(body)
             .send(billing.address);
         assert_eq!(answer.status, status, "{body}: {}", answer.body);

@@ -1,4 +1,4 @@
-//! `civic-fleet lock`: takes one lock, for trials against peers in other languages.
+//! `civic lock hold`: takes one lock, for trials against peers in other languages.
 //!
 //! Without `--hammer` it takes the lock once (or `--count` times), holds it, releases it, and prints what happened:
 //!
@@ -17,13 +17,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use civic_lock::{Acquisition, LeaseEnd, LeaseGuard, LockName, LockService};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::penalty_scheduler::{epoch_millis, mono_nanos, print, seconds, stop_signal};
-use crate::environment::StartError;
+use crate::output::{epoch_millis, mono_nanos, print};
+use crate::start_error::StartError;
 
 /// Between two attempts of the hammer while somebody else has the lock, on average twice as long.
 const HAMMER_PAUSE: Duration = Duration::from_millis(4);
@@ -124,6 +126,26 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Ready at the first SIGTERM or SIGINT after this call.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A number of seconds that may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    f64::from_str(text)
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds is expected".to_owned())
 }
 
 struct Trial {

@@ -1,11 +1,17 @@
-//! `civic-fleet token`: what an operator needs when a call is refused.
+//! `civic token`: what an operator needs when a call is refused.
 
 use serde_json::Value;
 
-use crate::support::{Finished, SECRET, fleet, mint, run};
+use crate::support::{Finished, SECRET, civic, run};
+
+fn mint(arguments: &[&str]) -> String {
+    let minted = run(&mut civic(&[&["token", "mint"], arguments].concat()));
+    assert_eq!(minted.code, Some(0), "{}", minted.stderr);
+    minted.stdout.trim().to_owned()
+}
 
 fn inspect(token: &str) -> (Finished, Vec<Value>) {
-    let finished = run(&mut fleet(&["token", "inspect", token]));
+    let finished = run(&mut civic(&["token", "inspect", token]));
     let lines = finished
         .stdout
         .lines()
@@ -24,7 +30,7 @@ fn broken(lines: &[Value]) -> Vec<&str> {
 
 #[test]
 fn a_minted_token_is_the_only_thing_on_stdout() {
-    let finished = run(&mut fleet(&["token", "mint"]));
+    let finished = run(&mut civic(&["token", "mint"]));
     assert_eq!(finished.code, Some(0));
     assert_eq!(finished.stderr, "");
     let token = finished.stdout.strip_suffix('\n').unwrap();
@@ -50,7 +56,7 @@ fn a_good_token_keeps_every_rule_and_exits_0() {
 
 #[test]
 fn a_refused_token_breaks_the_rule_that_is_named_and_exits_1() {
-    let stranger = run(fleet(&["token", "mint"]).env("JWT_SECRET", SECRET.replace('0', "f")));
+    let stranger = run(civic(&["token", "mint"]).env("JWT_SECRET", SECRET.replace('0', "f")));
     for (name, token, rule) in [
         ("31 seconds", mint(&["--lifetime", "31"]), "lifetime"),
         (
@@ -95,10 +101,10 @@ fn an_inspection_shows_claims_and_neither_signature_nor_secret() {
 
 #[test]
 fn a_role_that_the_platform_does_not_have_is_exit_code_2() {
-    let finished = run(&mut fleet(&["token", "mint", "--role", "KING"]));
+    let finished = run(&mut civic(&["token", "mint", "--role", "KING"]));
     assert_eq!(finished.code, Some(2));
     assert_eq!(finished.stdout, "");
-    let finished = run(fleet(&["token", "mint"]).env("JWT_SECRET", "short"));
+    let finished = run(civic(&["token", "mint"]).env("JWT_SECRET", "short"));
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("JWT_SECRET"));
 }

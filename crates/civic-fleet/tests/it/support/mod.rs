@@ -1,6 +1,7 @@
 //! The real binary on real sockets, and a caller that knows nothing of the crates under test.
 
 pub(crate) mod http;
+pub(crate) mod token;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,18 +54,6 @@ pub(crate) fn run(command: &mut Command) -> Finished {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
-}
-
-/// A token from the fleet's own tool.
-pub(crate) fn mint(arguments: &[&str]) -> String {
-    let minted = run(&mut fleet(&[&["token", "mint"], arguments].concat()));
-    assert_eq!(minted.code, Some(0), "{}", minted.stderr);
-    minted.stdout.trim().to_owned()
-}
-
-/// The value of an `Authorization` header with a new token.
-pub(crate) fn bearer(arguments: &[&str]) -> String {
-    format!("Bearer {}", mint(arguments))
 }
 
 // ===== impl Service =====

@@ -1,9 +1,9 @@
-//! `civic-fleet token`: what an operator needs when a call is refused.
+//! `civic token`: what an operator needs when a call is refused.
 //!
 //! `token mint` prints a token and nothing else, so that it can be used in place:
 //!
 //! ```sh
-//! curl -H "Authorization: Bearer $(civic-fleet token mint --role TAX_CLERK)" http://localhost:3020/api/assessment-roll/whoami
+//! curl -H "Authorization: Bearer $(civic token mint --role TAX_CLERK)" http://localhost:3020/api/assessment-roll/whoami
 //! ```
 //!
 //! `token inspect` prints one JSON object for each rule of the guard, kept or broken, and a verdict. Neither
@@ -18,8 +18,8 @@ use clap::Subcommand;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::environment::{StartError, secret};
-use crate::serve::announce;
+use crate::output::print;
+use crate::start_error::{StartError, secret};
 
 /// What a user token lives when nothing else is asked for.
 const USER_LIFETIME_SECONDS: u64 = 3600;
@@ -106,7 +106,7 @@ fn mint_service(lifetime: Option<u64>, minter: &TokenMinter) -> Token {
 fn inspect(token: &str, verifier: &TokenVerifier) -> io::Result<ExitCode> {
     let inspection = verifier.inspect(token);
     for rule in inspection.rules() {
-        announce(&json!({
+        print(&json!({
             "rule": rule.name(),
             "outcome": rule.outcome(),
             "detail": rule.detail(),
@@ -117,7 +117,7 @@ fn inspect(token: &str, verifier: &TokenVerifier) -> io::Result<ExitCode> {
     } else {
         ("refused", ExitCode::FAILURE)
     };
-    announce(&json!({
+    print(&json!({
         "verdict": verdict,
         "header": inspection.header(),
         "claims": inspection.claims(),

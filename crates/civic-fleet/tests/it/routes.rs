@@ -1,9 +1,13 @@
 //! What every service answers, whatever its routes are: errors in one shape, ids on everything, guards.
 
+use std::time::Duration;
+
+use civic_auth::{Secret, TokenMinter};
 use serde_json::json;
 
 use crate::support::http::{call, get, post, without_timestamp};
-use crate::support::{SECRET, Service, fleet, mint, run};
+use crate::support::token::{HOUR, mint, service_claims, service_token, user, user_token};
+use crate::support::{SECRET, Service, fleet};
 
 const ROLL: &str = "/api/assessment-roll";
 
@@ -14,7 +18,7 @@ fn an_unknown_route_is_404_in_the_platforms_shape() {
         .send(service.address)
         .assert_error(404, "Cannot GET /nowhere");
     call("DELETE", format!("{ROLL}/nothing"))
-        .bearer(&mint(&[]))
+        .bearer(&service_token())
         .header("x-correlation-id", "abc-1")
         .send(service.address)
         .assert_error(404, "Cannot DELETE /api/assessment-roll/nothing");
@@ -31,7 +35,7 @@ fn a_wrong_method_is_405_in_the_platforms_shape_and_names_the_right_ones() {
 #[test]
 fn a_body_that_is_not_json_is_400_in_the_platforms_shape() {
     let service = Service::start("assessment-roll");
-    let token = mint(&[]);
+    let token = service_token();
     let answer = post(format!("{ROLL}/properties/p-1/supplementary"))
         .bearer(&token)
         .json("{\"a\":")
@@ -53,7 +57,7 @@ fn a_body_that_is_not_json_is_400_in_the_platforms_shape() {
 fn a_path_that_is_not_utf8_is_400_in_the_platforms_shape() {
     let service = Service::start("assessment-roll");
     let answer = get(format!("{ROLL}/properties/%ff/assessment"))
-        .bearer(&mint(&[]))
+        .bearer(&service_token())
         .send(service.address);
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert_eq!(answer.json()["statusCode"], 400);
@@ -62,7 +66,7 @@ fn a_path_that_is_not_utf8_is_400_in_the_platforms_shape() {
 #[test]
 fn a_panic_is_500_with_the_requests_correlation_id_and_the_service_lives_on() {
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     for _ in 0..2 {
         let answer = get(format!("{ROLL}/panic"))
             .bearer(&token)
@@ -119,11 +123,12 @@ fn every_route_of_the_roll_is_guarded() {
 fn only_a_token_of_the_platforms_own_key_is_let_in() {
     let service = Service::start("assessment-roll");
     let whoami = format!("{ROLL}/whoami");
-    let forged = run(fleet(&["token", "mint"]).env("JWT_SECRET", SECRET.replace('0', "f")));
+    let forger = TokenMinter::new(Secret::new(SECRET.replace('0', "f")).unwrap());
+    let lives = |seconds| mint(&service_claims(), Duration::from_secs(seconds));
     let refused = [
-        ("forged", forged.stdout.trim().to_owned()),
-        ("31 seconds", mint(&["--lifetime", "31"])),
-        ("dead at once", mint(&["--lifetime", "0"])),
+        ("forged", forger.mint().as_str().to_owned()),
+        ("31 seconds", lives(31)),
+        ("dead at once", lives(0)),
         ("nonsense", "a.b.c".to_owned()),
     ];
     for (name, token) in refused {
@@ -137,9 +142,9 @@ fn only_a_token_of_the_platforms_own_key_is_let_in() {
         );
     }
     for (name, token) in [
-        ("service", mint(&[])),
-        ("30 seconds", mint(&["--lifetime", "30"])),
-        ("user", mint(&["--role", "AUDITOR"])),
+        ("service", service_token()),
+        ("30 seconds", lives(30)),
+        ("user", user_token("AUDITOR")),
     ] {
         let answer = get(&whoami).bearer(&token).send(service.address);
         assert_eq!(answer.status, 200, "{name}: {}", answer.body);
@@ -154,15 +159,15 @@ fn a_service_token_is_refused_in_a_cookie_where_a_users_is_accepted() {
             .header("cookie", &format!("app_access_token={token}"))
             .send(service.address)
     };
-    ask(&mint(&[])).assert_error(401, "Invalid or expired token");
-    assert_eq!(ask(&mint(&["--role", "TAX_CLERK"])).status, 200);
+    ask(&service_token()).assert_error(401, "Invalid or expired token");
+    assert_eq!(ask(&user_token("TAX_CLERK")).status, 200);
 }
 
 #[test]
 fn whoami_shows_the_principal_and_its_time() {
     let service = Service::start("assessment-roll");
     let answer = get(format!("{ROLL}/whoami"))
-        .bearer(&mint(&["--role", "TAX_CLERK", "--name", "Zoë \"Q\""]))
+        .bearer(&mint(&user("TAX_CLERK").with_name("Zoë \"Q\""), HOUR))
         .send(service.address);
     let data = &answer.json()["data"];
     let (iat, exp) = (data["iat"].as_u64().unwrap(), data["exp"].as_u64().unwrap());
@@ -183,7 +188,7 @@ fn whoami_shows_the_principal_and_its_time() {
 #[test]
 fn headers_shows_what_arrived_and_no_usable_credential() {
     let service = Service::start("assessment-roll");
-    let token = mint(&[]);
+    let token = service_token();
     let answer = get(format!("{ROLL}/headers"))
         .bearer(&token)
         .header("x-correlation-id", "h-1")
@@ -205,7 +210,7 @@ fn headers_shows_what_arrived_and_no_usable_credential() {
 #[test]
 fn what_is_sent_comes_back_as_it_arrived() {
     let service = Service::start("assessment-roll");
-    let token = mint(&[]);
+    let token = service_token();
     for (method, path, status) in [
         ("POST", "/properties/p%2F1/supplementary", 201),
         ("PUT", "/properties/p%2F1", 200),
@@ -236,7 +241,7 @@ fn what_is_sent_comes_back_as_it_arrived() {
 fn a_delete_is_204_without_body_or_envelope() {
     let service = Service::start("assessment-roll");
     let answer = call("DELETE", format!("{ROLL}/properties/p-1"))
-        .bearer(&mint(&[]))
+        .bearer(&service_token())
         .send(service.address);
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
     assert_eq!(answer.header("content-type"), None);
@@ -248,7 +253,7 @@ fn the_id_asked_for_is_the_id_answered_whatever_is_in_it() {
     let answer = get(format!(
         "{ROLL}/properties/..%2Fa%22b%3Fx=1%23%C3%A9/assessment"
     ))
-    .bearer(&mint(&[]))
+    .bearer(&service_token())
     .send(service.address);
     assert_eq!(answer.json()["data"]["id"], "../a\"b?x=1#é");
     assert_eq!(answer.json()["data"]["assessedValue"], 500_000);
@@ -257,7 +262,7 @@ fn the_id_asked_for_is_the_id_answered_whatever_is_in_it() {
 #[test]
 fn pages_hold_ten_of_twenty_three_and_a_bad_page_is_422() {
     let service = Service::start("assessment-roll");
-    let token = mint(&[]);
+    let token = service_token();
     let ask = |query: &str| {
         get(format!("{ROLL}/properties{query}"))
             .bearer(&token)
@@ -282,7 +287,7 @@ fn pages_hold_ten_of_twenty_three_and_a_bad_page_is_422() {
 #[test]
 fn head_reports_the_length_that_get_has() {
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     for path in ["/properties/prop-001/assessment", "/null", "/unwrapped"] {
         let [head, get] = ["HEAD", "GET"].map(|method| {
             call(method, format!("{ROLL}{path}"))
@@ -301,7 +306,7 @@ fn head_reports_the_length_that_get_has() {
 #[test]
 fn what_is_not_plain_json_has_no_envelope() {
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     let ask = |path: &str| {
         get(format!("{ROLL}{path}"))
             .bearer(&token)
@@ -340,7 +345,7 @@ fn what_is_not_plain_json_has_no_envelope() {
 #[test]
 fn a_big_answer_is_as_big_as_asked_for() {
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     let answer = get(format!("{ROLL}/big?kb=2048"))
         .bearer(&token)
         .send(service.address);
@@ -355,7 +360,7 @@ fn a_big_answer_is_as_big_as_asked_for() {
 #[test]
 fn a_long_answer_is_wrapped_before_it_is_compressed_and_a_short_one_is_left_alone() {
     let service = Service::start("conformance");
-    let token = mint(&[]);
+    let token = service_token();
     let ask = |path: &str| {
         get(format!("{ROLL}{path}"))
             .bearer(&token)
@@ -375,8 +380,8 @@ fn no_token_is_in_any_log_line() {
     let mut command = fleet(&["assessment-roll"]);
     command.env("RUST_LOG", "trace");
     let mut service = Service::spawn(command);
-    let token = mint(&[]);
-    let user = mint(&["--role", "TAX_CLERK"]);
+    let token = service_token();
+    let user = user_token("TAX_CLERK");
     get(format!("{ROLL}/whoami"))
         .bearer(&token)
         .header("x-correlation-id", "log-1")

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use crate::support::http::{connect, get, read};
-use crate::support::{Service, bearer, fleet, run};
+use crate::support::token::service_token;
+use crate::support::{Service, fleet, run};
 
 #[test]
 fn without_a_good_secret_no_service_starts() {
@@ -63,7 +64,7 @@ fn a_port_that_is_taken_is_an_error_and_not_a_panic() {
 fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_one() {
     let mut service = Service::start("assessment-roll");
     let mut stream = connect(service.address);
-    begin_request(&mut stream, &bearer(&[]));
+    begin_request(&mut stream, &service_token());
 
     service.terminate();
     service.wait_for_log("stopping");
@@ -84,7 +85,7 @@ fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_one() {
 fn a_second_sigterm_cuts_what_is_still_open() {
     let mut service = Service::start("assessment-roll");
     let mut stream = connect(service.address);
-    begin_request(&mut stream, &bearer(&[]));
+    begin_request(&mut stream, &service_token());
     service.terminate();
     service.wait_for_log("stopping");
     service.terminate();
@@ -132,14 +133,14 @@ fn an_unsupervised_service_does_not_care_about_its_stdin() {
 
 /// Sends all but the last two bytes of a request, and waits until its handler is at work: the server says
 /// `100 Continue` when somebody begins to read the body.
-fn begin_request(stream: &mut TcpStream, authorization: &str) {
+fn begin_request(stream: &mut TcpStream, token: &str) {
     let head = format!(
         concat!(
             "POST /api/assessment-roll/properties/p-1/supplementary HTTP/1.1\r\nhost: x\r\n",
-            "authorization: {}\r\ncontent-type: application/json\r\ncontent-length: 7\r\n",
+            "authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 7\r\n",
             "connection: close\r\nexpect: 100-continue\r\n\r\n"
         ),
-        authorization
+        token
     );
     stream.write_all(head.as_bytes()).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());

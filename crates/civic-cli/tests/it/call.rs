@@ -1,14 +1,14 @@
-//! `civic-fleet call`: what scripts rely on, exit codes and JSON.
+//! `civic call`: what scripts rely on, exit codes and JSON.
 
 use civic_testkit::upstream::{Step, Upstream};
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Service, fleet, run};
+use crate::support::{Finished, civic, run};
 
 const ENVELOPE: &str = r#"{"n":1e+21,"text":"é \" \\"}"#;
 
 fn call(arguments: &[&str]) -> Finished {
-    run(&mut fleet(&[&["call"], arguments].concat()))
+    run(&mut civic(&[&["call"], arguments].concat()))
 }
 
 /// The last line on stderr of a call that failed.
@@ -34,65 +34,51 @@ fn failure(finished: &Finished) -> Value {
     failed
 }
 
-#[test]
-fn a_success_is_the_unwrapped_payload_on_one_line_and_exit_code_0() {
-    let service = Service::start("conformance");
-    let url = format!("{}/api/assessment-roll", service.url());
-    for (path, payload) in [
-        ("/null", "null"),
-        ("/number", "42"),
-        ("/boolean", "false"),
-        ("/string", "\"a plain string — ünïcödé\""),
+/// The peers run on the test's own runtime; the tool blocks its main thread, which is none of the
+/// workers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_success_is_the_unwrapped_payload_on_one_line_and_exit_code_0() {
+    for (name, step, payload) in [
+        ("null", Step::envelope("null"), "null"),
+        ("a number", Step::envelope("42"), "42"),
+        ("a boolean", Step::envelope("false"), "false"),
         (
-            "/looks-like-envelope",
+            "text",
+            Step::envelope(r#""a plain string — ünïcödé""#),
+            r#""a plain string — ünïcödé""#,
+        ),
+        (
+            "a payload that looks like an envelope",
+            Step::envelope(r#"{"success":true,"data":{"inner":1},"timestamp":"inner"}"#),
             r#"{"success":true,"data":{"inner":1},"timestamp":"inner"}"#,
         ),
         (
-            "/unwrapped",
+            "an answer without an envelope",
+            Step::json(r#"{"id":"raw-1","note":"sent without an envelope","value":7}"#),
             r#"{"id":"raw-1","note":"sent without an envelope","value":7}"#,
         ),
-        ("/empty", "null"),
+        (
+            "numbers and member order, over several lines",
+            Step::envelope("{\n  \"z\": 5e-324,\n  \"a\": [1e+21, 0.012345678901234567]\n}"),
+            r#"{"z":5e-324,"a":[1e+21,0.012345678901234567]}"#,
+        ),
+        ("an empty answer", Step::status(200), "null"),
+        ("no content", Step::status(204), "null"),
     ] {
-        let finished = call(&["GET", &format!("{url}{path}")]);
-        assert_eq!(finished.code, Some(0), "{path}: {}", finished.stderr);
-        assert_eq!(finished.stdout, format!("{payload}\n"), "{path}");
-        assert_eq!(finished.stderr, "", "{path}");
+        let peer = Upstream::start([step]).await;
+        let finished = call(&["GET", &format!("{}/x", peer.url())]);
+        assert_eq!(finished.code, Some(0), "{name}: {}", finished.stderr);
+        assert_eq!(finished.stdout, format!("{payload}\n"), "{name}");
+        assert_eq!(finished.stderr, "", "{name}");
     }
-    let finished = call(&["DELETE", &format!("{url}/properties/p-1")]);
-    assert_eq!(
-        (finished.code, finished.stdout.as_str()),
-        (Some(0), "null\n")
-    );
 }
 
-#[test]
-fn numbers_and_member_order_come_out_as_the_peer_wrote_them() {
-    let service = Service::start("assessment-roll");
-    let url = format!(
-        "{}/api/assessment-roll/properties/prop-001/assessment",
-        service.url()
-    );
-    let recorded: Value = serde_json::from_str(include_str!("data/node_responses.json")).unwrap();
-    let body = recorded["responses"][0]["body"].as_str().unwrap();
-    let payload = body
-        .strip_prefix(r#"{"success":true,"data":"#)
-        .and_then(|rest| rest.rsplit_once(r#","timestamp""#))
-        .unwrap()
-        .0;
-    let finished = call(&["GET", &url]);
-    assert_eq!(finished.stdout, format!("{payload}\n"));
-}
-
-#[test]
-fn a_refusal_is_exit_code_1_and_says_what_the_peer_said() {
-    let service = Service::start("conformance");
-    let url = format!("{}/api/assessment-roll", service.url());
-    let failed = failure(&call(&[
-        "GET",
-        &format!("{url}/properties/missing/assessment"),
-        "--correlation-id",
-        "call-1",
-    ]));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_exit_code_1_and_says_what_the_peer_said() {
+    let not_found = r#"{"statusCode":404,"message":"Property with ID missing not found","correlationId":"call-1","timestamp":"2026-02-24T12:00:00.000Z"}"#;
+    let peer = Upstream::start([Step::status(404).with_json(not_found)]).await;
+    let url = format!("{}/properties/missing", peer.url());
+    let failed = failure(&call(&["GET", &url, "--correlation-id", "call-1"]));
     assert_eq!(failed["kind"], "status");
     assert_eq!(failed["status"], 404);
     assert_eq!(failed["attempts"], 1);
@@ -100,44 +86,50 @@ fn a_refusal_is_exit_code_1_and_says_what_the_peer_said() {
     assert_eq!(failed["retryAfterMs"], Value::Null);
     assert_eq!(failed["message"], "Property with ID missing not found");
 
-    let failed = failure(&call(&["GET", &format!("{url}/soft-failure")]));
+    let soft = r#"{"success":false,"data":{"partial":[1,2]},"message":"Assessment roll is being recomputed","timestamp":"2026-02-24T12:00:00.000Z"}"#;
+    let peer = Upstream::start([Step::json(soft)]).await;
+    let failed = failure(&call(&["GET", &format!("{}/x", peer.url())]));
     assert_eq!(failed["kind"], "refused");
     assert_eq!(failed["status"], 200);
     assert_eq!(failed["message"], "Assessment roll is being recomputed");
 
-    let failed = failure(&call(&["GET", &format!("{url}/problem")]));
+    let problem = Step::status(409)
+        .header("content-type", "application/problem+json")
+        .body(r#"{"type":"about:blank","title":"Conflict","status":409}"#);
+    let peer = Upstream::start([problem]).await;
+    let failed = failure(&call(&["GET", &format!("{}/x", peer.url())]));
     assert_eq!(failed["status"], 409);
 }
 
-#[test]
-fn the_query_and_the_path_reach_the_peer_as_given() {
-    let service = Service::start("assessment-roll");
-    let url = format!("{}/api/assessment-roll", service.url());
-    let finished = call(&["GET", &format!("{url}/properties?page=3")]);
-    let page: Value = serde_json::from_str(&finished.stdout).unwrap();
-    assert_eq!(page["page"], 3);
-    let finished = call(&["GET", &format!("{url}/properties/..%2Fx%3Fy/assessment")]);
-    let assessment: Value = serde_json::from_str(&finished.stdout).unwrap();
-    assert_eq!(assessment["id"], "../x?y");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_query_and_the_path_reach_the_peer_as_given() {
+    let peer = Upstream::start([Step::envelope("1")]).await;
+    for (given, sent) in [
+        ("", "/"),
+        ("/properties?page=3", "/properties?page=3"),
+        (
+            "/properties/..%2Fx%3Fy/assessment",
+            "/properties/..%2Fx%3Fy/assessment",
+        ),
+        ("/a/{id}/#fragment", "/a/%7Bid%7D/"),
+    ] {
+        let finished = call(&["GET", &format!("{}{given}", peer.url())]);
+        assert_eq!(finished.code, Some(0), "{given}: {}", finished.stderr);
+        assert_eq!(peer.attempts().last().unwrap().target, sent, "{given}");
+    }
 }
 
-#[test]
-fn a_body_is_sent_as_it_was_given() {
-    let service = Service::start("assessment-roll");
-    let url = format!(
-        "{}/api/assessment-roll/properties/p-1/supplementary",
-        service.url()
-    );
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_sent_as_it_was_given() {
+    let peer = Upstream::start([Step::envelope("1")]).await;
     for body in [ENVELOPE, "0", "false", "\"\"", "null"] {
-        let finished = call(&["POST", &url, body, "--idempotency-key", "k-9"]);
+        let finished = call(&["POST", &peer.url(), body, "--idempotency-key", "k-9"]);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        assert!(
-            finished.stdout.contains(&format!("\"received\":{body},")),
-            "{}",
-            finished.stdout
-        );
-        let echo: Value = serde_json::from_str(&finished.stdout).unwrap();
-        assert_eq!(echo["idempotencyKey"], "\"k-9\"");
+        let attempts = peer.attempts();
+        let sent = attempts.last().unwrap();
+        assert_eq!(sent.body, body);
+        assert_eq!(sent.header("content-type"), Some("application/json"));
+        assert_eq!(sent.header("idempotency-key"), Some("\"k-9\""));
     }
 }
 
@@ -155,7 +147,7 @@ fn mistakes_on_the_command_line_are_exit_code_2() {
         assert_eq!(finished.code, Some(2), "{arguments:?}: {finished:?}");
         assert_eq!(finished.stdout, "");
     }
-    let finished = run(fleet(&["call", "GET", url]).env_remove("JWT_SECRET"));
+    let finished = run(civic(&["call", "GET", url]).env_remove("JWT_SECRET"));
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("JWT_SECRET"));
 }
@@ -279,7 +271,7 @@ async fn no_token_is_printed_whatever_is_logged() {
     let peer = Upstream::start([Step::status(500)]).await;
     let url = format!("{}/x", peer.url());
     let finished =
-        run(fleet(&["call", "GET", &url, "--verbose", "--retries", "0"]).env("RUST_LOG", "trace"));
+        run(civic(&["call", "GET", &url, "--verbose", "--retries", "0"]).env("RUST_LOG", "trace"));
     failure(&finished);
     let attempts = peer.attempts();
     let token = attempts[0].header("authorization").unwrap();

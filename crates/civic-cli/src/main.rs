@@ -1,0 +1,55 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod attempt_lines;
+mod call;
+mod cli;
+mod lock;
+mod output;
+mod start_error;
+mod supervisor;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::start_error::StartError;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.stop_with_stdin {
+        supervisor::stop_with_stdin();
+    }
+    match run(cli.command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("civic: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, StartError> {
+    match command {
+        Command::Call(args) => call::run(args).await,
+        Command::Token(command) => token::run(command),
+        Command::Lock(command) => {
+            log_to_stderr("warn");
+            lock::run(command).await
+        }
+    }
+}
+
+/// Logs what `RUST_LOG` asks for; stdout belongs to machine-readable output.
+fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,66 @@
+//! Why a command could not do its work at all.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::{fmt, io};
+
+use civic_auth::Secret;
+
+/// Why a command ended before its work began, or could not go on.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// The environment or the command line is wrong; the operator has to change it. Exit code 2.
+    Config(String),
+    /// The system refused: a file that cannot be written, say. Exit code 1.
+    System(io::Error),
+}
+
+/// Reads the key that all services share.
+pub(crate) fn secret() -> Result<Secret, StartError> {
+    Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
+}
+
+/// An error and its causes on one line; no `Display` of ours repeats its source.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+// ===== impl StartError =====
+
+impl StartError {
+    /// The configuration was refused by a library, with its reasons.
+    pub(crate) fn refused(error: &dyn Error) -> Self {
+        Self::Config(chain(error))
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_) => 2,
+            Self::System(_) => 1,
+        })
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(reason) => f.write_str(reason),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}

@@ -1,0 +1,7 @@
+//! The tool as scripts use it: the real binary, its output and its exit codes.
+
+mod call;
+mod help;
+mod lock;
+mod support;
+mod token;
