@@ -4,13 +4,12 @@
 //! It stops at the first failure, prints one line per step with the time that it took, installs
 //! what it needs and does not find (saying so), and never skips a step silently.
 
-use std::path::Path;
 use std::time::Instant;
 
 use crate::command::{Command, Help};
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
-use crate::tools;
+use crate::{suite, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -237,44 +236,12 @@ fn documentation() -> Result<(), String> {
 fn tests() -> Result<(), String> {
     let redis = tools::redis_server()?;
     println!("    tests that need a server use {}", redis.display());
-    sh::run(
-        cargo_command([
-            "test",
-            "--locked",
-            "--workspace",
-            "--all-features",
-            // Not the benches: they would run too, and what they say means nothing beside other
-            // work.
-            "--lib",
-            "--bins",
-            "--tests",
-        ])
-        .env("CIVIC_REDIS_SERVER", &redis),
-    )?;
-    // What is refused without a feature can only be seen without it.
-    sh::run(
-        cargo_command([
-            "test",
-            "--locked",
-            "--package",
-            "civic-lock",
-            "--test",
-            "lock",
-            "settings",
-        ])
-        .env("CIVIC_REDIS_SERVER", redis),
-    )
+    suite::WORKSPACE.run(&redis)?;
+    suite::WITHOUT_FEATURES.run(&redis)
 }
 
-/// Feature unification would force both back ends on the whole workspace, so this test is a package
-/// of its own.
 fn both_back_ends() -> Result<(), String> {
-    let manifest = Path::new("crates/civic-auth/tests/both-backends/Cargo.toml");
-    sh::run(
-        cargo_command(["test", "--locked", "--manifest-path"])
-            .arg(manifest)
-            .env("CARGO_TARGET_DIR", sh::target().join("both-backends")),
-    )
+    suite::BOTH_BACK_ENDS.run(&tools::redis_server()?)
 }
 
 fn doc_tests() -> Result<(), String> {

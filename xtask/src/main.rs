@@ -6,6 +6,7 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
@@ -17,6 +18,8 @@ mod command;
 mod demo;
 mod rules;
 mod sh;
+mod stress;
+mod suite;
 mod tidy;
 mod tools;
 
@@ -28,6 +31,7 @@ const COMMANDS: &[Command] = &[
     demo::COMMAND,
     ci::COMMAND,
     tidy::COMMAND,
+    stress::COMMAND,
     chaos::COMMAND,
     bench::COMMAND,
 ];

@@ -1,0 +1,142 @@
+//! `cargo xtask stress`: finds the tests that do not pass every time.
+//!
+//! Builds the test suite once, keeps every core busy, and runs each test program as often as it is
+//! told to. A test that is red once is listed; nothing stops at it.
+
+mod libtest;
+mod load;
+mod options;
+mod program;
+mod record;
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use self::load::Load;
+use self::options::{HELP, Options};
+use self::program::Outcome;
+use self::record::Record;
+use crate::command::{Command, Help};
+use crate::suite::{PARTS, Program, WORKSPACE};
+use crate::{sh, tools};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "stress",
+    summary: "run the test suite several times on busy cores, list every test that was ever red",
+    help: Help::Text(HELP),
+    run,
+};
+
+fn run(args: &[String]) -> Result<(), String> {
+    let options = Options::parse(args)?;
+    let redis = tools::redis_server()?;
+    let output = sh::target().join("stress");
+    std::fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+    let programs = build(&options)?;
+
+    let load = Load::start();
+    println!(
+        "{} test programs, {} times, beside {} busy threads",
+        programs.len(),
+        options.times,
+        load.threads()
+    );
+    let begun = Instant::now();
+    let mut record = Record::default();
+    for run in 1..=options.times {
+        let start = Instant::now();
+        let (mut passed, mut ignored) = (0, 0);
+        let mut red = Vec::new();
+        for (index, program) in programs.iter().enumerate() {
+            progress(&format!(
+                "run {run} of {}, {} of {}: {} ({} red so far)",
+                options.times,
+                index + 1,
+                programs.len(),
+                program.name,
+                record.tests()
+            ));
+            let log = output.join(format!("{run}-{index}.txt"));
+            let mut command = program.command(&redis);
+            command.args(&options.tests);
+            let outcome = Outcome::of(command, &log, |after| after >= options.timeout)
+                .map_err(|error| format!("{}: {error}", program.name))?;
+            passed += outcome.passed;
+            ignored += outcome.ignored;
+            for test in &outcome.red {
+                record.add(&program.name, test, &log);
+                red.push(format!("{}  {test}", program.name));
+            }
+            if outcome.red.is_empty() {
+                let _ = std::fs::remove_file(&log);
+            }
+        }
+        progress("");
+        println!(
+            "run {run} of {}: {:.1} s, {passed} passed, {} red, {ignored} ignored",
+            options.times,
+            start.elapsed().as_secs_f64(),
+            red.len()
+        );
+        for test in red {
+            println!("    red: {test}");
+        }
+        if passed + ignored == 0 && record.is_empty() {
+            return Err("no test has such a name: nothing was run".into());
+        }
+    }
+    drop(load);
+    let seconds = begun.elapsed().as_secs_f64();
+    if record.is_empty() {
+        println!(
+            "\nNo test was red in any of {} runs, in {seconds:.1} s.",
+            options.times
+        );
+        return Ok(());
+    }
+    println!("\nRed, and what each printed the first time:");
+    for line in record.lines(options.times) {
+        println!("{line}");
+    }
+    Err(format!(
+        "{} tests were red in {} runs, in {seconds:.1} s",
+        record.tests(),
+        options.times
+    ))
+}
+
+/// The test programs that were asked for.
+fn build(options: &Options) -> Result<Vec<Program>, String> {
+    let mut programs = Vec::new();
+    if let Some(package) = &options.package {
+        programs = WORKSPACE.programs(Some(package))?;
+    } else {
+        for part in PARTS {
+            programs.extend(part.programs(None)?);
+        }
+    }
+    let names: Vec<String> = programs
+        .iter()
+        .map(|program| program.name.clone())
+        .collect();
+    if let Some(only) = &options.only {
+        programs.retain(|program| program.name.contains(only.as_str()));
+        if programs.is_empty() {
+            return Err(format!(
+                "no test program's name contains `{only}`; the programs are {}",
+                names.join("; ")
+            ));
+        }
+    }
+    Ok(programs)
+}
+
+/// One line on a terminal, written over the one before; nothing in a log.
+fn progress(text: &str) {
+    let mut terminal = std::io::stderr();
+    if terminal.is_terminal() {
+        // Return to the beginning of the line, clear it.
+        let _ = write!(terminal, "\r\x1b[K{text}");
+        let _ = terminal.flush();
+    }
+}

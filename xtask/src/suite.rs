@@ -1,0 +1,235 @@
+//! The test suite: how it is built, and how the programs that were built are found.
+//!
+//! `ci` runs it once, `stress` many times.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::sh;
+
+/// The variable that tells the tests which server to start.
+const REDIS_SERVER: &str = "CIVIC_REDIS_SERVER";
+
+/// A part of the suite that is built with features of its own.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// What tells its programs from those of another part.
+    name: &'static str,
+    /// What `cargo test` is told to build.
+    build: &'static [&'static str],
+    /// The tests to run: all, if there is none.
+    filters: &'static [&'static str],
+}
+
+/// Every test but the doc tests.
+pub(crate) const PARTS: &[Part] = &[WORKSPACE, WITHOUT_FEATURES, BOTH_BACK_ENDS];
+
+/// Every crate with all features.
+pub(crate) const WORKSPACE: Part = Part {
+    name: "",
+    build: &[
+        "--workspace",
+        "--all-features",
+        // Unit tests too, but not the benches: what they say means nothing beside other work.
+        "--tests",
+    ],
+    filters: &[],
+};
+
+/// What is refused without a feature can only be seen without it.
+pub(crate) const WITHOUT_FEATURES: Part = Part {
+    name: "without features",
+    build: &["--package", "civic-lock", "--test", "lock"],
+    filters: &["settings"],
+};
+
+/// Feature unification would force both back ends of jsonwebtoken on the whole workspace, so this
+/// is a package of its own.
+pub(crate) const BOTH_BACK_ENDS: Part = Part {
+    name: "both back ends",
+    build: &[
+        "--manifest-path",
+        "crates/civic-auth/tests/both-backends/Cargo.toml",
+    ],
+    filters: &[],
+};
+
+/// A test program that was built.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// Package, target, and the part's name.
+    pub(crate) name: String,
+    executable: PathBuf,
+    /// The folder of the package: where cargo starts its tests.
+    folder: PathBuf,
+    package: String,
+    version: String,
+    filters: &'static [&'static str],
+}
+
+// ===== impl Part =====
+
+impl Part {
+    /// Runs it once.
+    pub(crate) fn run(&self, redis: &Path) -> Result<(), String> {
+        let mut command = self.build(None);
+        sh::run(command.args(self.filters).env(REDIS_SERVER, redis))
+    }
+
+    /// `cargo test`, in the workspace's target folder and with its profile even for a package
+    /// outside of it: most of what such a package needs is built there already.
+    fn build(&self, package: Option<&str>) -> Command {
+        let mut command = sh::cargo_command(["test", "--locked"]);
+        for arg in self.build {
+            match package {
+                Some(package) if *arg == "--workspace" => command.args(["--package", package]),
+                _ => command.arg(arg),
+            };
+        }
+        command
+            .env("CARGO_TARGET_DIR", sh::target())
+            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+        command
+    }
+
+    /// Builds it, or one package of the workspace, and returns the programs.
+    pub(crate) fn programs(&'static self, package: Option<&str>) -> Result<Vec<Program>, String> {
+        let mut command = self.build(package);
+        command
+            .args(["--no-run", "--message-format=json-render-diagnostics"])
+            .stderr(Stdio::inherit());
+        let programs: Vec<Program> = sh::output(&mut command)?
+            .lines()
+            .filter_map(|line| self.program(&serde_json::from_str(line).ok()?))
+            .collect();
+        if programs.is_empty() {
+            return Err(format!(
+                "`cargo test {}` built no test program",
+                self.build.join(" ")
+            ));
+        }
+        Ok(programs)
+    }
+
+    /// The test program that a message of cargo tells of.
+    fn program(&self, message: &Value) -> Option<Program> {
+        if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+            return None;
+        }
+        let executable = PathBuf::from(message["executable"].as_str()?);
+        let folder = Path::new(message["manifest_path"].as_str()?).parent()?;
+        let (package, version) = package(message["package_id"].as_str()?)?;
+        let target = message["target"]["name"].as_str()?;
+        let kind = message["target"]["kind"][0].as_str()?;
+        let mut name = match kind {
+            "test" => format!("{package}::{target}"),
+            "lib" => package.clone(),
+            kind => format!("{package}::{target} ({kind})"),
+        };
+        if !self.name.is_empty() {
+            name = format!("{name}, {}", self.name);
+        }
+        Some(Program {
+            name,
+            executable,
+            folder: folder.to_owned(),
+            package,
+            version,
+            filters: self.filters,
+        })
+    }
+}
+
+/// Name and version in a package id: `path+file:///a/name#0.1.0` or `path+file:///a/b#name@0.1.0`.
+fn package(id: &str) -> Option<(String, String)> {
+    let (url, fragment) = id.rsplit_once('#')?;
+    let (name, version) = match fragment.split_once('@') {
+        Some((name, version)) => (name, version),
+        None => (url.rsplit('/').next()?, fragment),
+    };
+    Some((name.to_owned(), version.to_owned()))
+}
+
+// ===== impl Program =====
+
+impl Program {
+    /// The program, to be started as `cargo test` would.
+    pub(crate) fn command(&self, redis: &Path) -> Command {
+        let mut command = Command::new(&self.executable);
+        command
+            .args(self.filters)
+            .current_dir(&self.folder)
+            .env("CARGO", sh::cargo())
+            .env("CARGO_MANIFEST_DIR", &self.folder)
+            .env("CARGO_MANIFEST_PATH", self.folder.join("Cargo.toml"))
+            .env("CARGO_PKG_NAME", &self.package)
+            .env("CARGO_PKG_VERSION", &self.version)
+            .env(REDIS_SERVER, redis)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_test_program_is_found_in_what_cargo_prints() {
+        let message = |kind: &str, test: bool| {
+            json!({
+                "reason": "compiler-artifact",
+                "package_id": "path+file:///w/crates/civic-lock#0.1.0",
+                "manifest_path": "/w/crates/civic-lock/Cargo.toml",
+                "target": {"name": "it", "kind": [kind]},
+                "profile": {"test": test},
+                "executable": "/w/target/debug/deps/it-1",
+            })
+        };
+        let name = |part: &'static Part, kind, test| {
+            part.program(&message(kind, test))
+                .map(|program| program.name)
+        };
+        assert_eq!(
+            name(&PARTS[0], "test", true).as_deref(),
+            Some("civic-lock::it")
+        );
+        assert_eq!(name(&PARTS[0], "lib", true).as_deref(), Some("civic-lock"));
+        assert_eq!(
+            name(&PARTS[0], "bin", true).as_deref(),
+            Some("civic-lock::it (bin)")
+        );
+        assert_eq!(
+            name(&PARTS[1], "test", true).as_deref(),
+            Some("civic-lock::it, without features")
+        );
+        assert_eq!(name(&PARTS[0], "bin", false), None, "a plain binary");
+
+        let program = PARTS[1].program(&message("test", true)).expect("it is one");
+        let command = program.command(Path::new("/usr/bin/redis-server"));
+        assert_eq!(command.get_program(), "/w/target/debug/deps/it-1");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["settings"]);
+        assert_eq!(
+            command.get_current_dir(),
+            Some(Path::new("/w/crates/civic-lock"))
+        );
+    }
+
+    #[test]
+    fn both_forms_of_a_package_id_are_read() {
+        for (id, name) in [
+            ("path+file:///w/crates/civic-lock#0.1.0", "civic-lock"),
+            ("path+file:///w/docs#civic-docs@0.1.0", "civic-docs"),
+        ] {
+            assert_eq!(
+                package(id),
+                Some((name.to_owned(), "0.1.0".to_owned())),
+                "{id}"
+            );
+        }
+    }
+}
