@@ -2,11 +2,12 @@
 
 mod attempts;
 mod connections;
-mod delivery;
+
 mod facade;
 mod layers;
 mod retry;
 mod support;
 mod telemetry;
 mod terminal;
+mod transmission;
 mod validation;
