@@ -8,7 +8,8 @@ use std::time::Duration;
 use civic_auth::CorrelationId;
 use http::{Method, StatusCode};
 
-use crate::layer::retry::{Delivery, NotRetried};
+use crate::layer::retry::NotRetried;
+use crate::transmission::Transmission;
 
 /// The most bytes of a peer's message that an error keeps.
 const MAX_MESSAGE_BYTES: usize = 2048;
@@ -178,13 +179,13 @@ impl Error {
 
     /// What is known about whether the peer got the request.
     #[must_use]
-    pub fn delivery(&self) -> Delivery {
+    pub fn transmission(&self) -> Transmission {
         match (self.0.status, self.kind()) {
-            (Some(status), _) => Delivery::Answered(status),
+            (Some(status), _) => Transmission::Answered(status),
             (None, ErrorKind::Config | ErrorKind::Request | ErrorKind::Connect) => {
-                Delivery::NotSent
+                Transmission::NotSent
             }
-            (None, _) => Delivery::Unknown,
+            (None, _) => Transmission::Unknown,
         }
     }
 }
@@ -219,9 +220,9 @@ impl Error {
             Ok(own) => return *own,
             Err(source) => source,
         };
-        let kind = match Delivery::of(source.as_ref()) {
-            Delivery::NotSent => ErrorKind::Connect,
-            Delivery::Unknown | Delivery::Answered(_) => ErrorKind::Transport,
+        let kind = match Transmission::of(source.as_ref()) {
+            Transmission::NotSent => ErrorKind::Connect,
+            Transmission::Unknown | Transmission::Answered(_) => ErrorKind::Transport,
         };
         Self::new(kind).with_source(source)
     }

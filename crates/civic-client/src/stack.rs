@@ -32,8 +32,8 @@ use tower_service::Service;
 use crate::body::Body;
 use crate::error::Error;
 use crate::layer::{
-    AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
-    TraceLayer,
+    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
+    PropagateCorrelationIdLayer, RetryLayer,
 };
 use crate::transport::Transport;
 
@@ -62,10 +62,10 @@ impl Stack {
     ) -> Self {
         Self::new(
             ServiceBuilder::new()
-                .layer(CorrelationLayer::new())
+                .layer(PropagateCorrelationIdLayer::new())
                 .layer(IdempotencyKeyLayer::new())
                 .layer(retry)
-                .layer(TraceLayer::new())
+                .layer(AttemptSpanLayer::new())
                 .layer(timeout)
                 .layer(option_layer(minter.map(InternalHeadersLayer::new)))
                 .layer(collect)

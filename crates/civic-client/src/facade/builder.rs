@@ -110,7 +110,7 @@ impl ServiceClientBuilder {
 
     /// How the waits before retries are scattered.
     ///
-    /// Defaults to [`Jitter::Fifth`].
+    /// Defaults to [`Jitter::Proportional`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         self.retry = self.retry.with_jitter(jitter);
         self

@@ -22,7 +22,7 @@ use super::client::ServiceClient;
 use super::path;
 use crate::body::Body;
 use crate::error::{Error, ErrorKind};
-use crate::layer::idempotency::{IDEMPOTENCY_KEY, quoted};
+use crate::layer::idempotency_key::{IDEMPOTENCY_KEY, quoted};
 use crate::layer::retry::{Attempts, NotRetried, retry_after};
 use crate::options::{CallOptions, UrlTemplate};
 use crate::stack::Stack;
@@ -454,8 +454,8 @@ impl Answer {
             .with_elapsed(self.started.elapsed())
             .with_attempts(attempts.map_or(1, |attempts| attempts.made()))
             // A success that turns out to be unusable would be the same the next time.
-            .with_not_retried(attempts.map_or(Some(NotRetried::Fatal), |attempts| {
-                attempts.not_retried().or(Some(NotRetried::Fatal))
+            .with_not_retried(attempts.map_or(Some(NotRetried::NotRetryable), |attempts| {
+                attempts.not_retried().or(Some(NotRetried::NotRetryable))
             }));
         match extensions.get::<CorrelationId>() {
             Some(id) => error.with_correlation_id(id.clone()),

@@ -25,8 +25,8 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::retry::Delivery;
 use crate::error::{Error, ErrorKind};
+use crate::transmission::Transmission;
 
 /// How long the rest of a body is waited for whose status is no success.
 const ERROR_PATIENCE: Duration = Duration::from_secs(1);
@@ -237,7 +237,7 @@ where
 fn broken_off(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     match cause.into().downcast::<Error>() {
         // A body's error that says "never sent" would have a POST executed twice.
-        Ok(own) if own.delivery() == Delivery::NotSent => {
+        Ok(own) if own.transmission() == Transmission::NotSent => {
             Error::new(ErrorKind::Transport).with_source(*own)
         }
         Ok(own) => *own,

@@ -17,10 +17,10 @@
 //!
 //! let minter = TokenMinter::new(Secret::new("a secret of at least thirty-two bytes")?);
 //! let stack = ServiceBuilder::new()
-//!     .layer(CorrelationLayer::new())
+//!     .layer(PropagateCorrelationIdLayer::new())
 //!     .layer(IdempotencyKeyLayer::new())
 //!     .layer(RetryLayer::default())
-//!     .layer(TraceLayer::new())
+//!     .layer(AttemptSpanLayer::new())
 //!     .layer(AttemptTimeoutLayer::default())
 //!     .layer(InternalHeadersLayer::new(minter))
 //!     .layer(CollectBodyLayer::new())
@@ -36,19 +36,19 @@
 //! | `InternalHeadersLayer` outside of `RetryLayer` | the third attempt carries a token that may be dead |
 //! | `AttemptTimeoutLayer` outside of `RetryLayer` | one limit for all attempts: a slow first one leaves nothing for the others |
 //! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | a body that hangs is not noticed |
-//! | `IdempotencyKeyLayer` or `CorrelationLayer` inside of `RetryLayer` | each attempt looks like a request of its own |
-//! | `TraceLayer` inside of `AttemptTimeoutLayer` | an attempt that ran out of time looks like a caller that went away |
+//! | `IdempotencyKeyLayer` or `PropagateCorrelationIdLayer` inside of `RetryLayer` | each attempt looks like a request of its own |
+//! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that ran out of time looks like a caller that went away |
 
+pub mod attempt_span;
 pub mod attempt_timeout;
 pub mod collect_body;
-pub mod correlation;
-pub mod idempotency;
+pub mod idempotency_key;
+pub mod propagate_correlation_id;
 pub mod retry;
-pub mod trace;
 
+pub use self::attempt_span::{AttemptSpan, AttemptSpanLayer};
 pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
 pub use self::collect_body::{CollectBody, CollectBodyLayer};
-pub use self::correlation::{Correlation, CorrelationLayer};
-pub use self::idempotency::{IdempotencyKey, IdempotencyKeyLayer};
+pub use self::idempotency_key::{IdempotencyKey, IdempotencyKeyLayer};
+pub use self::propagate_correlation_id::{PropagateCorrelationId, PropagateCorrelationIdLayer};
 pub use self::retry::{Retry, RetryLayer};
-pub use self::trace::{Trace, TraceLayer};

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
 use civic_client::layer::retry::{AttemptNumber, Attempts};
 use civic_client::layer::{
-    AttemptTimeoutLayer, CollectBodyLayer, CorrelationLayer, IdempotencyKeyLayer, RetryLayer,
-    TraceLayer,
+    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
+    PropagateCorrelationIdLayer, RetryLayer,
 };
 use civic_client::{
     Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
@@ -32,17 +32,17 @@ fn post() -> Request<Body> {
 
 #[tokio::test(start_paused = true)]
 async fn every_layer_calls_only_what_it_has_polled_ready() {
-    assert_ready_before_call(CorrelationLayer::new(), post()).await;
+    assert_ready_before_call(PropagateCorrelationIdLayer::new(), post()).await;
     assert_ready_before_call(IdempotencyKeyLayer::new(), post()).await;
     assert_ready_before_call(RetryLayer::default(), post()).await;
-    assert_ready_before_call(TraceLayer::new(), post()).await;
+    assert_ready_before_call(AttemptSpanLayer::new(), post()).await;
     assert_ready_before_call(AttemptTimeoutLayer::default(), post()).await;
     assert_ready_before_call(CollectBodyLayer::new(), post()).await;
     let stack = ServiceBuilder::new()
-        .layer(CorrelationLayer::new())
+        .layer(PropagateCorrelationIdLayer::new())
         .layer(IdempotencyKeyLayer::new())
         .layer(RetryLayer::default())
-        .layer(TraceLayer::new())
+        .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::default())
         .layer(InternalHeadersLayer::new(minter()))
         .layer(CollectBodyLayer::new())
@@ -197,13 +197,14 @@ async fn an_answer_that_comes_with_the_timer_wins_and_an_endless_timeout_is_none
 
 #[tokio::test]
 async fn the_correlation_layer_alone_takes_the_extension_the_header_or_a_new_id() {
-    let service = CorrelationLayer::new().layer(service_fn(|request: Request<Body>| async move {
-        let id = request.headers()["x-correlation-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        Ok::<_, Infallible>(Response::new(id))
-    }));
+    let service =
+        PropagateCorrelationIdLayer::new().layer(service_fn(|request: Request<Body>| async move {
+            let id = request.headers()["x-correlation-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            Ok::<_, Infallible>(Response::new(id))
+        }));
     let id_of = |request| {
         let service = service.clone();
         async move {
@@ -266,12 +267,12 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
     let plain = Upstream::start(script()).await;
     let rebuilt = Upstream::start(script()).await;
     let stack = ServiceBuilder::new()
-        .layer(CorrelationLayer::new())
+        .layer(PropagateCorrelationIdLayer::new())
         .layer(IdempotencyKeyLayer::new())
         .layer(RetryLayer::new(
             RetryPolicy::new().with_jitter(Jitter::None),
         ))
-        .layer(TraceLayer::new())
+        .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::default())
         .layer(InternalHeadersLayer::new(minter()))
         .layer(CollectBodyLayer::new())

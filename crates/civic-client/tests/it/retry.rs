@@ -83,7 +83,7 @@ async fn every_row_of_the_retry_table_holds_for_every_method() {
             let reason = match row.attempts {
                 (_, 3) => NotRetried::Exhausted,
                 (3, _) => NotRetried::NotReplaySafe,
-                _ => NotRetried::Fatal,
+                _ => NotRetried::NotRetryable,
             };
             assert_eq!(error.not_retried(), Some(reason), "{method} {}", row.name);
         }
@@ -210,7 +210,7 @@ async fn two_requests_of_one_client_draw_different_jitter() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_honoured_and_never_early() {
-    for jitter in [Jitter::None, Jitter::Fifth, Jitter::Full] {
+    for jitter in [Jitter::None, Jitter::Proportional, Jitter::Full] {
         let script = [
             Step::status(503).header("retry-after", "3"),
             Step::status(204),

@@ -30,7 +30,7 @@ async fn client_errors_reach_the_peer_exactly_once() {
         assert_eq!(error.message(), Some("because"));
         assert_eq!(
             (error.attempts(), error.not_retried()),
-            (1, Some(NotRetried::Fatal))
+            (1, Some(NotRetried::NotRetryable))
         );
     }
 }
@@ -96,7 +96,7 @@ async fn an_answer_that_cannot_be_used_reaches_the_peer_exactly_once() {
         assert_eq!(peer.attempts().len(), 1, "{name}");
         assert_eq!(
             (error.attempts(), error.not_retried()),
-            (1, Some(NotRetried::Fatal)),
+            (1, Some(NotRetried::NotRetryable)),
             "{name}"
         );
         assert!(error.status().unwrap().is_success(), "{name}");
@@ -167,7 +167,7 @@ async fn a_body_over_the_cap_reaches_the_peer_exactly_once() {
     let error = client.get("/").send::<()>().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.not_retried()),
-        (ErrorKind::BodyTooLarge, Some(NotRetried::Fatal))
+        (ErrorKind::BodyTooLarge, Some(NotRetried::NotRetryable))
     );
     assert_eq!(peer.attempts().len(), 1);
 }
@@ -181,7 +181,7 @@ async fn an_error_answer_whose_body_hangs_keeps_its_status_and_what_follows_from
         let (gone, client) = peer([step.clone().with_status(404)]).await;
         let error = ends(call(&client, &Method::GET)).await.unwrap_err();
         assert_eq!(error.status().unwrap(), 404);
-        assert_eq!(error.not_retried(), Some(NotRetried::Fatal));
+        assert_eq!(error.not_retried(), Some(NotRetried::NotRetryable));
         assert_eq!((gone.attempts().len(), error.elapsed().as_secs()), (1, 1));
         gone.abandoned(1).await;
 

@@ -1,6 +1,6 @@
 //! Whether the peer got the request, as the kernel and hyper really report it.
 
-use civic_client::{Delivery, ErrorKind};
+use civic_client::{ErrorKind, Transmission};
 use civic_testkit::upstream::{Step, Upstream};
 use http::{Method, StatusCode};
 
@@ -44,8 +44,8 @@ async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
             .await
             .unwrap_err();
         assert_eq!(
-            (error.kind(), error.delivery()),
-            (kind, Delivery::Unknown),
+            (error.kind(), error.transmission()),
+            (kind, Transmission::Unknown),
             "{name}"
         );
         assert_eq!(error.status(), None, "{name}");
@@ -61,8 +61,8 @@ async fn a_refused_connection_was_never_sent() {
     let client = exact(&nobody.url()).retries(0).build().unwrap();
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.delivery()),
-        (ErrorKind::Connect, Delivery::NotSent)
+        (error.kind(), error.transmission()),
+        (ErrorKind::Connect, Transmission::NotSent)
     );
     assert!(!error.is_timeout());
 }
@@ -75,8 +75,8 @@ async fn a_name_that_does_not_resolve_was_never_sent() {
         .unwrap();
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.delivery()),
-        (ErrorKind::Connect, Delivery::NotSent)
+        (error.kind(), error.transmission()),
+        (ErrorKind::Connect, Transmission::NotSent)
     );
 }
 
@@ -87,8 +87,8 @@ async fn an_answer_of_any_status_was_delivered() {
         .await
         .unwrap_err();
     assert_eq!(
-        error.delivery(),
-        Delivery::Answered(StatusCode::SERVICE_UNAVAILABLE)
+        error.transmission(),
+        Transmission::Answered(StatusCode::SERVICE_UNAVAILABLE)
     );
 }
 
@@ -97,7 +97,10 @@ async fn an_error_answer_that_breaks_off_keeps_its_status() {
     for step in [Step::truncated_body("{"), Step::reset_in_body("{")] {
         let peer = Upstream::start([step.with_status(404)]).await;
         let error = call(&client_of(&peer), &Method::GET).await.unwrap_err();
-        assert_eq!(error.delivery(), Delivery::Answered(StatusCode::NOT_FOUND));
+        assert_eq!(
+            error.transmission(),
+            Transmission::Answered(StatusCode::NOT_FOUND)
+        );
         assert_eq!(peer.attempts().len(), 1);
     }
 }
@@ -111,11 +114,11 @@ async fn a_reset_while_the_connection_is_accepted_was_never_sent() {
         let peer = Upstream::start([Step::reset_at_accept()]).await;
         let client = exact(&peer.url()).retries(0).build().unwrap();
         let error = call(&client, &Method::POST).await.unwrap_err();
-        match error.delivery() {
-            Delivery::NotSent => never_sent += 1,
+        match error.transmission() {
+            Transmission::NotSent => never_sent += 1,
             delivery => assert_eq!(
                 (delivery, error.kind()),
-                (Delivery::Unknown, ErrorKind::Transport)
+                (Transmission::Unknown, ErrorKind::Transport)
             ),
         }
     }

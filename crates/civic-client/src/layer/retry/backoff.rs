@@ -13,7 +13,7 @@ pub enum Jitter {
     None,
     /// Uniformly between 0.8 and 1.2 times the wait.
     #[default]
-    Fifth,
+    Proportional,
     /// Uniformly between zero and the wait.
     Full,
 }
@@ -38,7 +38,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// 500 ms, doubled each time up to 10 s, with [`Jitter::Fifth`] and a seed of its own.
+    /// 500 ms, doubled each time up to 10 s, with [`Jitter::Proportional`] and a seed of its own.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Backoff {
 
     /// How the waits are scattered.
     ///
-    /// Defaults to [`Jitter::Fifth`].
+    /// Defaults to [`Jitter::Proportional`].
     #[must_use]
     pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
@@ -92,7 +92,7 @@ impl Backoff {
         let base = self.first.saturating_mul(1 << doublings).min(self.max);
         let (wait, floor) = match self.jitter {
             Jitter::None => (base, at_least),
-            Jitter::Fifth => (times(base, 0.8 + 0.4 * self.draw()), self.later(at_least)),
+            Jitter::Proportional => (times(base, 0.8 + 0.4 * self.draw()), self.later(at_least)),
             Jitter::Full => (times(base, self.draw()), self.later(at_least)),
         };
         wait.max(floor)
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_longest_wait_there_is_does_not_overflow() {
-        for jitter in [Jitter::None, Jitter::Fifth, Jitter::Full] {
+        for jitter in [Jitter::None, Jitter::Proportional, Jitter::Full] {
             let backoff = Backoff::new()
                 .with_first(Duration::MAX)
                 .with_max(Duration::MAX)
@@ -200,7 +200,7 @@ mod tests {
             seed: u64,
             retry in 1_u32..40,
             millis in 0_u64..100_000,
-            jitter in prop_oneof![Just(Jitter::None), Just(Jitter::Fifth), Just(Jitter::Full)],
+            jitter in prop_oneof![Just(Jitter::None), Just(Jitter::Proportional), Just(Jitter::Full)],
         ) {
             let at_least = Duration::from_millis(millis);
             let wait = Backoff::new().with_seed(seed).with_jitter(jitter).wait(retry, at_least);

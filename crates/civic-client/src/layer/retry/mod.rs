@@ -11,13 +11,11 @@
 //! Nothing happens in `poll_ready` but the inner service's own.
 
 mod backoff;
-mod delivery;
 mod policy;
 mod retry_after;
 mod service;
 
 pub use self::backoff::{Backoff, Jitter};
-pub use self::delivery::Delivery;
 pub use self::policy::{NotRetried, RetryPolicy, RetryScope};
 pub use self::retry_after::retry_after;
 pub use self::service::{AttemptNumber, Attempts, Retry, RetryFuture, RetryLayer};

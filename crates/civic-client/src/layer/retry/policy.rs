@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 
-use super::{Backoff, Delivery, Jitter, retry_after};
+use super::{Backoff, Jitter, retry_after};
 use crate::error::{Error, ErrorKind};
-use crate::layer::idempotency::has_callers_key;
+use crate::layer::idempotency_key::has_callers_key;
 use crate::options::CallOptions;
+use crate::transmission::Transmission;
 
 /// Which calls may be executed twice.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,7 +30,7 @@ pub enum RetryScope {
 #[non_exhaustive]
 pub enum NotRetried {
     /// Another attempt would end the same way.
-    Fatal,
+    NotRetryable,
     /// The peer may have executed it already, and executing it twice could do harm. Say `.idempotent(true)`
     /// or give an idempotency key if it cannot.
     NotReplaySafe,
@@ -48,7 +49,7 @@ impl NotRetried {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Fatal => "fatal",
+            Self::NotRetryable => "fatal",
             Self::NotReplaySafe => "not_replay_safe",
             Self::Exhausted => "exhausted",
             Self::RetryAfterTooLong => "retry_after_too_long",
@@ -68,11 +69,11 @@ impl fmt::Display for NotRetried {
 ///
 /// | what happened | idempotent, or declared so | otherwise |
 /// |---|---|---|
-/// | never sent ([`Delivery::NotSent`]) | retried | retried |
+/// | never sent ([`Transmission::NotSent`]) | retried | retried |
 /// | 429 or 503 with `Retry-After`: the peer says that it did not take the request | retried | retried |
 /// | 503 without it, 500, 502, 504, other 5xx but 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
 /// | timeout, reset, truncated: delivery unknown | retried | [`NotRetried::NotReplaySafe`] |
-/// | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::Fatal`] | [`NotRetried::Fatal`] |
+/// | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
 ///
 /// A call is idempotent if its method is (RFC 9110, 9.2.2), if it says so
 /// ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` of the caller's own. A key that
@@ -143,7 +144,7 @@ pub(super) enum Outcome {
         retry_after: Option<Duration>,
     },
     Failure {
-        delivery: Delivery,
+        delivery: Transmission,
         hopeless: bool,
     },
     DeadlinePassed,
@@ -185,7 +186,7 @@ impl RetryPolicy {
 
     /// How the waits are scattered.
     ///
-    /// Defaults to [`Jitter::Fifth`].
+    /// Defaults to [`Jitter::Proportional`].
     #[must_use]
     pub fn with_jitter(mut self, jitter: Jitter) -> Self {
         self.backoff = self.backoff.with_jitter(jitter);
@@ -223,14 +224,16 @@ impl RetryPolicy {
             } => match (status.as_u16(), retry_after) {
                 (200..=299, _) => return Verdict::Accept,
                 (429 | 503, Some(pause)) => (true, pause),
-                (501 | 505, _) => return Verdict::Stop(NotRetried::Fatal),
+                (501 | 505, _) => return Verdict::Stop(NotRetried::NotRetryable),
                 (500..=599, pause) => (call.replay_safe, pause.unwrap_or_default()),
-                _ => return Verdict::Stop(NotRetried::Fatal),
+                _ => return Verdict::Stop(NotRetried::NotRetryable),
             },
             Outcome::DeadlinePassed => return Verdict::Stop(NotRetried::Deadline),
-            Outcome::Failure { hopeless: true, .. } => return Verdict::Stop(NotRetried::Fatal),
+            Outcome::Failure { hopeless: true, .. } => {
+                return Verdict::Stop(NotRetried::NotRetryable);
+            }
             Outcome::Failure {
-                delivery: Delivery::NotSent,
+                delivery: Transmission::NotSent,
                 ..
             } => (true, Duration::ZERO),
             Outcome::Failure { .. } => (call.replay_safe, Duration::ZERO),
@@ -265,7 +268,7 @@ impl Outcome {
             },
             Err(error) if error.kind() == ErrorKind::Deadline => Self::DeadlinePassed,
             Err(error) => Self::Failure {
-                delivery: error.delivery(),
+                delivery: error.transmission(),
                 hopeless: !matches!(
                     error.kind(),
                     ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Transport
@@ -301,9 +304,9 @@ mod tests {
         let failure =
             (any::<bool>(), any::<bool>()).prop_map(|(sent, hopeless)| Outcome::Failure {
                 delivery: if sent {
-                    Delivery::Unknown
+                    Transmission::Unknown
                 } else {
-                    Delivery::NotSent
+                    Transmission::NotSent
                 },
                 hopeless,
             });
@@ -318,7 +321,7 @@ mod tests {
                     Outcome::Answer { status, retry_after } => {
                         matches!(status.as_u16(), 429 | 503) && retry_after.is_some()
                     }
-                    Outcome::Failure { delivery, .. } => delivery == Delivery::NotSent,
+                    Outcome::Failure { delivery, .. } => delivery == Transmission::NotSent,
                     Outcome::DeadlinePassed => false,
                 };
                 prop_assert!(unexecuted);

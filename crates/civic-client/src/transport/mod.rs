@@ -1,6 +1,6 @@
 //! The exchange itself: HTTP/1.1 over pooled TCP connections.
 //!
-//! This file and the one that reads its errors (`layer/retry/delivery.rs`) are the only ones that name the
+//! This file and the one that reads its errors (`transmission.rs`) are the only ones that name the
 //! HTTP implementation's client, and none of its types is in a public signature.
 
 use std::fmt;

@@ -21,11 +21,11 @@ use crate::error::Error;
 
 /// Gives each call its correlation id. See the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CorrelationLayer {
+pub struct PropagateCorrelationIdLayer {
     _private: (),
 }
 
-impl CorrelationLayer {
+impl PropagateCorrelationIdLayer {
     /// The layer.
     #[must_use]
     pub const fn new() -> Self {
@@ -33,28 +33,28 @@ impl CorrelationLayer {
     }
 }
 
-impl<S> Layer<S> for CorrelationLayer {
-    type Service = Correlation<S>;
+impl<S> Layer<S> for PropagateCorrelationIdLayer {
+    type Service = PropagateCorrelationId<S>;
 
-    fn layer(&self, inner: S) -> Correlation<S> {
-        Correlation { inner }
+    fn layer(&self, inner: S) -> PropagateCorrelationId<S> {
+        PropagateCorrelationId { inner }
     }
 }
 
 /// Gives each call its correlation id. See the [module docs](self).
 #[derive(Clone, Debug)]
-pub struct Correlation<S> {
+pub struct PropagateCorrelationId<S> {
     inner: S,
 }
 
-impl<S, ReqB, ResB> Service<Request<ReqB>> for Correlation<S>
+impl<S, ReqB, ResB> Service<Request<ReqB>> for PropagateCorrelationId<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     S::Error: Into<Error>,
 {
     type Response = Response<ResB>;
     type Error = Error;
-    type Future = CorrelationFuture<S::Future>;
+    type Future = PropagateCorrelationIdFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -68,7 +68,7 @@ where
             .headers_mut()
             .insert(CORRELATION_ID, id.to_header_value());
         request.extensions_mut().insert(id.clone());
-        CorrelationFuture {
+        PropagateCorrelationIdFuture {
             inner: self.inner.call(request),
             id,
         }
@@ -76,16 +76,16 @@ where
 }
 
 pin_project! {
-    /// The future of [`Correlation`].
+    /// The future of [`PropagateCorrelationId`].
     #[derive(Debug)]
-    pub struct CorrelationFuture<F> {
+    pub struct PropagateCorrelationIdFuture<F> {
         #[pin]
         inner: F,
         id: CorrelationId,
     }
 }
 
-impl<F, B, E> Future for CorrelationFuture<F>
+impl<F, B, E> Future for PropagateCorrelationIdFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<Error>,

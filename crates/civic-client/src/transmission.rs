@@ -21,7 +21,7 @@ use crate::error::Error;
 /// "Never sent" is only said when it is proven: a request that is wrongly believed unsent is executed twice.
 /// In particular hyper's `is_incomplete_message` proves nothing of the kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Delivery {
+pub enum Transmission {
     /// It certainly did not: sending it again cannot execute it twice.
     NotSent,
     /// It may or may not have.
@@ -30,14 +30,14 @@ pub enum Delivery {
     Answered(StatusCode),
 }
 
-impl Delivery {
-    /// Judges a transport's error by its chain of causes. The rules are [above](Delivery).
+impl Transmission {
+    /// Judges a transport's error by its chain of causes. The rules are [above](Transmission).
     #[must_use]
     pub fn of(error: &(dyn StdError + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
             if let Some(own) = cause.downcast_ref::<Error>() {
-                return own.delivery();
+                return own.transmission();
             }
             let connect = cause.downcast_ref::<legacy::Error>();
             let hyper = cause.downcast_ref::<hyper::Error>();

@@ -41,11 +41,11 @@ use crate::options::UrlTemplate;
 
 /// Wraps each attempt in a span. See the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TraceLayer {
+pub struct AttemptSpanLayer {
     _private: (),
 }
 
-impl TraceLayer {
+impl AttemptSpanLayer {
     /// The layer.
     #[must_use]
     pub const fn new() -> Self {
@@ -53,28 +53,28 @@ impl TraceLayer {
     }
 }
 
-impl<S> Layer<S> for TraceLayer {
-    type Service = Trace<S>;
+impl<S> Layer<S> for AttemptSpanLayer {
+    type Service = AttemptSpan<S>;
 
-    fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner }
+    fn layer(&self, inner: S) -> AttemptSpan<S> {
+        AttemptSpan { inner }
     }
 }
 
 /// Wraps each attempt in a span. See the [module docs](self).
 #[derive(Clone, Debug)]
-pub struct Trace<S> {
+pub struct AttemptSpan<S> {
     inner: S,
 }
 
-impl<S, ReqB, ResB> Service<Request<ReqB>> for Trace<S>
+impl<S, ReqB, ResB> Service<Request<ReqB>> for AttemptSpan<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     S::Error: Into<Error>,
 {
     type Response = Response<ResB>;
     type Error = Error;
-    type Future = TraceFuture<S::Future>;
+    type Future = AttemptSpanFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -84,7 +84,7 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let span = span_of(&request);
         let inner = span.in_scope(|| self.inner.call(request));
-        TraceFuture { inner, span }
+        AttemptSpanFuture { inner, span }
     }
 }
 
@@ -125,16 +125,16 @@ fn span_of<B>(request: &Request<B>) -> Span {
 }
 
 pin_project! {
-    /// The future of [`Trace`].
+    /// The future of [`AttemptSpan`].
     #[derive(Debug)]
-    pub struct TraceFuture<F> {
+    pub struct AttemptSpanFuture<F> {
         #[pin]
         inner: F,
         span: Span,
     }
 }
 
-impl<F, B, E> Future for TraceFuture<F>
+impl<F, B, E> Future for AttemptSpanFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<Error>,
