@@ -40,6 +40,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
         &["tower-layer", "tower-service", "http-body", "axum-core"],
     ),
     ("civic-auth", &["axum-core", "axum"]),
+    ("civic-client", &["garde"]),
     (
         "civic-lock",
         &["rustls", "http", "civic-envelope", "tower-layer"],

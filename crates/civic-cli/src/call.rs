@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use civic_auth::{CorrelationId, InvalidCorrelationId, TokenMinter};
-use civic_client::{Error, NotRetried, RetryScope, ServiceClient};
+use civic_client::{Error, NotRetried, RetryScope, ServiceClient, UrlTemplate};
 use http::Method;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
 }
 
 async fn call(client: &ServiceClient, args: Args) -> Result<Box<RawValue>, Error> {
-    let mut request = client.request(args.method, &args.url.path);
+    let mut request = client.request(args.method, UrlTemplate::dynamic(args.url.path));
     for (name, value) in &args.url.query {
         request = request.query(name, value);
     }
@@ -139,7 +139,7 @@ async fn call(client: &ServiceClient, args: Args) -> Result<Box<RawValue>, Error
     if let Some(key) = &args.idempotency_key {
         request = request.idempotency_key(key);
     }
-    request.send().await
+    request.fetch().await
 }
 
 /// Attempts where they are asked for, and logs where `RUST_LOG` asks for them: none of it on stdout. Returns

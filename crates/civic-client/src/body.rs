@@ -1,4 +1,4 @@
-//! The body of a request: complete, cheap to clone, and so replayable.
+//! The body of a request.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,21 +7,27 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-/// The body of a request: complete in memory and cheap to clone.
+/// The body of a request: complete in memory, cheap to clone, and so replayable.
 ///
-/// Each attempt sends a clone, which shares the bytes. An empty body is no body at all: the request then
+/// Each attempt sends a clone, which shares the bytes. An empty body is no body: the request then
 /// carries neither `Content-Length` (except where HTTP asks for one) nor `Content-Type`.
 #[derive(Clone, Default)]
 pub struct Body(Bytes);
 
 impl Body {
-    /// No body.
+    /// Creates the body of a request that has none.
     #[must_use]
     pub const fn empty() -> Self {
         Self(Bytes::new())
     }
 
-    /// Whether there is no body.
+    /// Returns the bytes, for example for a layer that signs requests.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Returns whether there is no body.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -29,7 +35,7 @@ impl Body {
 }
 
 impl std::fmt::Debug for Body {
-    /// The length only: a body may hold personal data.
+    /// Shows the length only: a body may contain personal data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Body({} bytes)", self.0.len())
     }

@@ -1,4 +1,4 @@
-//! The one error of this crate: what happened, after how many attempts, and why it was not tried again.
+//! The one error of this crate.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -6,32 +6,64 @@ use std::fmt;
 use std::time::Duration;
 
 use civic_auth::CorrelationId;
+use http::uri::Authority;
 use http::{Method, StatusCode};
 
-use crate::layer::retry::NotRetried;
+use crate::error_kind::ErrorKind;
+use crate::not_retried::NotRetried;
 use crate::transmission::Transmission;
+use crate::url_template::UrlTemplate;
 
 /// The most bytes of a peer's message that an error keeps.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// The most bytes of it that `Display` prints.
+const MAX_DISPLAYED_BYTES: usize = 200;
 
-/// Why a call failed.
+/// Why a call failed: what happened, after how many attempts, and why it was not retried.
 ///
-/// Promised: [`Error::kind`] says who is to blame; the numbers say what it cost; the source chain holds the
-/// cause. `Display` is one line without the cause, without the query string, and without any token or body.
-/// The peer's own message is in [`Error::message`], and nowhere else.
+/// [`kind`](Self::kind) says what kind of failure it was, and [`ErrorKind`] what to do about it.
+/// The numbers say what the call cost, and the source chain holds the cause. `Display` is one line:
+/// method and template, the kind, the status with the start of the peer's message, host and port
+/// where connecting failed, and the cost. It contains no path, query, body or token of the call and
+/// does not repeat the cause:
 ///
-/// Small to move (one pointer). See [`ErrorKind`] for what to do about it.
+/// ```text
+/// GET /users/{id} -> connect to localhost:3020 after 3 attempts in 1.497 s
+/// POST /bills -> status 422: "amount must be positive" after 1 attempt in 0.012 s
+/// ```
+///
+/// An error is as small to move as a pointer.
+///
+/// # Errors of other layers
+///
+/// A layer of your own creates an error from its kind, and adds what it knows:
+///
+/// ```
+/// use civic_client::{Error, ErrorKind, Transmission};
+///
+/// // An open circuit breaker. Nothing was sent: the kind implies it.
+/// let open = Error::new(ErrorKind::CircuitOpen).with_detail("5 of the last 5 attempts failed");
+/// assert_eq!(open.transmission(), Transmission::NotSent);
+///
+/// // A transport that can prove that its request was never written.
+/// let error = std::io::Error::other("the connection was closed");
+/// let unsent = Error::new(ErrorKind::Transport)
+///     .with_source(error)
+///     .with_transmission(Transmission::NotSent);
+/// assert_eq!(unsent.transmission(), Transmission::NotSent);
+/// ```
+///
+/// The boxed errors of tower's own layers convert with `From`, as [`Error::transport`] describes.
 pub struct Error(Box<Repr>);
 
 struct Repr {
     kind: ErrorKind,
-    source: Option<BoxError>,
+    transmission: Transmission,
+    source: Option<Box<dyn StdError + Send + Sync>>,
     detail: Option<String>,
-    method: Option<Method>,
-    template: Option<String>,
-    status: Option<StatusCode>,
+    call: Option<(Method, UrlTemplate)>,
+    authority: Option<Authority>,
     message: Option<String>,
     attempts: u32,
     elapsed: Duration,
@@ -40,169 +72,103 @@ struct Repr {
     not_retried: Option<NotRetried>,
 }
 
-/// Who is to blame, and what the caller can do.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The configuration is wrong: a malformed base URL, no minter. Happens at start-up only.
-    Config,
-    /// The call could not be built: an unknown or missing path parameter, an illegal header. Nothing was
-    /// sent. A defect of the caller.
-    Request,
-    /// The peer never got the request: connecting failed or it was refused before processing. Was retried
-    /// with every method.
-    Connect,
-    /// An attempt took too long, its body included. Was retried if the call may be replayed; the peer may
-    /// have executed it.
-    Timeout,
-    /// The deadline of the whole call passed. The peer may have executed it.
-    Deadline,
-    /// The exchange broke off after the request was sent. Was retried if the call may be replayed; the peer
-    /// may have executed it.
-    Transport,
-    /// The peer answered with a status that is no success: see [`Error::status`] and [`Error::message`].
-    /// 5xx, 429 and 503 were retried by the rules of [`RetryPolicy`](crate::layer::retry::RetryPolicy);
-    /// nothing else was.
-    Status,
-    /// The peer answered 2xx with `success:false`: it refused. Never retried.
-    Refused,
-    /// The answer breaks the rules of the envelope. Never retried.
-    Protocol,
-    /// The answer is not JSON, or not of the expected type. Never retried.
-    Decode,
-    /// The answer is of the expected type and breaks its rules. Never retried.
-    Validation,
-    /// The answer is longer than the cap. Never retried.
-    BodyTooLarge,
-}
-
-impl ErrorKind {
-    /// A stable name in `snake_case`, for logs, metrics and `error.type`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Request => "request",
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Deadline => "deadline",
-            Self::Transport => "transport",
-            Self::Status => "status",
-            Self::Refused => "refused",
-            Self::Protocol => "protocol",
-            Self::Decode => "decode",
-            Self::Validation => "validation",
-            Self::BodyTooLarge => "body_too_large",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-// ===== what a caller reads =====
+// ===== impl Error: what a caller reads =====
 
 impl Error {
-    /// Who is to blame.
+    /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The status of the last answer, if there was one.
+    /// Returns the status of the last response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        self.0.status
+        match self.0.transmission {
+            Transmission::Answered(status) => Some(status),
+            Transmission::NotSent | Transmission::Unknown => None,
+        }
     }
 
-    /// How many times the request was sent, or tried to be.
+    /// Returns how many attempts were made; 0 if the request was never passed on.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// How long the whole call took, waiting included.
+    /// Returns how long the whole call took, with the waits between its attempts.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// How long the peer asked to be left alone, if it did.
+    /// Returns how long the peer asked the caller to wait, if it did.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The correlation id of the call, with which its traces on both sides can be found.
+    /// Returns the correlation id of the call, by which the logs on both sides can be found.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&CorrelationId> {
         self.0.correlation_id.as_ref()
     }
 
-    /// Why there was no further attempt. `None` if the request was never sent.
+    /// Returns why there was no further attempt; `None` if the request was never passed on.
     #[must_use]
     pub fn not_retried(&self) -> Option<NotRetried> {
         self.0.not_retried
     }
 
-    /// The peer's own words, from the body of its answer. Text of a stranger: do not show it to users
-    /// unseen.
+    /// Returns the peer's own message, from the body of its response, cut to 2 KiB.
+    ///
+    /// Untrusted text: do not show it to users as it is.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// Whether time ran out somewhere: this error or any of its causes is a timeout.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        if matches!(self.kind(), ErrorKind::Timeout | ErrorKind::Deadline) {
-            return true;
-        }
-        let mut next = self.source();
-        while let Some(cause) = next {
-            let io = cause.downcast_ref::<std::io::Error>();
-            let hyper = cause.downcast_ref::<hyper::Error>();
-            let own = cause.downcast_ref::<Self>();
-            if io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
-                || hyper.is_some_and(hyper::Error::is_timeout)
-                || own.is_some_and(Self::is_timeout)
-            {
-                return true;
-            }
-            next = cause.source();
-        }
-        false
-    }
-
-    /// What is known about whether the peer got the request.
+    /// Returns what is known about whether the peer received the request.
     #[must_use]
     pub fn transmission(&self) -> Transmission {
-        match (self.0.status, self.kind()) {
-            (Some(status), _) => Transmission::Answered(status),
-            (None, ErrorKind::Config | ErrorKind::Request | ErrorKind::Connect) => {
-                Transmission::NotSent
-            }
-            (None, _) => Transmission::Unknown,
-        }
+        self.0.transmission
     }
 }
 
-// ===== what a layer writes =====
+// ===== impl Error: what a layer writes =====
 
 impl Error {
-    /// An error of this kind, without a cause.
+    /// Creates an error of this kind.
+    ///
+    /// Its [`transmission`](Self::transmission) follows from the kind: [`Transmission::NotSent`]
+    /// for `Config`, `Request`, `Connect`, `CircuitOpen`, `Overloaded` and `MissingCredentials`,
+    /// else [`Transmission::Unknown`].
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
+        let transmission = match kind {
+            ErrorKind::Config
+            | ErrorKind::Request
+            | ErrorKind::Connect
+            | ErrorKind::CircuitOpen
+            | ErrorKind::Overloaded
+            | ErrorKind::MissingCredentials => Transmission::NotSent,
+            ErrorKind::Timeout
+            | ErrorKind::Deadline
+            | ErrorKind::Transport
+            | ErrorKind::Status
+            | ErrorKind::Refused
+            | ErrorKind::Protocol
+            | ErrorKind::Decode
+            | ErrorKind::Validation
+            | ErrorKind::BodyTooLarge => Transmission::Unknown,
+        };
         Self(Box::new(Repr {
             kind,
+            transmission,
             source: None,
             detail: None,
-            method: None,
-            template: None,
-            status: None,
+            call: None,
+            authority: None,
             message: None,
             attempts: 0,
             elapsed: Duration::ZERO,
@@ -212,55 +178,66 @@ impl Error {
         }))
     }
 
-    /// The error of a transport, classified by walking its chain of causes: [`ErrorKind::Connect`] if the
-    /// request was certainly never sent, else [`ErrorKind::Transport`]. An error of this type is returned
-    /// as it is.
-    pub fn transport(source: impl Into<BoxError>) -> Self {
-        let source = match source.into().downcast::<Self>() {
-            Ok(own) => return *own,
-            Err(source) => source,
-        };
-        let kind = match Transmission::of(source.as_ref()) {
-            Transmission::NotSent => ErrorKind::Connect,
-            Transmission::Unknown | Transmission::Answered(_) => ErrorKind::Transport,
-        };
-        Self::new(kind).with_source(source)
+    /// Sets the cause, which [`source`](StdError::source) returns.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Sets what is known about whether the peer received the request.
+    ///
+    /// Say [`Transmission::NotSent`] only if it is proven: the request may then be sent again
+    /// whatever its method.
+    #[must_use]
+    pub fn with_transmission(mut self, transmission: Transmission) -> Self {
+        self.0.transmission = transmission;
+        self
+    }
+
+    /// Sets words of your own for `Display`.
+    ///
+    /// They end in logs: put no text into them that came from the peer or from a user.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Sets how long the caller should wait before it calls again.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
     }
 
     pub(crate) fn config(detail: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config).with_detail(detail)
     }
 
+    /// Makes a defect of a request one of the configuration, where the request is part of it.
+    pub(crate) fn into_config(mut self) -> Self {
+        self.0.kind = ErrorKind::Config;
+        self
+    }
+
     pub(crate) fn request(detail: impl Into<String>) -> Self {
         Self::new(ErrorKind::Request).with_detail(detail)
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
+    pub(crate) fn with_call(mut self, method: Method, template: UrlTemplate) -> Self {
+        self.0.call = Some((method, template));
         self
     }
 
-    /// Words of our own for `Display`: never a value that came from outside.
-    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.0.detail = Some(detail.into());
-        self
-    }
-
-    pub(crate) fn with_call(mut self, method: &Method, template: &str) -> Self {
-        self.0.method = Some(method.clone());
-        self.0.template = Some(template.to_owned());
-        self
-    }
-
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = Some(status);
+    pub(crate) fn with_authority(mut self, authority: Authority) -> Self {
+        self.0.authority = Some(authority);
         self
     }
 
     pub(crate) fn with_message(mut self, message: Option<&str>) -> Self {
-        // Enough to understand; a stranger does not decide how much we keep.
-        self.0.message =
-            message.map(|text| text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned());
+        // The peer does not decide how much is kept.
+        self.0.message = message.map(|text| cut(text, MAX_MESSAGE_BYTES).to_owned());
         self
     }
 
@@ -271,11 +248,6 @@ impl Error {
 
     pub(crate) fn with_elapsed(mut self, elapsed: Duration) -> Self {
         self.0.elapsed = elapsed;
-        self
-    }
-
-    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.0.retry_after = retry_after;
         self
     }
 
@@ -290,6 +262,11 @@ impl Error {
     }
 }
 
+/// At most the first `max` bytes of `text`, in whole characters.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -299,15 +276,24 @@ impl From<Infallible> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let repr = &self.0;
-        if let (Some(method), Some(template)) = (&repr.method, &repr.template) {
+        if let Some((method, template)) = &repr.call {
             write!(f, "{method} {template} -> ")?;
         }
         write!(f, "{}", repr.kind)?;
-        if let Some(status) = repr.status {
+        if let (ErrorKind::Connect, Some(authority)) = (repr.kind, &repr.authority) {
+            write!(f, " to {authority}")?;
+        }
+        if let Some(status) = self.status() {
             write!(f, " {}", status.as_u16())?;
         }
         if let Some(detail) = &repr.detail {
             write!(f, ": {detail}")?;
+        }
+        if let Some(message) = &repr.message {
+            let start = cut(message, MAX_DISPLAYED_BYTES);
+            let more = if start == message { "" } else { "..." };
+            // Quoted and escaped: it must not be able to begin a log line of its own.
+            write!(f, ": {start:?}{more}")?;
         }
         if repr.attempts > 0 {
             let plural = if repr.attempts == 1 { "" } else { "s" };
@@ -327,9 +313,8 @@ impl fmt::Debug for Error {
         let repr = &self.0;
         f.debug_struct("Error")
             .field("kind", &repr.kind)
-            .field("method", &repr.method)
-            .field("template", &repr.template)
-            .field("status", &repr.status)
+            .field("transmission", &repr.transmission)
+            .field("call", &repr.call)
             .field("detail", &repr.detail)
             .field("attempts", &repr.attempts)
             .field("elapsed", &repr.elapsed)

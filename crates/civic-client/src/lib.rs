@@ -4,19 +4,30 @@
 
 mod body;
 mod error;
+mod error_kind;
 mod facade;
 pub mod layer;
+mod not_retried;
 mod options;
 mod stack;
 mod transmission;
-mod transport;
+pub mod transport;
+mod url_template;
+#[cfg(feature = "garde")]
 mod validate;
 
 pub use self::body::Body;
-pub use self::error::{Error, ErrorKind};
-pub use self::facade::{RequestBuilder, ServiceClient, ServiceClientBuilder};
-pub use self::layer::retry::{Jitter, NotRetried, RetryPolicy, RetryScope};
-pub use self::options::{CallOptions, UrlTemplate};
+pub use self::error::Error;
+pub use self::error_kind::ErrorKind;
+pub use self::facade::{Answer, RequestBuilder, ServiceClient, ServiceClientBuilder};
+pub use self::layer::{
+    AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff, CollectBodyLayer,
+    IdempotencyKeyLayer, Jitter, PropagateCorrelationIdLayer, RetryLayer, RetryPolicy, RetryScope,
+};
+pub use self::not_retried::NotRetried;
+pub use self::options::CallOptions;
 pub use self::transmission::Transmission;
-pub use self::transport::{ResponseBody, Transport, TransportConfig, TransportFuture};
+pub use self::transport::{Transport, TransportConfig};
+pub use self::url_template::UrlTemplate;
+#[cfg(feature = "garde")]
 pub use self::validate::Validation;

@@ -1,22 +1,21 @@
-//! What one call wants otherwise than its client.
-//!
-//! Travels in the request's extensions and is read by the layers, so that a request built by hand can use
-//! it too.
+//! Per-call overrides of the client's settings.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
 use tokio::time::Instant;
 
-/// What one call wants otherwise than its client: put it into the request's extensions.
+/// Per-call overrides of the client's settings.
+///
+/// They travel in the extensions of the request, where the layers read them, so that a request that
+/// is built by hand can have them as well:
 ///
 /// ```
 /// # use civic_client::CallOptions;
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(CallOptions::new().with_retries(0));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CallOptions {
     retries: Option<u32>,
     attempt_timeout: Option<Duration>,
@@ -25,7 +24,7 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Nothing otherwise.
+    /// Creates options that override nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -37,78 +36,67 @@ impl CallOptions {
     }
 
     pub(crate) fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_default()
+        extensions.get().copied().unwrap_or_default()
     }
 
-    /// At most this many retries.
+    /// Sets the largest number of retries.
+    ///
+    /// Defaults to that of the [`RetryPolicy`](crate::RetryPolicy).
     #[must_use]
     pub const fn with_retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
     }
 
-    /// Each attempt may take this long.
+    /// Sets how long each attempt may take.
+    ///
+    /// Defaults to the time of the [`AttemptTimeoutLayer`](crate::AttemptTimeoutLayer).
     #[must_use]
     pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// No attempt runs on past this instant, and none is waited for that could only begin after it.
+    /// Sets the instant at which the call has to have ended.
+    ///
+    /// An attempt that still runs then is cut short, and no retry is waited for that could only
+    /// begin afterwards. Defaults to no deadline.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The caller knows whether executing the request twice does the same as executing it once; without
-    /// this the method decides.
+    /// Declares whether executing the request twice has the same effect as executing it once.
+    ///
+    /// Defaults to what the method says.
     #[must_use]
     pub const fn with_idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self
     }
 
-    /// At most how many retries, if the call says.
+    /// Returns the largest number of retries, if the call has its own.
     #[must_use]
     pub const fn retries(&self) -> Option<u32> {
         self.retries
     }
 
-    /// How long each attempt may take, if the call says.
+    /// Returns how long each attempt may take, if the call has its own limit.
     #[must_use]
     pub const fn attempt_timeout(&self) -> Option<Duration> {
         self.attempt_timeout
     }
 
-    /// When the call must have ended, if it must.
+    /// Returns the instant at which the call has to have ended, if it has a deadline.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Whether the call may be executed twice, if it says.
+    /// Returns whether the call was declared idempotent, if it was declared at all.
     #[must_use]
     pub const fn idempotent(&self) -> Option<bool> {
         self.idempotent
-    }
-}
-
-/// The path template of a request (`/users/{id}`), for spans and errors: put it into the request's
-/// extensions.
-#[derive(Clone, Debug)]
-pub struct UrlTemplate(Arc<str>);
-
-impl UrlTemplate {
-    /// This template.
-    #[must_use]
-    pub fn new(template: &str) -> Self {
-        Self(template.into())
-    }
-
-    /// The template as it was given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }

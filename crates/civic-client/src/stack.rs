@@ -3,21 +3,22 @@
 //! Outermost first:
 //!
 //! ```text
-//! correlation            once a call
-//! idempotency key        once a call
+//! propagate correlation id   once per call
+//! idempotency key            once per call
 //!   (a concurrency limit would stand here)
-//! retry                  policy, backoff; what follows happens in each attempt
+//! retry                      policy and backoff; what follows happens in each attempt
 //!   (a breaker would stand here, where it sees every failure)
-//! span
-//! attempt timeout        10 s, the body included
-//! internal headers       a token for this attempt
-//! collect body           16 MiB; 64 KiB and 1 s of an error
-//! transport              pooled HTTP/1.1
+//! attempt span
+//! attempt timeout            10 s, the body included
+//! internal headers           a token for this attempt
+//! collect body               16 MiB; of an error response 64 KiB and 1 s
+//! transport                  pooled HTTP/1.1
 //! ```
 //!
-//! The order matters. A token that is minted outside of the retry layer is dead at the third attempt: three
-//! attempts of 10 s and two waits are longer than the 30 s that it lives. A timeout outside of it would be one
-//! for all attempts; one inside of the body's collection would not see the body hang.
+//! The order matters. A token that was minted outside of the retry layer has expired at the third
+//! attempt: three attempts of 10 s and two waits take longer than the 30 s that it lives. A timeout
+//! outside of the retry layer would be one for all attempts; one inside of the collecting of the
+//! body would not cover the body.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -31,13 +32,15 @@ use tower_service::Service;
 
 use crate::body::Body;
 use crate::error::Error;
-use crate::layer::{
-    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
-    PropagateCorrelationIdLayer, RetryLayer,
-};
+use crate::layer::attempt_span::AttemptSpanLayer;
+use crate::layer::attempt_timeout::AttemptTimeoutLayer;
+use crate::layer::collect_body::CollectBodyLayer;
+use crate::layer::idempotency_key::IdempotencyKeyLayer;
+use crate::layer::propagate_correlation_id::PropagateCorrelationIdLayer;
+use crate::layer::retry::RetryLayer;
 use crate::transport::Transport;
 
-/// Any stack that turns a request into a whole response, with its type forgotten.
+/// Any stack that turns a request into a whole response, with its type erased.
 #[derive(Clone)]
 pub(crate) struct Stack(BoxCloneSyncService<Request<Body>, Response<Bytes>, Error>);
 
@@ -52,7 +55,7 @@ impl Stack {
         Self(BoxCloneSyncService::new(service))
     }
 
-    /// The default stack over `transport`; without a minter no token is sent.
+    /// Creates the default stack over `transport`. Without a minter, it sends no token.
     pub(crate) fn standard(
         retry: RetryLayer,
         timeout: AttemptTimeoutLayer,

@@ -8,7 +8,9 @@ use civic_auth::CorrelationId;
 use garde::{Report, Validate};
 use http::Method;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::url_template::UrlTemplate;
 
 /// How many broken rules a log line names.
 const MAX_LOGGED: usize = 20;
@@ -18,10 +20,10 @@ const MAX_RULE_BYTES: usize = 200;
 
 /// What happens when an answer breaks the rules of its type.
 ///
-/// Structure is serde's and always counts. The rules beyond it are garde's, and there are two modes: in
-/// development a broken rule is an error; in production it is logged (paths and messages, **never values**)
-/// and the value is returned, because an answer that is slightly wrong serves a user better than none.
-/// Neither is ever retried: the same answer would come again.
+/// Structure is serde's and always counts. The rules beyond it are garde's, and there are two
+/// modes: in development a broken rule is an error; in production it is logged (paths and messages,
+/// **never values**) and the value is returned, because an answer that is slightly wrong serves a
+/// user better than none. Neither is ever retried: the same answer would come again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Validation {
@@ -51,7 +53,7 @@ impl Validation {
         self,
         value: T,
         method: &Method,
-        template: &str,
+        template: &UrlTemplate,
         id: Option<&CorrelationId>,
     ) -> Result<T, Error>
     where
@@ -68,7 +70,7 @@ impl Validation {
                     target: "civic_client::validation",
                     tracing::Level::WARN,
                     http.request.method = method.as_str(),
-                    url.template = template,
+                    url.template = template.as_str(),
                     correlation_id = id.map(CorrelationId::as_str),
                     broken = report.iter().count(),
                     rules = summary(&report),

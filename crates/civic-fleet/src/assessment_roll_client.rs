@@ -1,7 +1,7 @@
 //! What `billing` asks of assessment-roll.
 
 use civic_auth::TokenMinter;
-use civic_client::{Error, ServiceClient};
+use civic_client::{Error, ServiceClient, ServiceClientBuilder};
 use garde::Validate;
 use serde::Deserialize;
 
@@ -36,7 +36,7 @@ impl AssessmentRollClient {
     ///
     /// The variable is not an `http` URL.
     pub(crate) fn from_env(minter: TokenMinter) -> Result<Self, Error> {
-        let inner = ServiceClient::from_env("ASSESSMENT_ROLL_URL", "http://localhost:3020")?
+        let inner = ServiceClientBuilder::from_env("ASSESSMENT_ROLL_URL", "http://localhost:3020")
             .minter(minter)
             .build()?;
         Ok(Self { inner })
@@ -51,7 +51,7 @@ impl AssessmentRollClient {
         self.inner
             .get("/api/assessment-roll/properties/{id}/assessment")
             .param("id", property_id)
-            .send_optional_validated()
+            .fetch_optional_validated()
             .await
     }
 }

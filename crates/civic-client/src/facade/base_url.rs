@@ -1,30 +1,31 @@
-//! Where a service lives, checked once.
+//! Where a service is, checked once.
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-use super::path;
 use crate::error::Error;
+use crate::facade::path;
 
-/// Where a service lives: `http://host[:port][/prefix]`, and nothing else.
+/// Where a service is: `http://host[:port][/prefix]`, and nothing else.
 ///
-/// Refused, because it would silently be dropped, leak, or mean something else than was meant: another
-/// scheme, a missing host, user and password, a query, a fragment, dot segments.
+/// Refused are another scheme, a missing host, a user and password, a query, a fragment and dot
+/// segments: they would be dropped silently, would leak, or would mean something else than what was
+/// meant.
 #[derive(Clone, Debug)]
 pub(super) struct BaseUrl {
     authority: Authority,
-    /// Without a slash at its end; empty for none.
+    /// Without a slash at its end; empty if there is none.
     prefix: String,
 }
 
 impl BaseUrl {
-    /// `name` is what an error calls it; it never quotes `text`, which may hold a password.
+    /// Parses `text`. An error calls it `name` and never quotes it: it may contain a password.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::config(format!("{name} {why}")));
         if text.is_empty() {
             return refuse("is empty");
         }
-        // The parser drops a fragment without a word.
+        // The parser drops a fragment silently.
         if text.contains('#') {
             return refuse("must not have a fragment");
         }
@@ -51,7 +52,7 @@ impl BaseUrl {
         // "http://host:" and "http://host:99999" parse as an authority.
         let port = authority.as_str().strip_prefix(authority.host());
         if port.is_some_and(|port| !port.is_empty()) && authority.port_u16().is_none() {
-            return refuse("has a port that is no number from 0 to 65535");
+            return refuse("has a port that is not a number from 0 to 65535");
         }
         if uri.query().is_some() {
             return refuse("must not have a query");
@@ -63,13 +64,23 @@ impl BaseUrl {
         Ok(Self { authority, prefix })
     }
 
-    pub(super) fn join(&self, path_and_query: &str) -> Result<Uri, Error> {
+    /// Returns the URL of a path and its query parameters.
+    pub(super) fn join(&self, path: &str, query: &[(String, String)]) -> Result<Uri, Error> {
+        let mut target = format!("{}{path}", self.prefix);
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(&path::encoded_pairs(query));
+        }
         Uri::builder()
             .scheme(Scheme::HTTP)
             .authority(self.authority.clone())
-            .path_and_query(format!("{}{path_and_query}", self.prefix))
+            .path_and_query(target)
             .build()
             .map_err(|error| Error::request("the URL is too long").with_source(error))
+    }
+
+    pub(super) const fn authority(&self) -> &Authority {
+        &self.authority
     }
 }
 
@@ -82,7 +93,7 @@ impl std::fmt::Display for BaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error_kind::ErrorKind;
 
     #[test]
     fn a_base_url_is_http_with_a_host_and_perhaps_a_prefix() {
@@ -95,7 +106,10 @@ mod tests {
         ];
         for (text, joined) in cases {
             assert_eq!(
-                BaseUrl::parse("the URL", text).unwrap().join("/x").unwrap(),
+                BaseUrl::parse("the URL", text)
+                    .unwrap()
+                    .join("/x", &[])
+                    .unwrap(),
                 joined,
                 "{text}"
             );

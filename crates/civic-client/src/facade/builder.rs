@@ -1,27 +1,29 @@
-//! Everything that is decided once for all calls.
+//! The settings of a client, decided once for all of its calls.
 
-use std::env;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fmt};
 
 use bytes::Bytes;
 use civic_auth::TokenMinter;
 use civic_envelope::Unwrap;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_service::Service;
 
-use super::base_url::BaseUrl;
-use super::client::ServiceClient;
 use crate::body::Body;
 use crate::error::Error;
-use crate::layer::retry::{Jitter, RetryPolicy, RetryScope};
-use crate::layer::{AttemptTimeoutLayer, CollectBodyLayer, RetryLayer};
+use crate::facade::base_url::BaseUrl;
+use crate::facade::client::ServiceClient;
+use crate::facade::header;
+use crate::layer::attempt_timeout::AttemptTimeoutLayer;
+use crate::layer::collect_body::CollectBodyLayer;
+use crate::layer::retry::{Jitter, RetryLayer, RetryPolicy, RetryScope};
 use crate::stack::Stack;
 use crate::transport::{Transport, TransportConfig};
+#[cfg(feature = "garde")]
 use crate::validate::Validation;
 
 /// Builds a [`ServiceClient`].
-#[derive(Debug)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct ServiceClientBuilder {
     base: Result<BaseUrl, Error>,
@@ -30,8 +32,24 @@ pub struct ServiceClientBuilder {
     attempt_timeout: Duration,
     max_body: usize,
     transport: TransportConfig,
+    default_headers: Result<HeaderMap, Error>,
+    #[cfg(feature = "garde")]
     validation: Option<Validation>,
-    unwrap: Unwrap,
+    unwrap_mode: Unwrap,
+}
+
+impl fmt::Debug for ServiceClientBuilder {
+    /// Without the values of default headers: they may contain secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClientBuilder")
+            .field("base", &self.base)
+            .field("identity", &self.identity)
+            .field("retry", &self.retry)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("max_body", &self.max_body)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -42,8 +60,27 @@ enum Identity {
 }
 
 impl ServiceClientBuilder {
-    pub(super) fn new(url: &str) -> Self {
+    /// Starts a client for the service at `url`: `http://host[:port][/prefix]`.
+    ///
+    /// A malformed URL is an error of [`build`](Self::build).
+    pub fn new(url: &str) -> Self {
         Self::over_url(BaseUrl::parse("the base URL", url))
+    }
+
+    /// Starts a client for the service at the URL in the environment variable `variable`, or at
+    /// `default` if the variable is not set.
+    ///
+    /// A variable that is set to nothing is malformed; the default does not replace it. A malformed
+    /// URL is an error of [`build`](Self::build), so that it is found at start-up and not by the
+    /// first call.
+    pub fn from_env(variable: &str, default: &str) -> Self {
+        Self::over_url(match env::var(variable) {
+            Ok(url) => BaseUrl::parse(variable, &url),
+            Err(env::VarError::NotPresent) => BaseUrl::parse("the default URL", default),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(Error::config(format!("{variable} is not Unicode")))
+            }
+        })
     }
 
     fn over_url(base: Result<BaseUrl, Error>) -> Self {
@@ -54,37 +91,28 @@ impl ServiceClientBuilder {
             attempt_timeout: AttemptTimeoutLayer::DEFAULT,
             max_body: civic_envelope::MAX_SUCCESS_BYTES,
             transport: TransportConfig::new(),
+            default_headers: Ok(HeaderMap::new()),
+            #[cfg(feature = "garde")]
             validation: None,
-            unwrap: Unwrap::default(),
+            unwrap_mode: Unwrap::default(),
         }
     }
 
-    pub(super) fn from_env(variable: &str, default: &str) -> Result<Self, Error> {
-        let base = match env::var(variable) {
-            Ok(url) => BaseUrl::parse(variable, &url)?,
-            Err(env::VarError::NotPresent) => BaseUrl::parse("the default URL", default)?,
-            Err(env::VarError::NotUnicode(_)) => {
-                return Err(Error::config(format!("{variable} is not Unicode")));
-            }
-        };
-        Ok(Self::over_url(Ok(base)))
-    }
-
-    /// Who the client is: every attempt carries a fresh token of this minter.
+    /// Sets who the client is: each attempt carries a token that this minter mints for it.
     ///
-    /// There is no default: a client has to have either a minter or [`anonymous`](Self::anonymous).
+    /// There is no default: a client needs either a minter or [`anonymous`](Self::anonymous).
     pub fn minter(mut self, minter: TokenMinter) -> Self {
         self.identity = Identity::Service(minter);
         self
     }
 
-    /// Sends no token, for peers that are public.
+    /// Makes the client send no token, for peers that are public.
     pub fn anonymous(mut self) -> Self {
         self.identity = Identity::Anonymous;
         self
     }
 
-    /// Whether and when calls are tried again.
+    /// Sets whether and when calls are retried.
     ///
     /// Defaults to [`RetryPolicy::new`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
@@ -92,7 +120,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// How often a call is tried again at most.
+    /// Sets the largest number of retries per call.
     ///
     /// Defaults to 2.
     pub fn retries(mut self, retries: u32) -> Self {
@@ -100,7 +128,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// Which calls may be executed twice.
+    /// Sets which calls may be executed twice.
     ///
     /// Defaults to [`RetryScope::Idempotent`].
     pub fn retry_scope(mut self, scope: RetryScope) -> Self {
@@ -108,7 +136,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// How the waits before retries are scattered.
+    /// Sets how the waits before retries are randomised.
     ///
     /// Defaults to [`Jitter::Proportional`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
@@ -116,7 +144,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// How long each attempt may take, its body included.
+    /// Sets how long each attempt may take, its body included.
     ///
     /// Defaults to 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -124,7 +152,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// The longest body of a success, in bytes.
+    /// Sets the largest body of a success, in bytes.
     ///
     /// Defaults to 16 MiB.
     pub fn max_body(mut self, bytes: usize) -> Self {
@@ -132,7 +160,7 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// How connections are made and kept.
+    /// Sets how connections are made and kept.
     ///
     /// Defaults to [`TransportConfig::new`].
     pub fn transport(mut self, config: TransportConfig) -> Self {
@@ -140,27 +168,46 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// What happens when an answer breaks the rules of its type.
+    /// Sets what happens if the value in a response breaks the rules of its type.
     ///
     /// Defaults to [`Validation::from_env`], which is read when the client is built.
+    #[cfg(feature = "garde")]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = Some(validation);
         self
     }
 
-    /// How an envelope is told from a payload.
+    /// Sets how an envelope is told from a payload.
     ///
     /// Defaults to [`Unwrap::Strict`].
-    pub fn envelope(mut self, unwrap: Unwrap) -> Self {
-        self.unwrap = unwrap;
+    pub fn unwrap_mode(mut self, mode: Unwrap) -> Self {
+        self.unwrap_mode = mode;
         self
     }
 
-    /// The client, over the default stack.
+    /// Sets a header that every request carries unless the call sets one of the same name.
+    ///
+    /// A header that a call may not set either is an error of [`build`](Self::build).
+    pub fn default_header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        if let Ok(headers) = &mut self.default_headers {
+            match header::checked(name, value) {
+                Ok((name, value)) => drop(headers.insert(name, value)),
+                Err(error) => self.default_headers = Err(error),
+            }
+        }
+        self
+    }
+
+    /// Builds the client, over the default stack.
     ///
     /// # Errors
     ///
-    /// The base URL is malformed or asks for something that this client cannot do, or neither
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the base URL is malformed or asks for
+    /// something that this client cannot do, a default header is illegal, or neither
     /// [`minter`](Self::minter) nor [`anonymous`](Self::anonymous) was called.
     pub fn build(mut self) -> Result<ServiceClient, Error> {
         let minter = match std::mem::replace(&mut self.identity, Identity::Undecided) {
@@ -168,7 +215,8 @@ impl ServiceClientBuilder {
             Identity::Anonymous => None,
             Identity::Undecided => {
                 return Err(Error::config(
-                    "a client needs a minter, or to be called anonymous()",
+                    "who is the client? Call minter() so that it sends service tokens, or \
+                     anonymous() so that it sends none",
                 ));
             }
         };
@@ -182,12 +230,16 @@ impl ServiceClientBuilder {
         self.over(stack)
     }
 
-    /// The client over a stack of one's own, which does everything itself that layers do: retries, timeouts
-    /// and tokens of this builder are not used.
+    /// Builds the client over a stack of your own.
+    ///
+    /// That stack does everything that layers do: the retries, timeouts and tokens of this builder
+    /// are not used. Its error may be that of any tower layer: see [`Error::transport`] for what
+    /// becomes of it.
     ///
     /// # Errors
     ///
-    /// The base URL is malformed.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the base URL is malformed or a default
+    /// header is illegal.
     pub fn build_over<S>(self, service: S) -> Result<ServiceClient, Error>
     where
         S: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync + 'static,
@@ -201,8 +253,10 @@ impl ServiceClientBuilder {
         Ok(ServiceClient {
             base: Arc::new(self.base?),
             stack,
+            default_headers: self.default_headers.map_err(Error::into_config)?,
+            #[cfg(feature = "garde")]
             validation: self.validation.unwrap_or_else(Validation::from_env),
-            unwrap: self.unwrap,
+            unwrap_mode: self.unwrap_mode,
             max_body: self.max_body,
         })
     }

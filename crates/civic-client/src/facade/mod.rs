@@ -1,11 +1,15 @@
 //! The typed client over the stack: URLs from templates, JSON in and out, one error.
 
+mod answer;
 mod base_url;
 mod builder;
 mod client;
+mod header;
 mod path;
+mod query;
 mod request;
 
+pub use self::answer::Answer;
 pub use self::builder::ServiceClientBuilder;
 pub use self::client::ServiceClient;
 pub use self::request::RequestBuilder;

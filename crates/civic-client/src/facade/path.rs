@@ -1,12 +1,13 @@
 //! A path from a template and its parameters.
 //!
-//! Each `{name}` is replaced by its parameter with every byte percent-encoded but RFC 3986's unreserved ones
-//! (letters, digits, `-._~`): `../admin?x=1#y` becomes `..%2Fadmin%3Fx%3D1%23y`, which is one segment. Two
-//! values cannot be made safe by encoding and are refused:
+//! Each `{name}` is replaced by its parameter, with every byte percent-encoded except the
+//! unreserved ones of RFC 3986 (letters, digits, `-._~`): `../admin?x=1#y` becomes
+//! `..%2Fadmin%3Fx%3D1%23y`, which is one segment. Two values cannot be made safe by encoding and
+//! are refused:
 //!
-//! - one that is empty, because `/users//bills` is another endpoint;
-//! - one that makes its segment `.` or `..`: URL parsers, proxies and routers resolve those also when they
-//!   are written `%2e`.
+//! - an empty one, because `/users//bills` is another endpoint;
+//! - one that makes its segment `.` or `..`, because URL parsers, proxies and routers resolve those
+//!   even if they are written as `%2e`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::error::Error;
 
-/// Everything but RFC 3986's unreserved characters.
+/// Every character that RFC 3986 does not call unreserved.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -79,26 +80,28 @@ fn value_of<'a>(
     }
 }
 
-/// RFC 3986's `pchar` and the slash; a query or a fragment does not belong into a template.
+/// Appends text of the template: `pchar` of RFC 3986 and the slash. A query or a fragment is
+/// refused.
 fn push_literal(path: &mut String, literal: &str) -> Result<(), Error> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/".contains(&byte);
     if !literal.bytes().all(allowed) {
         return Err(Error::request(
-            "the path template has a character that does not belong into a path; use query() for a query",
+            "the path template has a character that does not belong in a path; use query() for a query",
         ));
     }
-    // Half an escape would take its other half from a parameter, which then would not stay what it is.
+    // Half an escape would take its other half from a parameter, and change what the parameter
+    // means.
     let whole = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     if !literal.split('%').skip(1).all(whole) {
         return Err(Error::request(
-            "the path template has a percent sign that begins no escape",
+            "the path template has a percent sign that does not begin an escape",
         ));
     }
     path.push_str(literal);
     Ok(())
 }
 
-/// Whether a segment is `.` or `..`, however it is written.
+/// Returns whether a segment is `.` or `..`, encoded or not.
 pub(super) fn has_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| {
         segment.len() <= "%2e%2e".len()
@@ -109,16 +112,16 @@ pub(super) fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// `?a=b&c=d`, or nothing.
-pub(super) fn query(pairs: &[(String, String)]) -> String {
-    let mut query = String::new();
+/// Returns `a=b&c=d`, percent-encoded.
+pub(super) fn encoded_pairs(pairs: &[(String, String)]) -> String {
+    let mut text = String::new();
     for (name, value) in pairs {
-        let separator = if query.is_empty() { '?' } else { '&' };
+        let separator = if text.is_empty() { "" } else { "&" };
         let name = utf8_percent_encode(name, &RESERVED);
         let value = utf8_percent_encode(value, &RESERVED);
-        let _ = write!(query, "{separator}{name}={value}");
+        let _ = write!(text, "{separator}{name}={value}");
     }
-    query
+    text
 }
 
 #[cfg(test)]
@@ -207,8 +210,8 @@ mod tests {
     fn query_parameters_are_encoded_and_keep_their_order() {
         let pairs = [("page", "2"), ("q", "a&b=c d"), ("q", "é")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(query(&pairs), "?page=2&q=a%26b%3Dc%20d&q=%C3%A9");
-        assert_eq!(query(&[]), "");
+        assert_eq!(encoded_pairs(&pairs), "page=2&q=a%26b%3Dc%20d&q=%C3%A9");
+        assert_eq!(encoded_pairs(&[]), "");
     }
 
     proptest! {

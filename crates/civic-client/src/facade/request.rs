@@ -1,155 +1,228 @@
-//! One call: what is asked, and what is made of the answer.
+//! One call in the making.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
-use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, Unwrap};
+use civic_envelope::Unwrap;
+#[cfg(feature = "garde")]
 use garde::Validate;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::client::ServiceClient;
-use super::path;
 use crate::body::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::facade::answer::{Answer, Call};
+use crate::facade::client::ServiceClient;
+use crate::facade::{header, path, query};
 use crate::layer::idempotency_key::{IDEMPOTENCY_KEY, quoted};
-use crate::layer::retry::{Attempts, NotRetried, retry_after};
-use crate::options::{CallOptions, UrlTemplate};
+use crate::options::CallOptions;
 use crate::stack::Stack;
+use crate::url_template::UrlTemplate;
+#[cfg(feature = "garde")]
 use crate::validate::Validation;
 
-/// One call, in the making. The first mistake in it is the error of `send`.
+/// One call in the making.
+///
+/// The methods that describe the request never fail: the first thing that is wrong with it is the
+/// error of the method that sends it.
+///
+/// # Which method sends it
+///
+/// | method | returns | a 404 | the payload |
+/// |---|---|---|---|
+/// | [`send`](Self::send) | an [`Answer`] | is an error | is read where you ask for it |
+/// | [`fetch`](Self::fetch) | a `T` | is an error | becomes a `T` |
+/// | [`fetch_optional`](Self::fetch_optional) | an `Option<T>` | is `None` | becomes a `T`; `null` is `None` |
+/// | [`send_raw`](Self::send_raw) | the response | is a response | stays as it is |
+///
+/// With the feature `garde`, which is on by default, `fetch_validated` and
+/// `fetch_optional_validated` also check the rules of the type.
+///
+/// `send` has no type parameter on purpose. If it had one, a statement such as
+///
+/// ```
+/// # async fn example(client: &civic_client::ServiceClient) -> Result<(), civic_client::Error> {
+/// client.post("/bills").json(&["prop-001"]).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// would leave the type to be inferred from nothing, and under edition 2024 the compiler would
+/// infer `!` and ask for a value that cannot exist. The methods that return a value of your type
+/// are called `fetch`, so a call that is sent for its effect needs no type, and one that fetches a
+/// value says which.
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
     client: &'a ServiceClient,
-    method: Method,
-    template: &'a str,
+    template: UrlTemplate,
     params: Vec<(String, String)>,
     query: Vec<(String, String)>,
-    headers: HeaderMap,
+    /// Method and headers; the URL and the extensions are added when the request is sent.
+    parts: Result<Parts, Error>,
     body: Body,
     options: CallOptions,
     deadline: Option<Duration>,
     correlation_id: Option<CorrelationId>,
+    #[cfg(feature = "garde")]
     validation: Validation,
-    unwrap: Unwrap,
-    mistake: Option<Error>,
+    unwrap_mode: Unwrap,
 }
 
 impl fmt::Debug for RequestBuilder<'_> {
-    /// Without parameters, query, headers and body: they may hold personal data and secrets.
+    /// Without parameters, query, headers and body: they may contain personal data and secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
-            .field("method", &self.method)
+            .field("method", &self.parts.as_ref().map(|parts| &parts.method))
             .field("template", &self.template)
             .field("options", &self.options)
-            .field("mistake", &self.mistake)
             .finish_non_exhaustive()
     }
 }
 
-/// The framing of the message and the connection are the transport's business: a caller who could set them
-/// could make two requests out of one.
-const RESERVED: [HeaderName; 10] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    EXPECT,
-    HOST,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-// ===== what is asked =====
+// ===== impl RequestBuilder: what is asked =====
 
 impl<'a> RequestBuilder<'a> {
-    pub(super) fn new(client: &'a ServiceClient, method: Method, template: &'a str) -> Self {
-        Self {
+    pub(super) fn new(client: &'a ServiceClient, method: Method, template: UrlTemplate) -> Self {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = method;
+        parts.headers = client.default_headers.clone();
+        let builder = Self {
             client,
-            method,
             template,
             params: Vec::new(),
             query: Vec::new(),
-            headers: HeaderMap::new(),
+            parts: Ok(parts),
             body: Body::empty(),
             options: CallOptions::new(),
             deadline: None,
             correlation_id: None,
+            #[cfg(feature = "garde")]
             validation: client.validation,
-            unwrap: client.unwrap,
-            mistake: None,
-        }
+            unwrap_mode: client.unwrap_mode,
+        };
+        builder.with_parts(|parts| match parts.method {
+            Method::CONNECT | Method::TRACE => {
+                let method = &parts.method;
+                Err(Error::request(format!("{method} cannot be sent")))
+            }
+            _ => Ok(()),
+        })
     }
 
-    /// The value of `{name}` in the template. It is percent-encoded and stays one path segment, whatever it
-    /// contains. One that is empty, or that would make the segment `.` or `..`, is an error.
+    /// Sets the value of `{name}` in the template.
+    ///
+    /// It is percent-encoded and stays one path segment, whatever it contains. A value that is
+    /// empty, or that would make the segment `.` or `..`, is an error.
     pub fn param(mut self, name: &str, value: impl Display) -> Self {
         self.params.push((name.to_owned(), value.to_string()));
         self
     }
 
     /// Adds a query parameter. The same name may be added again.
-    pub fn query(mut self, name: &str, value: impl Display) -> Self {
-        self.query.push((name.to_owned(), value.to_string()));
-        self
+    ///
+    /// The value is anything that serde writes as one text: a string, a number, a boolean, or a
+    /// variant without fields. `None` adds nothing, and a list adds one parameter per element.
+    /// Anything else is an error.
+    ///
+    /// ```
+    /// # fn example(client: &civic_client::ServiceClient, page: Option<u32>) {
+    /// client.get("/properties").query("page", page).query("tag", ["farm", "exempt"]);
+    /// # }
+    /// ```
+    pub fn query(self, name: &str, value: impl Serialize) -> Self {
+        self.with_query(|pairs| query::append_value(pairs, name, &value))
     }
 
-    /// The body, as JSON: `0`, `false`, `""` and `null` are bodies too.
-    pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
+    /// Adds the fields of a struct, or the entries of a map, as query parameters.
+    ///
+    /// Each field is written as [`query`](Self::query) writes a value.
+    ///
+    /// ```
+    /// # use serde::Serialize;
+    /// #[derive(Serialize)]
+    /// #[serde(rename_all = "camelCase")]
+    /// struct Page {
+    ///     page: u32,
+    ///     limit: u32,
+    ///     sort_by: Option<&'static str>,
+    /// }
+    ///
+    /// # fn example(client: &civic_client::ServiceClient) {
+    /// client.get("/properties").query_from(&Page { page: 2, limit: 50, sort_by: None });
+    /// # }
+    /// ```
+    pub fn query_from<T: Serialize + ?Sized>(self, fields: &T) -> Self {
+        self.with_query(|pairs| {
+            pairs.extend(query::pairs_of(fields)?);
+            Ok(())
+        })
+    }
+
+    /// Sets the body, as JSON: `0`, `false`, `""` and `null` are bodies too.
+    pub fn json<T: Serialize + ?Sized>(self, body: &T) -> Self {
         match serde_json::to_vec(body) {
-            Ok(json) => {
-                self.body = Body::from(json);
-                self.headers
-                    .entry(CONTENT_TYPE)
-                    .or_insert(HeaderValue::from_static("application/json"));
-            }
-            Err(error) => self
-                .mistake(Error::request("the body cannot be written as JSON").with_source(error)),
+            Ok(json) => self.content("application/json", Body::from(json)),
+            Err(error) => self.with_parts(|_| {
+                Err(Error::request("the body cannot be written as JSON").with_source(error))
+            }),
         }
+    }
+
+    /// Sets the body as the fields of a form (`application/x-www-form-urlencoded`).
+    ///
+    /// The fields are those of a struct or a map, written as [`query_from`](Self::query_from)
+    /// writes them.
+    pub fn form<T: Serialize + ?Sized>(self, fields: &T) -> Self {
+        match query::pairs_of(fields) {
+            Ok(pairs) => {
+                let form = Body::from(path::encoded_pairs(&pairs));
+                self.content("application/x-www-form-urlencoded", form)
+            }
+            Err(error) => self.with_parts(|_| Err(error)),
+        }
+    }
+
+    /// Sets the body as it is. It has the `Content-Type` that [`header`](Self::header) gives it,
+    /// and none otherwise.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
         self
     }
 
-    /// Sets a header field. Those that belong to the connection, such as `Host` and `Content-Length`, are an
-    /// error; `Authorization` is replaced if the client has a minter.
-    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    /// Sets a header, in place of one of the same name.
+    ///
+    /// Headers that belong to the connection, such as `Host` and `Content-Length`, are an error.
+    /// `Authorization` is replaced if the client has a minter.
+    pub fn header<N, V>(self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(_)) if RESERVED.contains(&name) => {
-                self.mistake(Error::request(format!(
-                    "the header {name} cannot be set by a caller"
-                )));
-            }
-            (Ok(name), Ok(mut value)) => {
-                if name == AUTHORIZATION || name == COOKIE {
-                    value.set_sensitive(true);
-                }
-                self.headers.insert(name, value);
-            }
-            (Ok(name), Err(_)) => self.mistake(Error::request(format!(
-                "the value of header {name} is illegal"
-            ))),
-            (Err(_), _) => self.mistake(Error::request("the name of a header is illegal")),
-        }
-        self
+        self.with_parts(|parts| {
+            let (name, value) = header::checked(name, value)?;
+            parts.headers.insert(name, value);
+            Ok(())
+        })
     }
 
-    /// How long each attempt may take, its body included.
+    /// Sets `Authorization` to a bearer token, for peers that are not services of this platform.
+    ///
+    /// It is replaced if the client has a minter: use it with a client that is
+    /// [`anonymous`](super::ServiceClientBuilder::anonymous).
+    pub fn bearer_auth(self, token: impl Display) -> Self {
+        self.header(http::header::AUTHORIZATION, format!("Bearer {token}"))
+    }
+
+    /// Sets how long each attempt may take, its body included.
     ///
     /// Defaults to the client's.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -157,15 +230,15 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
-    /// How long the whole call may take, from sending it: attempts and waits together.
+    /// Sets how long the whole call may take from when it is sent, with all attempts and waits.
     ///
-    /// Defaults to no limit of its own.
+    /// Defaults to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// How often the call is tried again at most.
+    /// Sets the largest number of retries.
     ///
     /// Defaults to the client's.
     pub fn retries(mut self, retries: u32) -> Self {
@@ -173,29 +246,30 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
-    /// Whether executing the call twice does the same as executing it once.
+    /// Declares whether executing the call twice has the same effect as executing it once.
     ///
-    /// Defaults to what the method says, or to true with an [`idempotency_key`](Self::idempotency_key).
+    /// Defaults to what the method says, or to true with an
+    /// [`idempotency_key`](Self::idempotency_key).
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.options = self.options.with_idempotent(idempotent);
         self
     }
 
-    /// The `Idempotency-Key`, without quotes; says that the peer honours it, so that the call may be
-    /// replayed.
+    /// Sets the `Idempotency-Key`, without its quotes, and so declares that the peer honours it:
+    /// the call may be replayed.
     ///
-    /// Defaults to a new UUID for POST and PATCH, which says nothing of the kind.
-    pub fn idempotency_key(mut self, key: &str) -> Self {
-        match quoted(key) {
-            Some(key) => drop(self.headers.insert(IDEMPOTENCY_KEY, key)),
-            None => self.mistake(Error::request(
-                "an idempotency key must be printable ASCII and not empty",
-            )),
-        }
-        self
+    /// Defaults to a new UUID for POST and PATCH, which declares nothing.
+    pub fn idempotency_key(self, key: &str) -> Self {
+        self.with_parts(|parts| {
+            let key = quoted(key).ok_or_else(|| {
+                Error::request("an idempotency key must be printable ASCII and not empty")
+            })?;
+            parts.headers.insert(IDEMPOTENCY_KEY, key);
+            Ok(())
+        })
     }
 
-    /// The correlation id.
+    /// Sets the correlation id.
     ///
     /// Defaults to that of the request being served, else to a new one.
     pub fn correlation_id(mut self, id: CorrelationId) -> Self {
@@ -203,263 +277,233 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
-    /// What happens when the answer breaks the rules of its type.
+    /// Sets what happens if the value in the response breaks the rules of its type.
     ///
     /// Defaults to the client's.
+    #[cfg(feature = "garde")]
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
     }
 
-    /// How an envelope is told from a payload.
+    /// Sets how an envelope is told from a payload.
     ///
     /// Defaults to the client's.
-    pub fn envelope(mut self, unwrap: Unwrap) -> Self {
-        self.unwrap = unwrap;
+    pub fn unwrap_mode(mut self, mode: Unwrap) -> Self {
+        self.unwrap_mode = mode;
         self
     }
 
-    fn mistake(&mut self, error: Error) {
-        self.mistake.get_or_insert(error);
+    fn content(self, content_type: &'static str, body: Body) -> Self {
+        self.body(body).with_parts(|parts| {
+            parts
+                .headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static(content_type));
+            Ok(())
+        })
+    }
+
+    fn with_query(
+        mut self,
+        add: impl FnOnce(&mut Vec<(String, String)>) -> Result<(), Error>,
+    ) -> Self {
+        let added = add(&mut self.query);
+        self.with_parts(|_| added)
+    }
+
+    /// Changes the parts, unless something is wrong with the request already.
+    fn with_parts(mut self, change: impl FnOnce(&mut Parts) -> Result<(), Error>) -> Self {
+        if let Ok(parts) = &mut self.parts
+            && let Err(error) = change(parts)
+        {
+            let method = parts.method.clone();
+            self.parts = Err(error.with_call(method, self.template.clone()));
+        }
+        self
     }
 }
 
-// ===== what is made of the answer =====
+// ===== impl RequestBuilder: sending it =====
 
 impl RequestBuilder<'_> {
-    /// Sends it, and unwraps the payload of the answer into a `T`. `()` takes any payload.
+    /// Sends the request, and returns the response if it is a success.
+    ///
+    /// The payload may be of any type, or absent; read it with [`Answer::json`] or ignore it. To
+    /// get nothing but the payload, call [`fetch`](Self::fetch).
     ///
     /// # Errors
     ///
-    /// Every kind of [`ErrorKind`] but [`Config`](ErrorKind::Config) and
-    /// [`Validation`](ErrorKind::Validation). Any status but 2xx is an error.
-    pub async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
-        self.exchange().await?.success()?.decode()
+    /// Every [`ErrorKind`] but [`Config`](ErrorKind::Config) and
+    /// [`Validation`](ErrorKind::Validation). Any status but 2xx is an error, and so is a 2xx whose
+    /// body is neither empty nor JSON, or says `success:false`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call: the attempt that is under way is dropped and its
+    /// connection closed, and no retry follows. The peer may have received the request and may
+    /// execute it. Nothing is left running in this process.
+    pub async fn send(self) -> Result<Answer, Error> {
+        let answer = self.exchange().await?.success()?;
+        answer.json::<()>()?;
+        Ok(answer)
     }
 
-    /// As [`send`](Self::send), with 404 as `None`. So is a payload that is `null` or absent, unless a `T` can
-    /// be made of it: `()` can, so that a DELETE which found something is `Some(())`.
+    /// Sends the request, and unwraps the payload of the response into a `T`.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), but for 404.
-    pub async fn send_optional<T: DeserializeOwned>(self) -> Result<Option<T>, Error> {
-        match self.exchange().await?.unless_not_found()? {
-            Some(answer) => answer.decode_optional(),
+    /// As [`send`](Self::send). The payload is a [`Decode`](ErrorKind::Decode) error if it is not a
+    /// `T`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn fetch<T: DeserializeOwned>(self) -> Result<T, Error> {
+        self.exchange().await?.success()?.json()
+    }
+
+    /// Sends the request, and unwraps the payload of the response into a `T`. A 404 is `None`.
+    ///
+    /// A payload that is `null` or absent is `None` too, unless a `T` can be made of it: `()` can,
+    /// so that a DELETE that found something is `Some(())`.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch), except for a 404.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn fetch_optional<T: DeserializeOwned>(self) -> Result<Option<T>, Error> {
+        match self.exchange().await?.found()? {
+            Some(answer) => answer.json_optional(),
             None => Ok(None),
         }
     }
 
-    /// As [`send`](Self::send), and holds the value against the rules of its type.
+    /// Does what [`fetch`](Self::fetch) does, and checks the rules of the type.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and [`ErrorKind::Validation`] where [`Validation::Enforce`] holds.
-    pub async fn send_validated<T>(self) -> Result<T, Error>
+    /// As [`fetch`](Self::fetch), and [`ErrorKind::Validation`] under [`Validation::Enforce`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[cfg(feature = "garde")]
+    pub async fn fetch_validated<T>(self) -> Result<T, Error>
     where
         T: DeserializeOwned + Validate,
         T::Context: Default,
     {
-        let answer = self.exchange().await?.success()?;
-        let value = answer.decode()?;
-        answer.validate(value)
+        self.exchange().await?.success()?.json_validated()
     }
 
-    /// As [`send_optional`](Self::send_optional), and holds the value against the rules of its type.
+    /// Does what [`fetch_optional`](Self::fetch_optional) does, and checks the rules of the type.
     ///
     /// # Errors
     ///
-    /// As [`send_validated`](Self::send_validated), but for 404.
-    pub async fn send_optional_validated<T>(self) -> Result<Option<T>, Error>
+    /// As [`fetch_validated`](Self::fetch_validated), except for a 404.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[cfg(feature = "garde")]
+    pub async fn fetch_optional_validated<T>(self) -> Result<Option<T>, Error>
     where
         T: DeserializeOwned + Validate,
         T::Context: Default,
     {
-        let Some(answer) = self.exchange().await?.unless_not_found()? else {
+        let Some(answer) = self.exchange().await?.found()? else {
             return Ok(None);
         };
-        let value = answer.decode_optional()?;
+        let value = answer.json_optional()?;
         value.map(|value| answer.validate(value)).transpose()
     }
 
-    /// Sends it, and returns the answer as it is, whatever its status, with its body: the whole of it for a
-    /// success, else as much as [`CollectBodyLayer`](crate::layer::CollectBodyLayer) reads of an error.
+    /// Sends the request, and returns the response as it is, whatever its status.
     ///
-    /// Its extensions hold the [`Attempts`] and the [`CorrelationId`].
+    /// The body of a success is whole; that of any other response is as much as
+    /// [`CollectBodyLayer`](crate::layer::CollectBodyLayer) reads of it. The extensions contain the
+    /// [`Attempts`](crate::Attempts) and the [`CorrelationId`].
     ///
     /// # Errors
     ///
-    /// There was no answer, or one that is too long.
+    /// There was no response, or its body is longer than the cap.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
     pub async fn send_raw(self) -> Result<Response<Bytes>, Error> {
-        Ok(self.exchange().await?.response)
+        self.exchange().await.map(Answer::into_response)
     }
 
-    async fn exchange(mut self) -> Result<Answer, Error> {
+    async fn exchange(self) -> Result<Answer, Error> {
         let started = Instant::now();
-        let built = self.mistake.take().map_or_else(|| self.build(started), Err);
-        let method = self.method;
-        let template = self.template.to_owned();
-        let sent = match built {
-            Ok(request) => {
-                let stack = self.client.stack.clone();
-                through(stack, request, self.options.deadline()).await
-            }
-            Err(error) => Err(error),
+        let client = self.client;
+        let id = self.correlation_id.clone();
+        let error = match self.build(started) {
+            Ok((request, call)) => match call_when_ready(client.stack.clone(), request).await {
+                Ok(response) => return Ok(Answer::new(response, call)),
+                Err(error) => error
+                    .with_call(call.method, call.template)
+                    .with_authority(client.base.authority().clone()),
+            },
+            Err(error) => error,
         };
-        match sent {
-            Ok(response) => Ok(Answer {
-                response,
-                method,
-                template,
-                started,
-                validation: self.validation,
-                unwrap: self.unwrap,
-                max_body: self.client.max_body,
-            }),
-            Err(error) => {
-                let error = match self.correlation_id {
-                    // What never came to the layer that notes it.
-                    Some(id) if error.correlation_id().is_none() => error.with_correlation_id(id),
-                    _ => error,
-                };
-                Err(error
-                    .with_call(&method, &template)
-                    .with_elapsed(started.elapsed()))
-            }
-        }
+        let error = error.with_elapsed(started.elapsed());
+        Err(match id {
+            // The call did not get as far as the layer that notes the id.
+            Some(id) if error.correlation_id().is_none() => error.with_correlation_id(id),
+            _ => error,
+        })
     }
 
-    fn build(&mut self, started: Instant) -> Result<Request<Body>, Error> {
-        if matches!(self.method, Method::CONNECT | Method::TRACE) {
-            let method = &self.method;
-            return Err(Error::request(format!("{method} cannot be sent")));
+    fn build(self, started: Instant) -> Result<(Request<Body>, Call), Error> {
+        let mut parts = self.parts?;
+        let call = Call {
+            method: parts.method.clone(),
+            template: self.template,
+            started,
+            #[cfg(feature = "garde")]
+            validation: self.validation,
+            unwrap_mode: self.unwrap_mode,
+            max_body: self.client.max_body,
+        };
+        let uri = path::expand(call.template.as_str(), &self.params)
+            .and_then(|path| self.client.base.join(&path, &self.query));
+        parts.uri = match uri {
+            Ok(uri) => uri,
+            Err(error) => return Err(error.with_call(call.method, call.template)),
+        };
+        // A deadline that is too far away to be represented is none.
+        let deadline = self.deadline.and_then(|limit| started.checked_add(limit));
+        let options = match deadline {
+            Some(deadline) => self.options.with_deadline(deadline),
+            None => self.options,
+        };
+        parts.extensions.insert(options);
+        parts.extensions.insert(call.template.clone());
+        if let Some(id) = self.correlation_id {
+            parts.extensions.insert(id);
         }
-        let path = path::expand(self.template, &self.params)?;
-        let uri = self.client.base.join(&(path + &path::query(&self.query)))?;
-        // One that is too far away to be represented is no deadline.
-        if let Some(deadline) = self.deadline.and_then(|limit| started.checked_add(limit)) {
-            self.options = self.options.clone().with_deadline(deadline);
-        }
-        let mut request = Request::new(self.body.clone());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.clone();
-        let extensions = request.extensions_mut();
-        extensions.insert(self.options.clone());
-        extensions.insert(UrlTemplate::new(self.template));
-        if let Some(id) = self.correlation_id.clone() {
-            extensions.insert(id);
-        }
-        Ok(request)
+        Ok((Request::from_parts(parts, self.body), call))
     }
 }
 
-/// Waits for the stack only until the deadline: a stack of somebody else's may have a limit at its top, where
-/// none of its own timeouts sees the wait.
-async fn through(
+/// Waits for the stack, at most until the deadline. A stack that was built by hand may have a limit
+/// at its top, where none of its own timeouts covers the wait.
+async fn call_when_ready(
     mut stack: Stack,
     request: Request<Body>,
-    deadline: Option<Instant>,
 ) -> Result<Response<Bytes>, Error> {
     let ready = stack.ready();
-    let stack = match deadline {
+    let stack = match CallOptions::of(request.extensions()).deadline() {
         Some(deadline) => timeout_at(deadline, ready)
             .await
             .map_err(|_| Error::new(ErrorKind::Deadline))??,
         None => ready.await?,
     };
     stack.call(request).await
-}
-
-/// An answer, and what is known about the call that it answers.
-struct Answer {
-    response: Response<Bytes>,
-    method: Method,
-    template: String,
-    started: Instant,
-    validation: Validation,
-    unwrap: Unwrap,
-    max_body: usize,
-}
-
-impl Answer {
-    fn success(self) -> Result<Self, Error> {
-        let status = self.response.status();
-        if status.is_success() {
-            return Ok(self);
-        }
-        let body = ErrorBody::from_json(self.response.body());
-        let error = Error::new(ErrorKind::Status)
-            .with_message(body.as_ref().map(ErrorBody::message))
-            .with_retry_after(retry_after(self.response.headers()));
-        Err(self.blame(error))
-    }
-
-    fn unless_not_found(self) -> Result<Option<Self>, Error> {
-        if self.response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        self.success().map(Some)
-    }
-
-    fn decode_optional<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
-        match self.decode() {
-            Ok(value) => Ok(Some(value)),
-            // Not a `T`; the only other thing that it may be is `null`, and else the error is as good.
-            Err(error) if error.kind() == ErrorKind::Decode => match self.decode::<Option<T>>() {
-                Ok(None) => Ok(None),
-                Ok(Some(_)) | Err(_) => Err(error),
-            },
-            Err(error) => Err(error),
-        }
-    }
-
-    fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let (headers, body) = (self.response.headers(), self.response.body());
-        self.unwrap
-            .response_within(headers, body, self.max_body)
-            .map_err(|error| {
-                let kind = match error.kind() {
-                    EnvelopeErrorKind::Refused => ErrorKind::Refused,
-                    EnvelopeErrorKind::Protocol => ErrorKind::Protocol,
-                    EnvelopeErrorKind::TooLarge => ErrorKind::BodyTooLarge,
-                    _ => ErrorKind::Decode,
-                };
-                self.blame(
-                    Error::new(kind)
-                        .with_message(error.message())
-                        .with_source(error),
-                )
-            })
-    }
-
-    fn validate<T>(&self, value: T) -> Result<T, Error>
-    where
-        T: Validate,
-        T::Context: Default,
-    {
-        let id = self.response.extensions().get::<CorrelationId>();
-        self.validation
-            .check(value, &self.method, &self.template, id)
-            .map_err(|error| self.blame(error))
-    }
-
-    /// Completes an error with what is known about the call.
-    fn blame(&self, error: Error) -> Error {
-        let extensions = self.response.extensions();
-        let attempts = extensions.get::<Attempts>();
-        let error = error
-            .with_call(&self.method, &self.template)
-            .with_status(self.response.status())
-            .with_elapsed(self.started.elapsed())
-            .with_attempts(attempts.map_or(1, |attempts| attempts.made()))
-            // A success that turns out to be unusable would be the same the next time.
-            .with_not_retried(attempts.map_or(Some(NotRetried::NotRetryable), |attempts| {
-                attempts.not_retried().or(Some(NotRetried::NotRetryable))
-            }));
-        match extensions.get::<CorrelationId>() {
-            Some(id) => error.with_correlation_id(id.clone()),
-            None => error,
-        }
-    }
 }

@@ -1,28 +1,4 @@
-//! One span an attempt, with OpenTelemetry's names for HTTP clients.
-//!
-//! | field | value |
-//! |---|---|
-//! | `otel.name` | `{method} {url.template}`, or the method alone: never the path, which has ids in it |
-//! | `otel.kind` | `client` |
-//! | `http.request.method` | the method |
-//! | `url.template` | the template, if the request has a [`UrlTemplate`] |
-//! | `server.address`, `server.port` | of the peer |
-//! | `http.request.resend_count` | 1 for the first retry, 2 for the next; absent on the first attempt |
-//! | `http.response.status_code` | of the answer |
-//! | `error.type` | the status for 4xx and 5xx, else the [`ErrorKind`](crate::ErrorKind)'s name; absent on success |
-//! | `otel.status_code` | `ERROR` where there is an `error.type` |
-//! | `correlation_id` | the call's |
-//!
-//! There is no span around the whole call: the conventions want one client span for one request on the
-//! wire.
-//!
-//! `url.full`, which the conventions ask for, is left out on purpose: it holds ids and query strings, and no
-//! exporter can be trusted to take them out. Without them it would say no more than `server.address`,
-//! `server.port` and `url.template` do, and would be no URL that anybody ever asked for.
-//!
-//! Belongs inside of the retry layer and **outside** of the attempt timeout. Inside of the timeout, an
-//! attempt that ran out of time would only see its future dropped, like one whose caller has gone away; and
-//! a caller that goes away is no error, so it sets no `error.type`.
+//! One span per attempt.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,18 +11,45 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Span, field};
 
-use super::retry::AttemptNumber;
 use crate::error::Error;
-use crate::options::UrlTemplate;
+use crate::layer::macros::inner_accessors;
+use crate::layer::retry::attempts::AttemptNumber;
+use crate::url_template::UrlTemplate;
 
-/// Wraps each attempt in a span. See the [module docs](self).
+/// Wraps each attempt in a span with the names of OpenTelemetry's conventions for HTTP clients.
+///
+/// The span is `http.client.attempt`, with the target `civic_client` and the level INFO.
+///
+/// | field | value |
+/// |---|---|
+/// | `otel.name` | `{method} {url.template}`, or the method alone; never the path, which contains ids |
+/// | `otel.kind` | `client` |
+/// | `http.request.method` | the method |
+/// | `url.template` | the template, if the request has a [`UrlTemplate`] in its extensions |
+/// | `server.address`, `server.port` | the peer's |
+/// | `http.request.resend_count` | 1 for the first retry, 2 for the second; absent for the first attempt |
+/// | `http.response.status_code` | the response's |
+/// | `error.type` | the status for 4xx and 5xx, else the name of the [`ErrorKind`](crate::ErrorKind); absent for a success |
+/// | `otel.status_code` | `ERROR` if there is an `error.type` |
+/// | `correlation_id` | the call's |
+///
+/// There is no span around the whole call: the conventions ask for one client span per request on
+/// the wire.
+///
+/// `url.full`, which the conventions ask for, is left out on purpose: it contains ids and query
+/// strings, and without them it would say no more than `server.address`, `server.port` and
+/// `url.template` do.
+///
+/// The layer belongs inside of the retry layer and **outside** of the attempt timeout. Inside of
+/// the timeout, an attempt that timed out would only see its future dropped, like one that was
+/// cancelled; and cancelling a call is not an error, so it sets no `error.type`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttemptSpanLayer {
     _private: (),
 }
 
 impl AttemptSpanLayer {
-    /// The layer.
+    /// Creates a layer that wraps each attempt in a span.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }
@@ -57,14 +60,23 @@ impl<S> Layer<S> for AttemptSpanLayer {
     type Service = AttemptSpan<S>;
 
     fn layer(&self, inner: S) -> AttemptSpan<S> {
-        AttemptSpan { inner }
+        AttemptSpan::new(inner)
     }
 }
 
-/// Wraps each attempt in a span. See the [module docs](self).
+/// Wraps each attempt in a span, as [`AttemptSpanLayer`] describes.
 #[derive(Clone, Debug)]
 pub struct AttemptSpan<S> {
     inner: S,
+}
+
+impl<S> AttemptSpan<S> {
+    /// Wraps `inner`.
+    pub const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for AttemptSpan<S>
@@ -116,7 +128,7 @@ fn span_of<B>(request: &Request<B>) -> Span {
         http.request.resend_count = resends,
         http.response.status_code = field::Empty,
         url.template = template,
-        // An address of IPv6 has brackets in a URL only.
+        // An IPv6 address has brackets only inside of a URL.
         server.address = uri.host().map(|host| host.trim_matches(['[', ']'])),
         server.port = port,
         "error.type" = field::Empty,

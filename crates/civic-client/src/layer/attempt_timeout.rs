@@ -1,15 +1,4 @@
-//! A time limit for one attempt, as a value of its own for each.
-//!
-//! The clock starts when the request is passed on and stops with the inner future. Above
-//! [`CollectBodyLayer`](super::CollectBodyLayer) that includes the last byte of the body; directly above a
-//! transport it would stop at the headers.
-//!
-//! The limit is the call's own ([`CallOptions::with_attempt_timeout`]) or the layer's; with a deadline, at
-//! most what remains until then. When it passes, the inner future is dropped, which closes its connection,
-//! and the error is [`ErrorKind::Timeout`], or [`ErrorKind::Deadline`] if it was the deadline. A request whose
-//! deadline has passed already is not passed on at all.
-//!
-//! Unlike tower's, the error has a type, and nothing waits in `poll_ready`.
+//! A time limit per attempt.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,20 +11,34 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::layer::macros::inner_accessors;
 use crate::options::CallOptions;
 
-/// Limits the time of one attempt. See the [module docs](self).
+/// Limits the time of each attempt.
+///
+/// The clock starts when the request is passed on and stops when the inner future completes. Above
+/// [`CollectBodyLayer`](super::CollectBodyLayer) that includes the last byte of the body; directly
+/// above a transport it would stop at the headers.
+///
+/// The limit is that of the call ([`CallOptions::with_attempt_timeout`]), else that of the layer;
+/// if the call has a deadline, at most the time until then. When it passes, the inner future is
+/// dropped, which closes its connection, and the error is [`ErrorKind::Timeout`], or
+/// [`ErrorKind::Deadline`] if the deadline came first. A request whose deadline has passed already
+/// is not passed on at all.
+///
+/// Unlike that of tower's timeout, the error has a type, and nothing waits in `poll_ready`.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptTimeoutLayer {
     timeout: Duration,
 }
 
 impl AttemptTimeoutLayer {
-    /// 10 s.
+    /// The default limit: 10 s.
     pub const DEFAULT: Duration = Duration::from_secs(10);
 
-    /// With this limit, unless the call has its own.
+    /// Creates a layer with this limit, which holds unless the call has its own.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
         Self { timeout }
@@ -43,7 +46,7 @@ impl AttemptTimeoutLayer {
 }
 
 impl Default for AttemptTimeoutLayer {
-    /// With [`AttemptTimeoutLayer::DEFAULT`].
+    /// Creates a layer with the limit [`AttemptTimeoutLayer::DEFAULT`].
     fn default() -> Self {
         Self::new(Self::DEFAULT)
     }
@@ -53,18 +56,24 @@ impl<S> Layer<S> for AttemptTimeoutLayer {
     type Service = AttemptTimeout<S>;
 
     fn layer(&self, inner: S) -> AttemptTimeout<S> {
-        AttemptTimeout {
-            inner,
-            timeout: self.timeout,
-        }
+        AttemptTimeout::new(inner, self.timeout)
     }
 }
 
-/// Limits the time of one attempt. See the [module docs](self).
+/// Limits the time of each attempt, as [`AttemptTimeoutLayer`] describes.
 #[derive(Clone, Debug)]
 pub struct AttemptTimeout<S> {
     inner: S,
     timeout: Duration,
+}
+
+impl<S> AttemptTimeout<S> {
+    /// Wraps `inner`, with this limit unless the call has its own.
+    pub const fn new(inner: S, timeout: Duration) -> Self {
+        Self { inner, timeout }
+    }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for AttemptTimeout<S>
@@ -85,7 +94,8 @@ where
         let options = CallOptions::of(request.extensions());
         let timeout = options.attempt_timeout().unwrap_or(self.timeout);
         let now = Instant::now();
-        // An instant that cannot be represented is as good as none: tokio's own far future, in years.
+        // An instant that cannot be represented is as good as none. Thirty years is tokio's own far
+        // future.
         let own = now
             .checked_add(timeout)
             .unwrap_or(now + Duration::from_secs(86_400 * 365 * 30));
@@ -93,7 +103,7 @@ where
             Some(deadline) if deadline <= own => (deadline, ErrorKind::Deadline),
             _ => (own, ErrorKind::Timeout),
         };
-        // The inner service would begin to work for a caller who has given up.
+        // Otherwise the inner service would begin work for a caller that has given up.
         let passed = kind == ErrorKind::Deadline && until <= now;
         AttemptTimeoutFuture {
             inner: (!passed).then(|| self.inner.call(request)),
@@ -126,7 +136,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Some(inner) = this.inner.as_pin_mut() {
-            // First the answer: one that is there in time must not lose to a timer that fires with it.
+            // The response first: one that is ready in time must not lose to a timer that fires
+            // with it.
             if let Poll::Ready(result) = inner.poll(cx) {
                 return Poll::Ready(result.map_err(Into::into));
             }

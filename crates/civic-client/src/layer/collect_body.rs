@@ -1,13 +1,4 @@
-//! The whole body, or an error: never half of one, never more than the cap.
-//!
-//! - A success (2xx) whose body is longer than the cap is [`ErrorKind::BodyTooLarge`]; one that breaks off is
-//!   [`ErrorKind::Transport`]. An honest `Content-Length` over the cap is refused before a byte is read.
-//! - Any other answer is complete with its status: its body is read, so that the connection can be used
-//!   again, but only up to a cap of its own and for 1 s, and a body that is longer, slower or breaks off is
-//!   cut there. What the peer decided is worth more than how it explained it: a 404 whose body hangs is a 404,
-//!   and no timeout that asks to be tried again.
-//!
-//! Belongs inside of the attempt timeout, or the body would be read without a limit of time.
+//! The whole body of each response.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -25,13 +16,26 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::layer::macros::inner_accessors;
 use crate::transmission::Transmission;
 
-/// How long the rest of a body is waited for whose status is no success.
-const ERROR_PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for the rest of an error response's body.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads the whole body of each response. See the [module docs](self).
+/// Reads the whole body of each response: never half of one, and never more than the cap.
+///
+/// - A success (2xx) whose body is longer than the cap is [`ErrorKind::BodyTooLarge`]; one whose
+///   body breaks off is [`ErrorKind::Transport`]. A `Content-Length` over the cap is refused before
+///   a byte is read.
+/// - Any other response counts with its status alone. Its body is read, so that the connection can
+///   be used again, but only up to a cap of its own and for 1 s; a body that is longer, slower or
+///   breaks off is cut there. What the peer decided matters more than how it explained it: a 404
+///   whose body hangs is a 404, and not a timeout that would be retried.
+///
+/// The layer belongs inside of the attempt timeout: outside, nothing would limit the time of the
+/// body.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectBodyLayer {
     caps: Caps,
@@ -44,7 +48,7 @@ struct Caps {
 }
 
 impl CollectBodyLayer {
-    /// With the caps of the envelope: 16 MiB and 64 KiB.
+    /// Creates a layer with the caps of the envelope: 16 MiB and 64 KiB.
     #[must_use]
     pub const fn new() -> Self {
         let (success, error) = (
@@ -56,7 +60,7 @@ impl CollectBodyLayer {
         }
     }
 
-    /// The longest body of a success, in bytes.
+    /// Sets the largest body of a success, in bytes.
     ///
     /// Defaults to 16 MiB.
     #[must_use]
@@ -65,7 +69,7 @@ impl CollectBodyLayer {
         self
     }
 
-    /// How much is read of any other body, in bytes.
+    /// Sets how much of any other body is read, in bytes.
     ///
     /// Defaults to 64 KiB.
     #[must_use]
@@ -85,18 +89,27 @@ impl<S> Layer<S> for CollectBodyLayer {
     type Service = CollectBody<S>;
 
     fn layer(&self, inner: S) -> CollectBody<S> {
-        CollectBody {
-            inner,
-            caps: self.caps,
-        }
+        CollectBody::new(inner, *self)
     }
 }
 
-/// Reads the whole body of each response. See the [module docs](self).
+/// Reads the whole body of each response, as [`CollectBodyLayer`] describes.
 #[derive(Clone, Debug)]
 pub struct CollectBody<S> {
     inner: S,
     caps: Caps,
+}
+
+impl<S> CollectBody<S> {
+    /// Wraps `inner`, with the caps of `layer`.
+    pub const fn new(inner: S, layer: CollectBodyLayer) -> Self {
+        Self {
+            inner,
+            caps: layer.caps,
+        }
+    }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for CollectBody<S>
@@ -142,10 +155,10 @@ pin_project! {
             #[pin]
             body: B,
             head: Option<Parts>,
-            read: Gathered,
-            // Where the status is no success.
+            read: Collected,
+            // Unless the status is a success.
             #[pin]
-            patience: Option<Sleep>,
+            error_body_timeout: Option<Sleep>,
         },
     }
 }
@@ -178,19 +191,20 @@ where
                     if head.status.is_success() && announced > this.caps.success as u64 {
                         return Poll::Ready(Err(Error::new(ErrorKind::BodyTooLarge)));
                     }
-                    let patience = (!head.status.is_success()).then(|| sleep(ERROR_PATIENCE));
+                    let error_body_timeout =
+                        (!head.status.is_success()).then(|| sleep(ERROR_BODY_TIMEOUT));
                     this.state.set(State::Body {
                         body,
                         head: Some(head),
-                        read: Gathered::Nothing,
-                        patience,
+                        read: Collected::Nothing,
+                        error_body_timeout,
                     });
                 }
                 StateProj::Body {
                     body,
                     head,
                     read,
-                    patience,
+                    error_body_timeout,
                 } => {
                     let success = head.as_ref().is_some_and(|head| head.status.is_success());
                     let cap = if success {
@@ -201,17 +215,17 @@ where
                     let frame = match body.poll_frame(cx) {
                         Poll::Ready(frame) => frame,
                         Poll::Pending => {
-                            // A success has the time of its attempt.
-                            let Some(patience) = patience.as_pin_mut() else {
+                            // The body of a success has the time of its attempt.
+                            let Some(error_body_timeout) = error_body_timeout.as_pin_mut() else {
                                 return Poll::Pending;
                             };
-                            ready!(patience.poll(cx));
+                            ready!(error_body_timeout.poll(cx));
                             None
                         }
                     };
                     match frame {
                         Some(Ok(frame)) => {
-                            // Trailers carry nothing that a JSON answer needs.
+                            // Trailers carry nothing that a JSON response needs.
                             let fits = frame.into_data().map_or(true, |data| read.push(data, cap));
                             if fits {
                                 continue;
@@ -233,10 +247,11 @@ where
     }
 }
 
-/// The head has arrived, so the request has too, whatever the cause looks like.
+/// The head has arrived, so the request was sent, whatever the cause looks like.
 fn broken_off(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     match cause.into().downcast::<Error>() {
-        // A body's error that says "never sent" would have a POST executed twice.
+        // Taken at its word, a body's error that says "never sent" would have a POST executed
+        // twice.
         Ok(own) if own.transmission() == Transmission::NotSent => {
             Error::new(ErrorKind::Transport).with_source(*own)
         }
@@ -245,20 +260,20 @@ fn broken_off(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     }
 }
 
-/// What was read so far. A body of one frame, as most are, is never copied.
+/// What was read so far. A body of a single frame, as most are, is never copied.
 #[derive(Debug)]
-enum Gathered {
+enum Collected {
     Nothing,
     One(Bytes),
     Many(BytesMut),
 }
 
-impl Gathered {
-    /// Adds as much of `data` as `cap` allows; whether that was all of it.
+impl Collected {
+    /// Adds as much of `data` as `cap` allows, and returns whether that was all of it.
     fn push(&mut self, mut data: Bytes, cap: usize) -> bool {
-        let room = cap - self.len();
-        let fits = data.len() <= room;
-        data.truncate(room);
+        let remaining = cap - self.len();
+        let fits = data.len() <= remaining;
+        data.truncate(remaining);
         *self = match mem::replace(self, Self::Nothing) {
             Self::Nothing => Self::One(data),
             Self::One(first) => {

@@ -1,18 +1,34 @@
 //! The layers of the default stack, each usable alone.
 //!
-//! Their errors are [`Error`](crate::Error) from the transport upwards, so that every layer can judge what
-//! happened without guessing at types. An inner service may have any error that converts into it; for the
-//! errors of a transport of one's own there is [`Error::transport`](crate::Error::transport).
+//! | layer | per | what it does |
+//! |---|---|---|
+//! | [`PropagateCorrelationIdLayer`] | call | one correlation id, the same on each attempt |
+//! | [`IdempotencyKeyLayer`] | call | one `Idempotency-Key` for POST and PATCH |
+//! | [`RetryLayer`] | call | retries as a [`RetryPolicy`] says |
+//! | [`AttemptSpanLayer`] | attempt | a span with the names of OpenTelemetry |
+//! | [`AttemptTimeoutLayer`] | attempt | a time limit, the body included |
+//! | [`CollectBodyLayer`] | attempt | the whole body, capped |
 //!
-//! None of them waits or fails in `poll_ready` by itself.
+//! Their error is [`Error`](crate::Error) from the transport upwards, so that every layer can judge
+//! what happened without guessing at types. An inner service may have any error that converts into
+//! it: tower's boxed errors do, and for the error of a transport of your own there is
+//! [`Error::transport`](crate::Error::transport).
+//!
+//! None of them waits or fails in `poll_ready` by itself. Each service has `get_ref`, `get_mut` and
+//! `into_inner` for the service that it wraps.
 //!
 //! # Order
 //!
-//! What happens once a call stands outside of the retry layer, what happens in each attempt inside of it:
+//! What happens once per call stands outside of the retry layer; what happens in each attempt
+//! stands inside:
 //!
 //! ```
 //! use civic_auth::{InternalHeadersLayer, Secret, TokenMinter};
-//! use civic_client::{Transport, layer::*};
+//! use civic_client::Transport;
+//! use civic_client::layer::{
+//!     AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
+//!     PropagateCorrelationIdLayer, RetryLayer,
+//! };
 //! use tower::ServiceBuilder;
 //!
 //! let minter = TokenMinter::new(Secret::new("a secret of at least thirty-two bytes")?);
@@ -29,26 +45,32 @@
 //! # Ok::<(), civic_auth::ConfigError>(())
 //! ```
 //!
-//! Each of these compiles too, and is wrong:
+//! Each of these orders compiles too, and is wrong:
 //!
-//! | order | what it does |
+//! | order | what goes wrong |
 //! |---|---|
-//! | `InternalHeadersLayer` outside of `RetryLayer` | the third attempt carries a token that may be dead |
-//! | `AttemptTimeoutLayer` outside of `RetryLayer` | one limit for all attempts: a slow first one leaves nothing for the others |
-//! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | a body that hangs is not noticed |
-//! | `IdempotencyKeyLayer` or `PropagateCorrelationIdLayer` inside of `RetryLayer` | each attempt looks like a request of its own |
-//! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that ran out of time looks like a caller that went away |
+//! | `InternalHeadersLayer` outside of `RetryLayer` | the third attempt carries a token that may have expired |
+//! | `AttemptTimeoutLayer` outside of `RetryLayer` | there is one limit for all attempts: a slow first one leaves no time for the others |
+//! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | no timeout covers the body |
+//! | `IdempotencyKeyLayer` or `PropagateCorrelationIdLayer` inside of `RetryLayer` | each attempt looks like a call of its own |
+//! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that timed out looks like one that was cancelled |
 
-pub mod attempt_span;
-pub mod attempt_timeout;
-pub mod collect_body;
-pub mod idempotency_key;
-pub mod propagate_correlation_id;
-pub mod retry;
+pub(crate) mod attempt_span;
+pub(crate) mod attempt_timeout;
+pub(crate) mod collect_body;
+pub(crate) mod idempotency_key;
+pub(crate) mod macros;
+pub(crate) mod propagate_correlation_id;
+pub(crate) mod retry;
 
-pub use self::attempt_span::{AttemptSpan, AttemptSpanLayer};
-pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
-pub use self::collect_body::{CollectBody, CollectBodyLayer};
-pub use self::idempotency_key::{IdempotencyKey, IdempotencyKeyLayer};
-pub use self::propagate_correlation_id::{PropagateCorrelationId, PropagateCorrelationIdLayer};
-pub use self::retry::{Retry, RetryLayer};
+pub use self::attempt_span::{AttemptSpan, AttemptSpanFuture, AttemptSpanLayer};
+pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer};
+pub use self::collect_body::{CollectBody, CollectBodyFuture, CollectBodyLayer};
+pub use self::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey, IdempotencyKeyLayer};
+pub use self::propagate_correlation_id::{
+    PropagateCorrelationId, PropagateCorrelationIdFuture, PropagateCorrelationIdLayer,
+};
+pub use self::retry::{
+    AttemptNumber, Attempts, Backoff, Jitter, Retry, RetryFuture, RetryLayer, RetryPolicy,
+    RetryScope, retry_after,
+};

@@ -1,11 +1,4 @@
-//! One correlation id a call, the same on each attempt.
-//!
-//! It is the [`CorrelationId`] in the request's extensions, else a valid `X-Correlation-Id` header of the
-//! request, else the id of the request being served (civic-auth's task-local context), else a new one. The
-//! layer writes it to the request's extensions and header, and to the extensions of the response or to the
-//! error, where [`Error::correlation_id`] shows it.
-//!
-//! Belongs outside of the retry layer; inside, each attempt could get an id of its own.
+//! One correlation id per call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,15 +11,24 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
+use crate::layer::macros::inner_accessors;
 
-/// Gives each call its correlation id. See the [module docs](self).
+/// Gives each call one correlation id, the same on each attempt.
+///
+/// The id is the [`CorrelationId`] in the request's extensions, else the one in a valid
+/// `X-Correlation-Id` header of the request, else that of the request being served (civic-auth
+/// keeps it in a task-local context), else a new one. The layer writes it to the request's
+/// extensions and header, and to the extensions of the response or to the error, where
+/// [`Error::correlation_id`] returns it.
+///
+/// It belongs outside of the retry layer: inside, each attempt could get an id of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PropagateCorrelationIdLayer {
     _private: (),
 }
 
 impl PropagateCorrelationIdLayer {
-    /// The layer.
+    /// Creates a layer that gives each call one correlation id.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }
@@ -37,14 +39,23 @@ impl<S> Layer<S> for PropagateCorrelationIdLayer {
     type Service = PropagateCorrelationId<S>;
 
     fn layer(&self, inner: S) -> PropagateCorrelationId<S> {
-        PropagateCorrelationId { inner }
+        PropagateCorrelationId::new(inner)
     }
 }
 
-/// Gives each call its correlation id. See the [module docs](self).
+/// Gives each call one correlation id, as [`PropagateCorrelationIdLayer`] describes.
 #[derive(Clone, Debug)]
 pub struct PropagateCorrelationId<S> {
     inner: S,
+}
+
+impl<S> PropagateCorrelationId<S> {
+    /// Wraps `inner`.
+    pub const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for PropagateCorrelationId<S>

@@ -25,13 +25,13 @@ async fn three_attempts_carry_three_fresh_tokens_one_correlation_id_and_one_idem
         .unwrap();
 
     let request = client.post("/bills").json(&1).idempotent(true);
-    let answer: u32 = ends(request.send()).await.unwrap();
+    let answer: u32 = ends(request.fetch()).await.unwrap();
     assert_eq!(answer, 42);
 
     let attempts = peer.attempts();
     assert_eq!(attempts.len(), 3);
-    // 10 s and 500 ms after the first, then 10 s and 1 s after the second. A token that was minted once
-    // would live for 30 s and be 21.5 s old.
+    // 10 s and 500 ms after the first, then 10 s and 1 s after the second. A token that was minted
+    // once would live for 30 s and be 21.5 s old.
     for (attempt, millis) in attempts.iter().zip([0, 10_500, 21_500]) {
         let expected = token_at(Duration::from_millis(millis));
         assert_eq!(
@@ -71,13 +71,13 @@ async fn a_body_that_keeps_dripping_does_not_outlive_its_attempt() {
     let step =
         Step::drip(r#"{"a":"long story"}"#, SECOND).header("content-type", "application/json");
     let (peer, client) = peer([step]).await;
-    let error = ends(client.get("/").retries(0).send::<serde_json::Value>())
+    let error = ends(client.get("/").retries(0).fetch::<serde_json::Value>())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(error.elapsed().as_secs(), 10);
     // The same body in time is an answer.
-    let value: serde_json::Value = client.get("/").timeout(20 * SECOND).send().await.unwrap();
+    let value: serde_json::Value = client.get("/").timeout(20 * SECOND).fetch().await.unwrap();
     assert_eq!(value["a"], "long story");
     assert_eq!(peer.attempts().len(), 2);
 }
@@ -85,7 +85,7 @@ async fn a_body_that_keeps_dripping_does_not_outlive_its_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_call_may_have_a_timeout_and_retries_of_its_own() {
     let (peer, client) = peer([Step::hang()]).await;
-    let error = ends(client.get("/").timeout(SECOND).retries(1).send::<()>())
+    let error = ends(client.get("/").timeout(SECOND).retries(1).send())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 1500]);
@@ -102,16 +102,14 @@ async fn a_client_may_have_a_timeout_and_retries_of_its_own() {
         .unwrap();
     let error = call(&client, &Method::GET).await.unwrap_err();
     assert_eq!(error.elapsed().as_millis(), 4500);
-    let error = ends(client.get("/").retries(0).send::<()>())
-        .await
-        .unwrap_err();
+    let error = ends(client.get("/").retries(0).send()).await.unwrap_err();
     assert_eq!((error.attempts(), error.elapsed().as_secs()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_attempt_that_would_outlive_it() {
     let (peer, client) = peer([Step::hang()]).await;
-    let error = ends(client.get("/").deadline(12 * SECOND).send::<()>())
+    let error = ends(client.get("/").deadline(12 * SECOND).send())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 10_500]);
@@ -125,7 +123,7 @@ async fn a_deadline_ends_the_attempt_that_would_outlive_it() {
 async fn no_wait_overruns_the_deadline_and_the_outcome_so_far_is_returned_at_once() {
     let (peer, client) = peer([Step::status(500)]).await;
     let limit = Duration::from_millis(1400);
-    let error = ends(client.get("/").deadline(limit).send::<()>())
+    let error = ends(client.get("/").deadline(limit).send())
         .await
         .unwrap_err();
     assert_eq!(millis(&peer.attempts()), [0, 500]);
@@ -165,7 +163,7 @@ async fn the_correlation_id_is_the_callers_else_the_contexts_else_a_new_one_for_
     context
         .scope(async {
             call(&client, &Method::GET).await.unwrap();
-            ends(client.get("/").correlation_id(given).send::<()>())
+            ends(client.get("/").correlation_id(given).send())
                 .await
                 .unwrap();
         })

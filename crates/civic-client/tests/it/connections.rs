@@ -53,9 +53,9 @@ async fn a_success_is_read_up_to_16_mib() {
     let mut longer = body.clone();
     longer.push(b' ');
     let (_peer, client) = peer([Step::json(body), Step::json(longer)]).await;
-    assert_eq!(client.get("/").send::<u8>().await.unwrap(), 1);
+    assert_eq!(client.get("/").fetch::<u8>().await.unwrap(), 1);
     assert_eq!(
-        client.get("/").send::<u8>().await.unwrap_err().kind(),
+        client.get("/").fetch::<u8>().await.unwrap_err().kind(),
         ErrorKind::BodyTooLarge
     );
 }
@@ -71,9 +71,9 @@ async fn a_body_of_unknown_length_is_capped_too() {
     };
     let peer = Upstream::start([chunked(8), chunked(9)]).await;
     let client = exact(&peer.url()).max_body(8).build().unwrap();
-    assert_eq!(client.get("/").send::<u64>().await.unwrap(), 11_111_111);
+    assert_eq!(client.get("/").fetch::<u64>().await.unwrap(), 11_111_111);
     assert_eq!(
-        client.get("/").send::<u64>().await.unwrap_err().kind(),
+        client.get("/").fetch::<u64>().await.unwrap_err().kind(),
         ErrorKind::BodyTooLarge
     );
 }
@@ -174,8 +174,9 @@ async fn clones_of_a_client_share_their_connections() {
 async fn a_connection_that_the_peer_closed_while_it_was_idle_costs_nothing() {
     let (peer, client) = peer([Step::status(204).close_silently()]).await;
     for _ in 0..20 {
-        client.post("/").retries(0).send::<()>().await.unwrap();
-        // Long enough for the end of the connection to arrive, on a clock that only moves when all is done.
+        client.post("/").retries(0).send().await.unwrap();
+        // Long enough for the end of the connection to arrive, on a clock that only moves when all
+        // is done.
         sleep(MILLISECOND).await;
     }
     assert_eq!((peer.attempts().len(), peer.connections()), (20, 20));

@@ -30,7 +30,7 @@ async fn ids_stay_one_path_segment_on_the_wire() {
     request
         .query("page", 2)
         .query("q", "a&b")
-        .send::<()>()
+        .send()
         .await
         .unwrap();
     assert_eq!(
@@ -87,11 +87,7 @@ async fn a_call_that_cannot_be_built_sends_nothing_and_says_why() {
     ];
     for (request, why) in calls {
         let id = CorrelationId::parse("given").unwrap();
-        let error = request
-            .correlation_id(id.clone())
-            .send::<()>()
-            .await
-            .unwrap_err();
+        let error = request.correlation_id(id.clone()).send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Request, "{why}");
         assert!(error.to_string().contains(why), "{why}: {error}");
         assert_eq!((error.attempts(), error.not_retried()), (0, None), "{why}");
@@ -122,7 +118,7 @@ async fn falsy_bodies_are_sent_and_content_type_goes_only_with_a_body() {
             client
                 .request(method.clone(), "/")
                 .json(body)
-                .send::<()>()
+                .send()
                 .await
                 .unwrap();
             let attempt = last(&peer).await;
@@ -133,11 +129,7 @@ async fn falsy_bodies_are_sent_and_content_type_goes_only_with_a_body() {
                 "{method} {body}"
             );
         }
-        client
-            .request(method.clone(), "/")
-            .send::<()>()
-            .await
-            .unwrap();
+        client.request(method.clone(), "/").send().await.unwrap();
         let attempt = last(&peer).await;
         assert_eq!(attempt.method, method);
         assert_eq!(
@@ -152,13 +144,8 @@ async fn falsy_bodies_are_sent_and_content_type_goes_only_with_a_body() {
 async fn a_body_is_taken_by_reference() {
     let (peer, client) = peer([Step::status(204)]).await;
     let body = String::from("mine");
-    client.post("/").json(&body).send::<()>().await.unwrap();
-    client
-        .post("/")
-        .json(body.as_str())
-        .send::<()>()
-        .await
-        .unwrap();
+    client.post("/").json(&body).send().await.unwrap();
+    client.post("/").json(body.as_str()).send().await.unwrap();
     assert!(
         peer.attempts()
             .iter()
@@ -177,7 +164,7 @@ async fn every_method_is_called_as_it_is_named() {
         client.delete("/"),
         client.request(Method::OPTIONS, "/"),
     ] {
-        request.send::<()>().await.unwrap();
+        request.send().await.unwrap();
     }
     let methods: Vec<_> = peer
         .attempts()
@@ -215,28 +202,28 @@ async fn answers_become_values_options_units_or_themselves() {
     let expected = Property {
         id: "p-1".to_owned(),
     };
-    assert_eq!(client.get("/").send::<Property>().await.unwrap(), expected);
+    assert_eq!(client.get("/").fetch::<Property>().await.unwrap(), expected);
     assert_eq!(
-        client.get("/").send::<Property>().await.unwrap(),
+        client.get("/").fetch::<Property>().await.unwrap(),
         expected,
         "without an envelope"
     );
     assert_eq!(
-        client.get("/").send_optional::<Property>().await.unwrap(),
+        client.get("/").fetch_optional::<Property>().await.unwrap(),
         Some(expected)
     );
     assert_eq!(
-        client.get("/").send_optional::<Property>().await.unwrap(),
+        client.get("/").fetch_optional::<Property>().await.unwrap(),
         None,
         "404"
     );
     assert_eq!(
-        client.get("/").send_optional::<Property>().await.unwrap(),
+        client.get("/").fetch_optional::<Property>().await.unwrap(),
         None,
         "null"
     );
-    client.get("/").send::<()>().await.unwrap();
-    client.get("/").send::<()>().await.unwrap();
+    client.get("/").send().await.unwrap();
+    client.get("/").send().await.unwrap();
     let response = client.get("/").send_raw().await.unwrap();
     assert_eq!(
         (response.status(), &response.body()[..]),
@@ -255,7 +242,7 @@ async fn a_delete_that_found_something_can_be_told_from_one_that_did_not() {
     let (_peer, client) = peer(script).await;
     for found in [Some(()), Some(()), Some(()), None] {
         assert_eq!(
-            client.delete("/").send_optional::<()>().await.unwrap(),
+            client.delete("/").fetch_optional::<()>().await.unwrap(),
             found
         );
     }
@@ -267,7 +254,7 @@ async fn an_optional_value_of_another_type_is_an_error_and_not_none() {
     for _ in 0..2 {
         let error = client
             .get("/")
-            .send_optional::<Property>()
+            .fetch_optional::<Property>()
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
@@ -279,7 +266,7 @@ async fn a_404_is_an_error_where_a_value_was_promised() {
     let (_peer, client) = peer([Step::status(404)]).await;
     let error = client
         .get("/")
-        .send::<Option<Property>>()
+        .fetch::<Option<Property>>()
         .await
         .unwrap_err();
     assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
@@ -290,7 +277,7 @@ async fn a_payload_with_its_own_success_and_data_survives() {
     let payload = r#"{"success":true,"data":[1,2],"total":10}"#;
     let (_peer, client) = peer([Step::json(payload), Step::envelope(payload)]).await;
     for _ in 0..2 {
-        let value: Value = client.get("/").send().await.unwrap();
+        let value: Value = client.get("/").fetch().await.unwrap();
         assert_eq!(value["total"], 10);
     }
 }
@@ -300,12 +287,12 @@ async fn the_client_or_the_call_says_how_an_envelope_is_told() {
     let envelope = r#"{"success":true,"data":1,"timestamp":"2026-02-24T12:00:00.000Z"}"#;
     let peer = Upstream::start([Step::json(envelope)]).await;
     let raw = exact(&peer.url())
-        .envelope(civic_envelope::Unwrap::Raw)
+        .unwrap_mode(civic_envelope::Unwrap::Raw)
         .build()
         .unwrap();
-    assert_eq!(raw.get("/").send::<Value>().await.unwrap()["data"], 1);
-    let strict = raw.get("/").envelope(civic_envelope::Unwrap::Strict);
-    assert_eq!(strict.send::<Value>().await.unwrap(), 1);
+    assert_eq!(raw.get("/").fetch::<Value>().await.unwrap()["data"], 1);
+    let strict = raw.get("/").unwrap_mode(civic_envelope::Unwrap::Strict);
+    assert_eq!(strict.fetch::<Value>().await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -315,7 +302,7 @@ async fn headers_of_the_caller_are_sent_and_the_token_cannot_be_replaced() {
         .get("/")
         .header("x-tenant", "north")
         .header("authorization", "Basic eDp5");
-    request.send::<()>().await.unwrap();
+    request.send().await.unwrap();
     let attempt = last(&peer).await;
     assert_eq!(attempt.header("x-tenant"), Some("north"));
     assert!(
@@ -353,7 +340,7 @@ async fn an_anonymous_client_sends_no_token_but_a_correlation_id() {
         .anonymous()
         .build()
         .unwrap();
-    client.post("/").json(&1).send::<()>().await.unwrap();
+    client.post("/").json(&1).send().await.unwrap();
     let attempt = last(&peer).await;
     assert_eq!(attempt.header("authorization"), None);
     assert!(attempt.header("x-correlation-id").is_some());
@@ -364,22 +351,22 @@ async fn an_anonymous_client_sends_no_token_but_a_correlation_id() {
 async fn the_prefix_of_the_base_url_is_kept() {
     let peer = Upstream::start([Step::status(204)]).await;
     let client = exact(&format!("{}/roll/v1/", peer.url())).build().unwrap();
-    client.get("/x").send::<()>().await.unwrap();
+    client.get("/x").send().await.unwrap();
     assert_eq!(last(&peer).await.target, "/roll/v1/x");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_is_one_line_that_says_what_it_cost_and_quotes_nothing() {
+async fn an_error_is_one_line_that_says_what_the_peer_said_and_what_it_cost() {
     let step = Step::status(503).with_json(r#"{"message":"the database is down"}"#);
     let (_peer, client) = peer([step]).await;
     let request = client
         .get("/users/{id}")
         .param("id", "id-7")
         .query("q", "secret-query");
-    let error = request.send::<()>().await.unwrap_err();
+    let error = request.send().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "GET /users/{id} -> status 503 after 3 attempts in 1.500 s"
+        "GET /users/{id} -> status 503: \"the database is down\" after 3 attempts in 1.500 s"
     );
     assert_eq!(error.message(), Some("the database is down"));
     assert_eq!(error.elapsed(), Duration::from_millis(1500));
@@ -388,17 +375,17 @@ async fn an_error_is_one_line_that_says_what_it_cost_and_quotes_nothing() {
     for unsaid in ["id-7", "secret-query", "database"] {
         assert!(!debug.contains(unsaid), "{unsaid}: {debug}");
     }
-    let error = client.post("/").send::<()>().await.unwrap_err();
+    let error = client.post("/").send().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "POST / -> status 503 after 1 attempt in 0.000 s"
+        "POST / -> status 503: \"the database is down\" after 1 attempt in 0.000 s"
     );
 }
 
 #[tokio::test]
 async fn a_parser_that_quotes_the_body_is_not_quoted() {
     let (_peer, client) = peer([Step::envelope(r#""a secret in the body""#)]).await;
-    let error = client.get("/").send::<u8>().await.unwrap_err();
+    let error = client.get("/").fetch::<u8>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
     assert!(
         !format!("{error} {error:?}").contains("secret"),
@@ -410,7 +397,7 @@ async fn a_parser_that_quotes_the_body_is_not_quoted() {
 async fn a_long_message_of_the_peer_is_cut() {
     let body = json!({ "message": "é".repeat(4000) }).to_string();
     let (_peer, client) = peer([Step::status(400).with_json(body)]).await;
-    let error = client.get("/").send::<()>().await.unwrap_err();
+    let error = client.get("/").send().await.unwrap_err();
     assert!(error.message().unwrap().len() <= 2048);
 }
 
@@ -436,14 +423,11 @@ fn a_client_is_decided_at_start_up() {
 fn the_url_comes_from_the_environment_or_the_default() {
     // No test may set a variable (it is unsafe), so those that every cargo test has are used.
     let url_of = |variable, default| {
-        ServiceClient::from_env(variable, default).map(|builder| builder.minter(minter()))
-    };
-    assert!(
-        url_of("CIVIC_NO_SUCH_URL", "http://localhost:3020")
-            .unwrap()
+        ServiceClientBuilder::from_env(variable, default)
+            .minter(minter())
             .build()
-            .is_ok()
-    );
+    };
+    assert!(url_of("CIVIC_NO_SUCH_URL", "http://localhost:3020").is_ok());
     let error = url_of("CIVIC_NO_SUCH_URL", "localhost").unwrap_err();
     assert!(
         error.to_string().contains("the default URL has no scheme"),

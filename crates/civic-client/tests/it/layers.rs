@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
-use civic_client::layer::retry::{AttemptNumber, Attempts};
+use civic_client::layer::{AttemptNumber, Attempts};
 use civic_client::layer::{
     AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
     PropagateCorrelationIdLayer, RetryLayer,
@@ -284,7 +284,7 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
     let mut outcomes = [const { Vec::new() }; 2];
     for (client, outcomes) in clients.iter().zip(&mut outcomes) {
         let get = client.get("/things/{id}").param("id", "a/b");
-        outcomes.push(format!("{:?}", get.query("q", 1).send::<u8>().await.ok()));
+        outcomes.push(format!("{:?}", get.query("q", 1).fetch::<u8>().await.ok()));
         for _ in 0..3 {
             let result = call(client, &Method::POST).await;
             outcomes.push(result.map_or_else(|error| error.to_string(), |()| "done".to_owned()));
@@ -341,7 +341,7 @@ async fn the_deadline_covers_the_wait_for_a_stack_that_is_not_ready() {
     let client = exact("http://localhost").build_over(limited).unwrap();
     let id = CorrelationId::parse("given").unwrap();
     let request = client.get("/").deadline(Duration::from_secs(2));
-    let error = ends(request.correlation_id(id.clone()).send::<()>())
+    let error = ends(request.correlation_id(id.clone()).send())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Deadline);

@@ -2,7 +2,6 @@
 
 mod attempts;
 mod connections;
-
 mod facade;
 mod layers;
 mod retry;

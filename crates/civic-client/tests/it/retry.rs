@@ -95,7 +95,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
     for row in table() {
         let peer = Upstream::start([row.step.clone()]).await;
         let client = client_of(&peer);
-        ends(client.post("/").idempotent(true).send::<()>())
+        ends(client.post("/").idempotent(true).send())
             .await
             .unwrap_err();
         assert_eq!(
@@ -107,7 +107,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
 
         let peer = Upstream::start([row.step.clone()]).await;
         let client = client_of(&peer);
-        ends(client.post("/").idempotency_key("order-7").send::<()>())
+        ends(client.post("/").idempotency_key("order-7").send())
             .await
             .unwrap_err();
         assert_eq!(
@@ -131,7 +131,7 @@ async fn a_post_that_may_be_replayed_is_treated_like_a_get() {
 async fn a_get_that_is_declared_not_idempotent_is_treated_like_a_post() {
     for row in table() {
         let peer = Upstream::start([row.step.clone()]).await;
-        ends(client_of(&peer).get("/").idempotent(false).send::<()>())
+        ends(client_of(&peer).get("/").idempotent(false).send())
             .await
             .unwrap_err();
         assert_eq!(peer.attempts().len(), row.attempts.1, "{}", row.name);
@@ -145,7 +145,7 @@ async fn a_calls_own_word_counts_more_than_its_clients_rule() {
         .retry_scope(RetryScope::AllMethods)
         .build()
         .unwrap();
-    let error = ends(client.post("/").idempotent(false).send::<()>())
+    let error = ends(client.post("/").idempotent(false).send())
         .await
         .unwrap_err();
     assert_eq!(

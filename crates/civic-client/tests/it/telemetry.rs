@@ -120,7 +120,9 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
         .get("/things/{id}")
         .param("id", "id-7")
         .query("q", "secret-query");
-    ends(request.correlation_id(id).send::<u8>()).await.unwrap();
+    ends(request.correlation_id(id).fetch::<u8>())
+        .await
+        .unwrap();
 
     let spans = capture.attempts();
     assert_eq!(spans.len(), 3);
@@ -166,15 +168,11 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
 async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_error() {
     let capture = Capture::start();
     let (_peer, client) = peer([Step::reset(), Step::status(404)]).await;
-    ends(client.get("/").retries(0).send::<()>())
-        .await
-        .unwrap_err();
-    ends(client.get("/").retries(0).send::<()>())
-        .await
-        .unwrap_err();
+    ends(client.get("/").retries(0).send()).await.unwrap_err();
+    ends(client.get("/").retries(0).send()).await.unwrap_err();
     let nobody = Upstream::refusing().await;
     let client = exact(&nobody.url()).retries(0).build().unwrap();
-    ends(client.get("/").send::<()>()).await.unwrap_err();
+    ends(client.get("/").send()).await.unwrap_err();
     let spans = capture.attempts();
     let types: Vec<_> = spans.iter().map(|span| get(span, "error.type")).collect();
     assert_eq!(types, [Some("transport"), Some("404"), Some("connect")]);
@@ -184,7 +182,7 @@ async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_erro
 async fn an_address_of_ipv6_has_no_brackets_and_no_span_has_a_full_url() {
     let capture = Capture::start();
     let client = exact("http://[::1]:1").retries(0).build().unwrap();
-    ends(client.get("/").send::<()>()).await.unwrap_err();
+    ends(client.get("/").send()).await.unwrap_err();
     let spans = capture.attempts();
     assert_eq!(get(&spans[0], "server.address"), Some("::1"));
     assert_eq!(get(&spans[0], "server.port"), Some("1"));
@@ -214,7 +212,7 @@ async fn each_retry_is_an_event_that_says_why_and_how_long() {
     let (_peer, client) = peer([Step::status(502), Step::fin(), Step::status(204)]).await;
     let id = CorrelationId::parse("of-the-call").unwrap();
     let request = client.get("/things/{id}").param("id", 7);
-    ends(request.correlation_id(id).send::<()>()).await.unwrap();
+    ends(request.correlation_id(id).send()).await.unwrap();
     let text = capture.text();
     let retries: Vec<_> = text
         .lines()
@@ -254,7 +252,7 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
             .json(&"a body that is nobody's business")
             .idempotent(true);
         seen += &format!("{request:?}");
-        let error = ends(request.send::<()>()).await.unwrap_err();
+        let error = ends(request.send()).await.unwrap_err();
         seen += &format!("{error} {error:?} {error:#?}");
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {

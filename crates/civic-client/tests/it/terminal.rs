@@ -23,7 +23,7 @@ async fn client_errors_reach_the_peer_exactly_once() {
             r#"{{"statusCode":{status},"message":"because","correlationId":"x","timestamp":"t"}}"#
         );
         let (peer, client) = peer([Step::status(status).with_json(body)]).await;
-        let error = client.get("/").send::<Property>().await.unwrap_err();
+        let error = client.get("/").fetch::<Property>().await.unwrap_err();
         assert_eq!(peer.attempts().len(), 1, "{status}");
         assert_eq!(error.kind(), ErrorKind::Status);
         assert_eq!(error.status().unwrap().as_u16(), status);
@@ -89,7 +89,7 @@ async fn an_answer_that_cannot_be_used_reaches_the_peer_exactly_once() {
         let (peer, client) = peer([step]).await;
         let error = client
             .get("/")
-            .send_validated::<Property>()
+            .fetch_validated::<Property>()
             .await
             .unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error:?}");
@@ -107,17 +107,17 @@ async fn an_answer_that_cannot_be_used_reaches_the_peer_exactly_once() {
 async fn success_false_is_an_error_with_the_peers_message_and_never_data() {
     let body = r#"{"success":false,"message":"no such roll","timestamp":"2026-02-24T12:00:00.000Z","data":{"value":1}}"#;
     let (_peer, client) = peer([Step::json(body)]).await;
-    let error = client.get("/").send::<Property>().await.unwrap_err();
+    let error = client.get("/").fetch::<Property>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.message(), Some("no such roll"));
     assert_eq!(
-        client.get("/").send::<()>().await.unwrap_err().kind(),
+        client.get("/").send().await.unwrap_err().kind(),
         ErrorKind::Refused
     );
     assert_eq!(
         client
             .get("/")
-            .send_optional::<()>()
+            .fetch_optional::<()>()
             .await
             .unwrap_err()
             .kind(),
@@ -131,7 +131,7 @@ async fn a_delete_answered_204_reaches_the_peer_exactly_once_and_has_no_content_
     client
         .delete("/things/{id}")
         .param("id", 7)
-        .send::<()>()
+        .send()
         .await
         .unwrap();
     let attempts = peer.attempts();
@@ -164,7 +164,7 @@ async fn a_body_over_the_cap_reaches_the_peer_exactly_once() {
         .max_body(1024)
         .build()
         .unwrap();
-    let error = client.get("/").send::<()>().await.unwrap_err();
+    let error = client.get("/").send().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.not_retried()),
         (ErrorKind::BodyTooLarge, Some(NotRetried::NotRetryable))

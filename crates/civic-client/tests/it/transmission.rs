@@ -40,7 +40,7 @@ async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
     ];
     for (name, step, kind) in cases {
         let peer = Upstream::start([step]).await;
-        let error = ends(client_of(&peer).get("/").retries(0).send::<()>())
+        let error = ends(client_of(&peer).get("/").retries(0).send())
             .await
             .unwrap_err();
         assert_eq!(
@@ -83,7 +83,7 @@ async fn a_name_that_does_not_resolve_was_never_sent() {
 #[tokio::test]
 async fn an_answer_of_any_status_was_delivered() {
     let peer = Upstream::start([Step::status(503)]).await;
-    let error = ends(client_of(&peer).get("/").retries(0).send::<()>())
+    let error = ends(client_of(&peer).get("/").retries(0).send())
         .await
         .unwrap_err();
     assert_eq!(
@@ -107,8 +107,8 @@ async fn an_error_answer_that_breaks_off_keeps_its_status() {
 
 #[tokio::test]
 async fn a_reset_while_the_connection_is_accepted_was_never_sent() {
-    // On a slow day the kernel reports the reset only after the request was written to the socket, and then it
-    // proves nothing. What must not happen is that one is taken for the other.
+    // On a slow day the kernel reports the reset only after the request was written to the socket,
+    // and then it proves nothing. What must not happen is that one is taken for the other.
     let mut never_sent = 0;
     for _ in 0..20 {
         let peer = Upstream::start([Step::reset_at_accept()]).await;

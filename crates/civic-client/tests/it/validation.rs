@@ -23,7 +23,11 @@ const BROKEN: &str = r#"{"name":"Zoë","tags":["ok","secret-tag"]}"#;
 #[tokio::test]
 async fn a_broken_rule_is_an_error_where_rules_are_enforced() {
     let (_peer, client) = peer([Step::envelope(BROKEN)]).await;
-    let error = client.get("/").send_validated::<Owner>().await.unwrap_err();
+    let error = client
+        .get("/")
+        .fetch_validated::<Owner>()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(
@@ -31,7 +35,7 @@ async fn a_broken_rule_is_an_error_where_rules_are_enforced() {
         "{cause}"
     );
     // Without the rules it is a value.
-    assert_eq!(client.get("/").send::<Owner>().await.unwrap().name, "Zoë");
+    assert_eq!(client.get("/").fetch::<Owner>().await.unwrap().name, "Zoë");
 }
 
 #[tokio::test]
@@ -45,7 +49,7 @@ async fn a_broken_rule_is_logged_without_values_where_it_only_warns() {
     let owner: Owner = client
         .get("/owners/{id}")
         .param("id", "id-7")
-        .send_validated()
+        .fetch_validated()
         .await
         .unwrap();
     assert_eq!(owner.name, "Zoë");
@@ -65,7 +69,11 @@ async fn structure_counts_in_either_mode() {
         .validation(Validation::Warn)
         .build()
         .unwrap();
-    let error = client.get("/").send_validated::<Owner>().await.unwrap_err();
+    let error = client
+        .get("/")
+        .fetch_validated::<Owner>()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
 }
 
@@ -76,7 +84,7 @@ async fn a_call_may_choose_otherwise_than_its_client() {
     strict
         .get("/")
         .validation(Validation::Warn)
-        .send_validated::<Owner>()
+        .fetch_validated::<Owner>()
         .await
         .unwrap();
     let lax = exact(&peer.url())
@@ -86,7 +94,7 @@ async fn a_call_may_choose_otherwise_than_its_client() {
     let error = lax
         .get("/")
         .validation(Validation::Enforce)
-        .send_validated::<Owner>()
+        .fetch_validated::<Owner>()
         .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
 }
@@ -102,14 +110,14 @@ async fn an_optional_value_is_validated_when_it_is_there() {
     for _ in 0..2 {
         let none = client
             .get("/")
-            .send_optional_validated::<Owner>()
+            .fetch_optional_validated::<Owner>()
             .await
             .unwrap();
         assert_eq!(none, None);
     }
     let error = client
         .get("/")
-        .send_optional_validated::<Owner>()
+        .fetch_optional_validated::<Owner>()
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
@@ -123,7 +131,7 @@ async fn a_client_that_was_not_told_goes_by_node_env() {
         .anonymous()
         .build()
         .unwrap();
-    let result = client.get("/").send_validated::<Owner>().await;
+    let result = client.get("/").fetch_validated::<Owner>().await;
     let production = std::env::var_os("NODE_ENV").is_some_and(|value| value == "production");
     assert_eq!(result.is_ok(), production, "{result:?}");
 }

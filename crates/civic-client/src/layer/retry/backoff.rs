@@ -5,24 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How a wait is scattered.
+use crate::error::Error;
+
+const DEFAULT_FIRST: Duration = Duration::from_millis(500);
+const DEFAULT_MAX: Duration = Duration::from_secs(10);
+
+/// How waits are randomised, so that callers that failed together do not retry together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Exact waits, for tests and for callers who scatter by themselves.
+    /// Exact waits, for tests and for callers that randomise by themselves.
     None,
-    /// Uniformly between 0.8 and 1.2 times the wait.
+    /// A random wait from 0.8 to 1.2 times the exact one, uniformly distributed.
     #[default]
     Proportional,
-    /// Uniformly between zero and the wait.
+    /// A random wait from zero to the exact one, uniformly distributed.
     Full,
 }
 
 /// How long to wait before the next attempt.
 ///
-/// The n-th retry waits `500 ms * 2^(n-1)`, at most 10 s, times a factor that is drawn anew for
-/// every single wait. All clones of a backoff draw from one source, so that no two requests of a client
-/// share their jitter; a herd that was scattered once stays scattered.
+/// The wait before the n-th retry is `first * 2^(n-1)`, at most `max`, randomised as the [`Jitter`]
+/// says, anew for every single wait. All clones of a backoff draw from one source, so that no two
+/// requests of a client share their jitter.
+///
+/// Defaults to 500 ms, doubled with each retry up to 10 s, with [`Jitter::Proportional`].
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -33,42 +40,51 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self::new()
+        Self::with_waits(DEFAULT_FIRST, DEFAULT_MAX)
     }
 }
 
 impl Backoff {
-    /// 500 ms, doubled each time up to 10 s, with [`Jitter::Proportional`] and a seed of its own.
-    #[must_use]
-    pub fn new() -> Self {
+    /// Creates a backoff whose first wait is `first` and whose longest wait is `max`, before
+    /// jitter.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use civic_client::Backoff;
+    /// let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2))?;
+    /// # Ok::<(), civic_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `first` is zero, because retries without
+    /// a pause keep down a peer that is down, or if `first` is longer than `max`.
+    pub fn new(first: Duration, max: Duration) -> Result<Self, Error> {
+        if first.is_zero() {
+            return Err(Error::config(
+                "the first wait of a backoff is zero; retries need a pause, for example 500 ms",
+            ));
+        }
+        if first > max {
+            return Err(Error::config(format!(
+                "the first wait of a backoff, {first:?}, is longer than its longest, {max:?}; swap \
+                 them or raise the longest",
+            )));
+        }
+        Ok(Self::with_waits(first, max))
+    }
+
+    fn with_waits(first: Duration, max: Duration) -> Self {
         Self {
-            first: Duration::from_millis(500),
-            max: Duration::from_secs(10),
+            first,
+            max,
             jitter: Jitter::default(),
-            // The standard library's own random keys: enough to scatter, and no dependency.
+            // The random keys of the standard library: random enough for this, and no dependency.
             random: Arc::new(AtomicU64::new(RandomState::new().hash_one(0))),
         }
     }
 
-    /// The wait before the first retry, without jitter.
-    ///
-    /// Defaults to 500 ms.
-    #[must_use]
-    pub const fn with_first(mut self, first: Duration) -> Self {
-        self.first = first;
-        self
-    }
-
-    /// No wait is longer, before jitter.
-    ///
-    /// Defaults to 10 s.
-    #[must_use]
-    pub const fn with_max(mut self, max: Duration) -> Self {
-        self.max = max;
-        self
-    }
-
-    /// How the waits are scattered.
+    /// Sets how the waits are randomised.
     ///
     /// Defaults to [`Jitter::Proportional`].
     #[must_use]
@@ -77,15 +93,17 @@ impl Backoff {
         self
     }
 
-    /// The same draws in every run.
+    /// Sets the seed of the random waits, so that they are the same in every run.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.random = Arc::new(AtomicU64::new(seed));
         self
     }
 
-    /// The wait before the `retry`-th retry (from 1); never shorter than `at_least`, which is scattered
-    /// upwards only, by up to a tenth.
+    /// Returns the wait before the `retry`-th retry, counted from 1.
+    ///
+    /// It is never shorter than `at_least`, for example a peer's `Retry-After`, to which jitter
+    /// only adds, up to a tenth.
     #[must_use]
     pub fn wait(&self, retry: u32, at_least: Duration) -> Duration {
         let doublings = retry.saturating_sub(1).min(31);
@@ -102,7 +120,8 @@ impl Backoff {
         wait.saturating_add(times(wait, self.draw() / 10.0))
     }
 
-    /// Uniform in [0, 1): SplitMix64 over a shared counter, so that each draw is a different one.
+    /// A number from 0 to 1, uniformly distributed: SplitMix64 over a shared counter, so that no
+    /// two draws are the same.
     fn draw(&self) -> f64 {
         const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
         let mut z = self
@@ -117,7 +136,7 @@ impl Backoff {
     }
 }
 
-/// `wait * factor`, or the longest time there is: `Duration::mul_f64` panics.
+/// `wait * factor`, or `Duration::MAX` if that overflows, where `Duration::mul_f64` panics.
 fn times(wait: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
@@ -127,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error_kind::ErrorKind;
 
     fn plain(backoff: &Backoff, retries: u32) -> Vec<Duration> {
         (1..=retries)
@@ -136,7 +156,7 @@ mod tests {
 
     #[test]
     fn without_jitter_the_waits_are_exactly_500_and_1000_ms_and_double_up_to_10_s() {
-        let backoff = Backoff::new().with_jitter(Jitter::None);
+        let backoff = Backoff::default().with_jitter(Jitter::None);
         let millis: Vec<_> = plain(&backoff, 7).iter().map(Duration::as_millis).collect();
         assert_eq!(millis, [500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
         assert_eq!(
@@ -147,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_default_jitter_fills_its_whole_range_on_every_wait() {
-        let backoff = Backoff::new();
+        let backoff = Backoff::default();
         for (retry, base) in [(1, 0.5), (2, 1.0), (3, 2.0)] {
             let factors: Vec<f64> = (0..1000)
                 .map(|_| backoff.wait(retry, Duration::ZERO).as_secs_f64() / base)
@@ -161,7 +181,7 @@ mod tests {
 
     #[test]
     fn clones_never_repeat_each_others_draws() {
-        let backoff = Backoff::new();
+        let backoff = Backoff::default();
         let waits = [
             plain(&backoff.clone(), 3),
             plain(&backoff.clone(), 3),
@@ -174,18 +194,36 @@ mod tests {
 
     #[test]
     fn two_backoffs_of_their_own_draw_differently_and_equal_seeds_draw_alike() {
-        assert_ne!(plain(&Backoff::new(), 3), plain(&Backoff::new(), 3));
-        let seeded = |seed| plain(&Backoff::new().with_seed(seed), 3);
+        assert_ne!(plain(&Backoff::default(), 3), plain(&Backoff::default(), 3));
+        let seeded = |seed| plain(&Backoff::default().with_seed(seed), 3);
         assert_eq!(seeded(7), seeded(7));
         assert_ne!(seeded(7), seeded(8));
     }
 
     #[test]
+    fn a_backoff_whose_waits_make_no_sense_is_refused_in_words() {
+        let second = Duration::from_secs(1);
+        let cases = [
+            (Duration::ZERO, second, "zero"),
+            (Duration::ZERO, Duration::ZERO, "zero"),
+            (2 * second, second, "2s, is longer than its longest, 1s"),
+        ];
+        for (first, max, why) in cases {
+            let error = Backoff::new(first, max).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        let same = Backoff::new(second, second)
+            .unwrap()
+            .with_jitter(Jitter::None);
+        assert_eq!(plain(&same, 3), [second; 3]);
+    }
+
+    #[test]
     fn the_longest_wait_there_is_does_not_overflow() {
         for jitter in [Jitter::None, Jitter::Proportional, Jitter::Full] {
-            let backoff = Backoff::new()
-                .with_first(Duration::MAX)
-                .with_max(Duration::MAX)
+            let backoff = Backoff::new(Duration::MAX, Duration::MAX)
+                .unwrap()
                 .with_jitter(jitter);
             for retry in 1..100 {
                 assert!(backoff.wait(retry, Duration::ZERO) > Duration::ZERO);
@@ -203,7 +241,7 @@ mod tests {
             jitter in prop_oneof![Just(Jitter::None), Just(Jitter::Proportional), Just(Jitter::Full)],
         ) {
             let at_least = Duration::from_millis(millis);
-            let wait = Backoff::new().with_seed(seed).with_jitter(jitter).wait(retry, at_least);
+            let wait = Backoff::default().with_seed(seed).with_jitter(jitter).wait(retry, at_least);
             prop_assert!(wait >= at_least);
             prop_assert!(wait <= at_least.mul_f64(1.1).max(Duration::from_secs(12)) + Duration::from_nanos(1));
         }

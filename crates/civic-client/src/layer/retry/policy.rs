@@ -1,142 +1,90 @@
-//! Whether a call may be tried again, and when: a plain function over what happened.
-//!
-//! The rules are on [`RetryPolicy`].
+//! Whether a call is retried, and when: a plain function over what happened.
 
-use std::fmt;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
 
-use super::{Backoff, Jitter, retry_after};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
 use crate::layer::idempotency_key::has_callers_key;
+use crate::layer::retry::backoff::{Backoff, Jitter};
+use crate::layer::retry::retry_after::retry_after;
+use crate::not_retried::NotRetried;
 use crate::options::CallOptions;
 use crate::transmission::Transmission;
+
+const DEFAULT_RETRIES: u32 = 2;
+const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Which calls may be executed twice.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryScope {
-    /// Those that are idempotent, by method or by the caller's word.
+    /// Calls that are idempotent, by their method or because the caller declared them so.
     #[default]
     Idempotent,
-    /// All of them: the rule of platforms that retry a POST after a 500. Executes it twice when the peer
-    /// had done its work before it failed.
+    /// All calls: the rule of platforms that retry a POST after a 500. A peer that did its work
+    /// before it failed does it twice.
     AllMethods,
 }
 
-/// Why there was no further attempt.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum NotRetried {
-    /// Another attempt would end the same way.
-    NotRetryable,
-    /// The peer may have executed it already, and executing it twice could do harm. Say `.idempotent(true)`
-    /// or give an idempotency key if it cannot.
-    NotReplaySafe,
-    /// All retries were used.
-    Exhausted,
-    /// The peer asked for a longer pause than the caller is willing to make.
-    RetryAfterTooLong,
-    /// The deadline would have passed before the next attempt.
-    Deadline,
-    /// What is below the retry layer could not take another attempt.
-    NotReady,
-}
-
-impl NotRetried {
-    /// A stable name in `snake_case`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotRetryable => "fatal",
-            Self::NotReplaySafe => "not_replay_safe",
-            Self::Exhausted => "exhausted",
-            Self::RetryAfterTooLong => "retry_after_too_long",
-            Self::Deadline => "deadline",
-            Self::NotReady => "not_ready",
-        }
-    }
-}
-
-impl fmt::Display for NotRetried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whether a call may be tried again, and when.
+/// Decides whether a call is retried, and when.
 ///
 /// | what happened | idempotent, or declared so | otherwise |
 /// |---|---|---|
 /// | never sent ([`Transmission::NotSent`]) | retried | retried |
 /// | 429 or 503 with `Retry-After`: the peer says that it did not take the request | retried | retried |
 /// | 503 without it, 500, 502, 504, other 5xx but 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
-/// | timeout, reset, truncated: delivery unknown | retried | [`NotRetried::NotReplaySafe`] |
+/// | timeout, reset, truncated: transmission unknown | retried | [`NotRetried::NotReplaySafe`] |
 /// | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
+/// | refused by a layer of the caller: an open circuit breaker, a limit, missing credentials | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
 ///
-/// A call is idempotent if its method is (RFC 9110, 9.2.2), if it says so
-/// ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` of the caller's own. A key that
-/// [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) made up does not count: nobody has said that
-/// the peer honours it.
+/// A call is idempotent if its method is (RFC 9110, section 9.2.2), if it was declared so
+/// ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` that the caller gave.
+/// A key that [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) generated does not count:
+/// it does not say that the peer honours keys.
 ///
-/// A bare 503 is no promise: a proxy answers it also when the connection was cut after forwarding.
+/// A 503 without `Retry-After` promises nothing: a proxy answers it as well when the connection was
+/// cut after the request was forwarded.
 ///
-/// A retry that is allowed still does not happen when the retries are used up, when the peer asks for a
-/// longer pause than [`RetryPolicy::with_max_retry_after`], or when the wait would reach the deadline. The
-/// outcome is then returned at once, with the reason.
-#[derive(Clone, Debug, Default)]
+/// A retry that the table allows still does not happen if all retries were used, if the peer asks
+/// for a longer pause than [`RetryPolicy::with_max_retry_after`] allows, or if the wait would reach
+/// the deadline. The outcome is then returned at once, with the reason.
+#[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    retries: Retries,
+    retries: u32,
     scope: RetryScope,
     backoff: Backoff,
-    max_retry_after: MaxRetryAfter,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Retries(u32);
-
-impl Default for Retries {
-    fn default() -> Self {
-        Self(2)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct MaxRetryAfter(Duration);
-
-impl Default for MaxRetryAfter {
-    fn default() -> Self {
-        Self(Duration::from_secs(10))
-    }
+    max_retry_after: Duration,
 }
 
 /// What to do after an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// It succeeded.
+    /// The attempt succeeded.
     Accept,
-    /// Wait this long, then try again.
+    /// Wait this long, then make another attempt.
     Retry(Duration),
-    /// Hand the outcome to the caller.
+    /// Return the outcome to the caller.
     Stop(NotRetried),
 }
 
-/// What the policy needs to know about a call; taken before the request is sent away.
+/// What the policy needs to know about a call; read before the request is passed on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     replay_safe: bool,
     retries: u32,
-    deadline: Option<tokio::time::Instant>,
+    deadline: Option<Instant>,
 }
 
 impl Call {
-    pub(super) const fn deadline(self) -> Option<tokio::time::Instant> {
+    pub(super) const fn deadline(self) -> Option<Instant> {
         self.deadline
     }
 }
 
-/// What came of an attempt, reduced to what decides.
+/// How an attempt ended, reduced to what decides about a retry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Answer {
@@ -144,29 +92,41 @@ pub(super) enum Outcome {
         retry_after: Option<Duration>,
     },
     Failure {
-        delivery: Transmission,
-        hopeless: bool,
+        transmission: Transmission,
+        retryable: bool,
     },
     DeadlinePassed,
 }
 
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: DEFAULT_RETRIES,
+            scope: RetryScope::default(),
+            backoff: Backoff::default(),
+            max_retry_after: DEFAULT_MAX_RETRY_AFTER,
+        }
+    }
+}
+
 impl RetryPolicy {
-    /// At most 2 retries of idempotent calls, after 500 ms and 1 s, each times uniform(0.8, 1.2).
+    /// Creates a policy of at most 2 retries of idempotent calls, after 500 ms and 1 s, each
+    /// multiplied by a random factor from 0.8 to 1.2.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How often a call is tried again at most.
+    /// Sets the largest number of retries per call.
     ///
     /// Defaults to 2: three attempts in all.
     #[must_use]
     pub const fn with_retries(mut self, retries: u32) -> Self {
-        self.retries = Retries(retries);
+        self.retries = retries;
         self
     }
 
-    /// Which calls may be executed twice.
+    /// Sets which calls may be executed twice.
     ///
     /// Defaults to [`RetryScope::Idempotent`].
     #[must_use]
@@ -175,16 +135,16 @@ impl RetryPolicy {
         self
     }
 
-    /// How long to wait before each retry.
+    /// Sets how long to wait before each retry.
     ///
-    /// Defaults to [`Backoff::new`].
+    /// Defaults to [`Backoff::default`].
     #[must_use]
     pub fn with_backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// How the waits are scattered.
+    /// Sets how the waits are randomised.
     ///
     /// Defaults to [`Jitter::Proportional`].
     #[must_use]
@@ -193,12 +153,13 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest pause that a peer may ask for; for a longer one the call ends at once.
+    /// Sets the longest pause that a peer may ask for. If it asks for a longer one, the call ends
+    /// at once.
     ///
     /// Defaults to 10 s.
     #[must_use]
     pub const fn with_max_retry_after(mut self, max: Duration) -> Self {
-        self.max_retry_after = MaxRetryAfter(max);
+        self.max_retry_after = max;
         self
     }
 
@@ -211,7 +172,7 @@ impl RetryPolicy {
         });
         Call {
             replay_safe,
-            retries: options.retries().unwrap_or(self.retries.0),
+            retries: options.retries().unwrap_or(self.retries),
             deadline: options.deadline(),
         }
     }
@@ -229,11 +190,11 @@ impl RetryPolicy {
                 _ => return Verdict::Stop(NotRetried::NotRetryable),
             },
             Outcome::DeadlinePassed => return Verdict::Stop(NotRetried::Deadline),
-            Outcome::Failure { hopeless: true, .. } => {
-                return Verdict::Stop(NotRetried::NotRetryable);
-            }
             Outcome::Failure {
-                delivery: Transmission::NotSent,
+                retryable: false, ..
+            } => return Verdict::Stop(NotRetried::NotRetryable),
+            Outcome::Failure {
+                transmission: Transmission::NotSent,
                 ..
             } => (true, Duration::ZERO),
             Outcome::Failure { .. } => (call.replay_safe, Duration::ZERO),
@@ -241,14 +202,14 @@ impl RetryPolicy {
         if !allowed {
             return Verdict::Stop(NotRetried::NotReplaySafe);
         }
-        if pause > self.max_retry_after.0 {
+        if pause > self.max_retry_after {
             return Verdict::Stop(NotRetried::RetryAfterTooLong);
         }
         if retries_done >= call.retries {
             return Verdict::Stop(NotRetried::Exhausted);
         }
         let wait = self.backoff.wait(retries_done + 1, pause);
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         if call
             .deadline
             .is_some_and(|deadline| wait >= deadline.saturating_duration_since(now))
@@ -268,8 +229,8 @@ impl Outcome {
             },
             Err(error) if error.kind() == ErrorKind::Deadline => Self::DeadlinePassed,
             Err(error) => Self::Failure {
-                delivery: error.transmission(),
-                hopeless: !matches!(
+                transmission: error.transmission(),
+                retryable: matches!(
                     error.kind(),
                     ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Transport
                 ),
@@ -280,10 +241,8 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use tokio::time::Instant;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn judge(replay_safe: bool, outcome: Outcome) -> Verdict {
         let call = Call {
@@ -302,13 +261,13 @@ mod tests {
             }
         });
         let failure =
-            (any::<bool>(), any::<bool>()).prop_map(|(sent, hopeless)| Outcome::Failure {
-                delivery: if sent {
+            (any::<bool>(), any::<bool>()).prop_map(|(sent, retryable)| Outcome::Failure {
+                transmission: if sent {
                     Transmission::Unknown
                 } else {
                     Transmission::NotSent
                 },
-                hopeless,
+                retryable,
             });
         prop_oneof![answer, failure, Just(Outcome::DeadlinePassed)]
     }
@@ -321,7 +280,7 @@ mod tests {
                     Outcome::Answer { status, retry_after } => {
                         matches!(status.as_u16(), 429 | 503) && retry_after.is_some()
                     }
-                    Outcome::Failure { delivery, .. } => delivery == Transmission::NotSent,
+                    Outcome::Failure { transmission, .. } => transmission == Transmission::NotSent,
                     Outcome::DeadlinePassed => false,
                 };
                 prop_assert!(unexecuted);

@@ -1,15 +1,14 @@
-//! `Retry-After` in seconds (RFC 9110, 10.2.3).
-//!
-//! A value that is not a number of seconds counts as absent.
+//! `Retry-After` in seconds (RFC 9110, section 10.2.3).
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// How long the peer asks to be left alone; `None` if it does not say so in seconds.
+/// Returns how long the peer asks the caller to wait, from `Retry-After` in seconds.
 ///
-/// A number too large for 64 bits is the longest time there is, not nothing.
+/// Returns `None` if there is no such header, or if its value is not a number of seconds. A number
+/// that does not fit into 64 bits counts as the largest that does.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers

@@ -1,4 +1,4 @@
-//! The loop.
+//! The loop over the attempts of a call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,18 +13,31 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::policy::{NotRetried, Outcome, RetryPolicy, Verdict};
 use crate::error::Error;
-use crate::options::UrlTemplate;
+use crate::layer::macros::inner_accessors;
+use crate::layer::retry::attempts::{AttemptNumber, Attempts};
+use crate::layer::retry::policy::{Outcome, RetryPolicy, Verdict};
+use crate::not_retried::NotRetried;
+use crate::url_template::UrlTemplate;
 
-/// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
+/// Retries calls as a [`RetryPolicy`] says.
+///
+/// An attempt is whatever the inner service does; in the default stack that is the whole exchange,
+/// body included, under a timeout of its own. Each attempt gets a clone of the request, with the
+/// headers and extensions that it had when the call entered the layer, and its [`AttemptNumber`].
+///
+/// The outcome that is returned is always that of the last attempt: an inner service that does not
+/// become ready for a retry does not replace it. The number of attempts, and why there was no
+/// further one, are in the [`Error`], or in the response's extensions as [`Attempts`].
+///
+/// Nothing happens in `poll_ready` but the inner service's own.
 #[derive(Clone, Debug, Default)]
 pub struct RetryLayer {
     policy: RetryPolicy,
 }
 
 impl RetryLayer {
-    /// With this policy.
+    /// Creates a layer that retries as `policy` says.
     #[must_use]
     pub const fn new(policy: RetryPolicy) -> Self {
         Self { policy }
@@ -39,7 +52,7 @@ impl<S> Layer<S> for RetryLayer {
     }
 }
 
-/// Tries again by the rules of a [`RetryPolicy`]. See the [module docs](super).
+/// Retries calls, as [`RetryLayer`] describes.
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
@@ -47,43 +60,12 @@ pub struct Retry<S> {
 }
 
 impl<S> Retry<S> {
-    /// Around `inner`.
+    /// Wraps `inner`, and retries as `policy` says.
     pub const fn new(inner: S, policy: RetryPolicy) -> Self {
         Self { inner, policy }
     }
-}
 
-/// Which attempt a request is, from 1; in the extensions of the request that the inner service gets.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AttemptNumber(u32);
-
-impl AttemptNumber {
-    /// The number, from 1.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-}
-
-/// What it took to get a response; in its extensions.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Attempts {
-    made: u32,
-    not_retried: Option<NotRetried>,
-}
-
-impl Attempts {
-    /// How many attempts were made.
-    #[must_use]
-    pub const fn made(self) -> u32 {
-        self.made
-    }
-
-    /// Why there was no further one; `None` if the response is a success.
-    #[must_use]
-    pub const fn not_retried(self) -> Option<NotRetried> {
-        self.not_retried
-    }
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Retry<S>
@@ -104,7 +86,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        // The clone is not ready; the instance that was polled has to be the one that is called.
+        // The clone is not ready: the instance that was polled has to be the one that is called.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         RetryFuture(Box::pin(run(inner, self.policy.clone(), request)))
@@ -125,9 +107,11 @@ where
     let call = policy.call(&request);
     let mut attempt = 1;
     loop {
-        let mut this = request.clone();
-        this.extensions_mut().insert(AttemptNumber(attempt));
-        let result = inner.call(this).await.map_err(Into::into);
+        let mut attempt_request = request.clone();
+        attempt_request
+            .extensions_mut()
+            .insert(AttemptNumber::new(attempt));
+        let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result);
         let reason = match policy.judge(call, attempt - 1, outcome) {
@@ -141,18 +125,16 @@ where
                         attempt += 1;
                         continue;
                     }
-                    // Whatever is in the way there, what the peer said is worth more.
+                    // Keep the peer's answer rather than the readiness error.
                     Err(reason) => Some(reason),
                 }
             }
         };
         return match result {
             Ok(mut response) => {
-                let made = Attempts {
-                    made: attempt,
-                    not_retried: reason,
-                };
-                response.extensions_mut().insert(made);
+                response
+                    .extensions_mut()
+                    .insert(Attempts::new(attempt, reason));
                 Ok(response)
             }
             Err(error) => Err(error
@@ -163,7 +145,8 @@ where
     }
 }
 
-/// A layer below may keep its callers waiting, where no timeout of an attempt sees it.
+/// Waits until `inner` is ready for another attempt, at most until the deadline: no attempt's
+/// timeout covers this wait.
 async fn ready_again<S, Req>(inner: &mut S, deadline: Option<Instant>) -> Result<(), NotRetried>
 where
     S: Service<Req>,

@@ -62,7 +62,7 @@ pub(crate) async fn call(client: &ServiceClient, method: &Method) -> Result<(), 
         Method::POST | Method::PATCH | Method::PUT => request.json(&true),
         _ => request,
     };
-    ends(request.send()).await
+    ends(request.send()).await.map(drop)
 }
 
 /// Makes a failure of what would otherwise hang for ever. On a paused clock it takes no time.

@@ -1,0 +1,84 @@
+//! What kind of failure ended a call.
+
+use std::fmt;
+
+/// What kind of failure ended a call, and what the caller can do about it.
+///
+/// The list may grow: match with a wildcard arm.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration is wrong: a malformed base URL, no minter. Happens only while a client is
+    /// built.
+    Config,
+    /// The request could not be built: a path parameter that is unknown or missing, an illegal
+    /// header. Nothing was sent. This is a defect of the caller.
+    Request,
+    /// The peer never received the request: connecting failed, or the connection was gone before
+    /// the request was written. Retried with every method.
+    Connect,
+    /// An attempt took too long, its body included. The peer may have executed the request. Retried
+    /// if the call may be replayed.
+    Timeout,
+    /// The deadline of the whole call passed. The peer may have executed the request.
+    Deadline,
+    /// The exchange broke off after the request was sent. The peer may have executed the request.
+    /// Retried if the call may be replayed.
+    Transport,
+    /// The peer answered with a status that is not a success: see
+    /// [`Error::status`](crate::Error::status) and [`Error::message`](crate::Error::message).
+    /// Retried as [`RetryPolicy`](crate::RetryPolicy) says.
+    Status,
+    /// The peer answered 2xx with `success:false`: it refused. Never retried.
+    Refused,
+    /// The response breaks the rules of the envelope. Never retried.
+    Protocol,
+    /// The response is not JSON, or not of the expected type. Never retried.
+    Decode,
+    /// The value in the response breaks the rules of its type. Never retried.
+    Validation,
+    /// The body of the response is longer than the cap. Never retried.
+    BodyTooLarge,
+    /// A circuit breaker is open: the caller's own process did not send the request, because the
+    /// peer failed too often. Never retried. The default stack has no breaker; the kind is there
+    /// for one of your own.
+    CircuitOpen,
+    /// The caller's own process did not send the request, because it has too much to do: a limit
+    /// was reached or the load was shed. Never retried. The default stack has no limit; the kind is
+    /// there for one of your own, and tower's `load_shed` becomes it.
+    Overloaded,
+    /// The request needs credentials that the caller's own process does not have. It was not sent.
+    /// Never retried. The default stack always has them; the kind is there for an authentication
+    /// layer of your own.
+    MissingCredentials,
+}
+
+impl ErrorKind {
+    /// Returns a stable name in `snake_case`, for logs, metrics and `error.type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Request => "request",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Deadline => "deadline",
+            Self::Transport => "transport",
+            Self::Status => "status",
+            Self::Refused => "refused",
+            Self::Protocol => "protocol",
+            Self::Decode => "decode",
+            Self::Validation => "validation",
+            Self::BodyTooLarge => "body_too_large",
+            Self::CircuitOpen => "circuit_open",
+            Self::Overloaded => "overloaded",
+            Self::MissingCredentials => "missing_credentials",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,226 @@
+//! A response, and what is made of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use civic_auth::CorrelationId;
+use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, Unwrap};
+#[cfg(feature = "garde")]
+use garde::Validate;
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::layer::retry::attempts::Attempts;
+use crate::layer::retry::retry_after::retry_after;
+use crate::not_retried::NotRetried;
+use crate::transmission::Transmission;
+use crate::url_template::UrlTemplate;
+#[cfg(feature = "garde")]
+use crate::validate::Validation;
+
+/// The successful response to a call: its status, its headers, and the payload of its body.
+///
+/// [`RequestBuilder::send`](super::RequestBuilder::send) returns it. Who needs only the payload
+/// calls [`fetch`](super::RequestBuilder::fetch) instead.
+///
+/// ```
+/// # use civic_client::{Error, ServiceClient};
+/// # use serde::Deserialize;
+/// # #[derive(Deserialize)]
+/// # struct Bill { id: String }
+/// # async fn example(client: &ServiceClient) -> Result<(), Error> {
+/// let answer = client.post("/bills").json(&["prop-001"]).send().await?;
+/// let location = answer.headers().get("location");
+/// let bill: Bill = answer.json()?;
+/// # let _ = (location, bill.id);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Answer {
+    response: Response<Bytes>,
+    call: Call,
+}
+
+/// What is known about a call once it was sent.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) template: UrlTemplate,
+    pub(super) started: Instant,
+    #[cfg(feature = "garde")]
+    pub(super) validation: Validation,
+    pub(super) unwrap_mode: Unwrap,
+    pub(super) max_body: usize,
+}
+
+// ===== impl Answer: what a caller reads =====
+
+impl Answer {
+    /// Returns the status, which is a success.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// Returns the headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Returns how many attempts were made.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let attempts = self.response.extensions().get::<Attempts>();
+        attempts.map_or(1, |attempts| attempts.made())
+    }
+
+    /// Returns the correlation id of the call.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.response.extensions().get()
+    }
+
+    /// Unwraps the payload into a `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`], [`ErrorKind::Protocol`] or [`ErrorKind::Decode`]: the payload is not
+    /// a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let (headers, body) = (self.response.headers(), self.response.body());
+        self.call
+            .unwrap_mode
+            .response_within(headers, body, self.call.max_body)
+            .map_err(|error| {
+                let kind = match error.kind() {
+                    EnvelopeErrorKind::Refused => ErrorKind::Refused,
+                    EnvelopeErrorKind::Protocol => ErrorKind::Protocol,
+                    EnvelopeErrorKind::TooLarge => ErrorKind::BodyTooLarge,
+                    _ => ErrorKind::Decode,
+                };
+                let message = error.message().map(str::to_owned);
+                self.annotate(
+                    Error::new(kind)
+                        .with_message(message.as_deref())
+                        .with_source(error),
+                )
+            })
+    }
+
+    /// Unwraps the payload into a `T` and checks the rules of its type.
+    ///
+    /// # Errors
+    ///
+    /// As [`json`](Self::json), and [`ErrorKind::Validation`] under [`Validation::Enforce`].
+    #[cfg(feature = "garde")]
+    pub fn json_validated<T>(&self) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Validate,
+        T::Context: Default,
+    {
+        self.validate(self.json()?)
+    }
+
+    /// Returns the response as it is, with its whole body. Its extensions contain the [`Attempts`]
+    /// and the [`CorrelationId`].
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        self.response
+    }
+}
+
+impl fmt::Debug for Answer {
+    /// Without headers and body: they may contain personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("method", &self.call.method)
+            .field("template", &self.call.template)
+            .field("status", &self.status())
+            .field("attempts", &self.attempts())
+            .field("correlation_id", &self.correlation_id())
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Answer: what the facade makes of it =====
+
+impl Answer {
+    pub(super) const fn new(response: Response<Bytes>, call: Call) -> Self {
+        Self { response, call }
+    }
+
+    /// Makes an error of every status that is not a success.
+    pub(super) fn success(self) -> Result<Self, Error> {
+        if self.status().is_success() {
+            return Ok(self);
+        }
+        let body = ErrorBody::from_json(self.response.body());
+        let mut error =
+            Error::new(ErrorKind::Status).with_message(body.as_ref().map(ErrorBody::message));
+        if let Some(wait) = retry_after(self.headers()) {
+            error = error.with_retry_after(wait);
+        }
+        Err(self.annotate(error))
+    }
+
+    /// Makes `None` of a 404, and an error of every other status that is not a success.
+    pub(super) fn found(self) -> Result<Option<Self>, Error> {
+        if self.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.success().map(Some)
+    }
+
+    pub(super) fn json_optional<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        match self.json() {
+            Ok(value) => Ok(Some(value)),
+            // It is not a `T`. If it is not `null` either, the first error says more than the
+            // second.
+            Err(error) if error.kind() == ErrorKind::Decode => match self.json::<Option<T>>() {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) | Err(_) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cfg(feature = "garde")]
+    pub(super) fn validate<T>(&self, value: T) -> Result<T, Error>
+    where
+        T: Validate,
+        T::Context: Default,
+    {
+        let Call {
+            method,
+            template,
+            validation,
+            ..
+        } = &self.call;
+        validation
+            .check(value, method, template, self.correlation_id())
+            .map_err(|error| self.annotate(error))
+    }
+
+    /// Adds to an error what is known about the call.
+    fn annotate(&self, error: Error) -> Error {
+        let attempts = self.response.extensions().get::<Attempts>();
+        // A success that cannot be used would be the same the next time.
+        let not_retried = attempts
+            .and_then(|attempts| attempts.not_retried())
+            .or(Some(NotRetried::NotRetryable));
+        let error = error
+            .with_call(self.call.method.clone(), self.call.template.clone())
+            .with_transmission(Transmission::Answered(self.status()))
+            .with_elapsed(self.call.started.elapsed())
+            .with_attempts(self.attempts())
+            .with_not_retried(not_retried);
+        match self.correlation_id() {
+            Some(id) => error.with_correlation_id(id.clone()),
+            None => error,
+        }
+    }
+}

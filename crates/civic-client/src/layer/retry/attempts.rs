@@ -1,0 +1,45 @@
+//! How many attempts there were.
+
+use crate::not_retried::NotRetried;
+
+/// The number of an attempt, counted from 1. The inner service finds it in the request's
+/// extensions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AttemptNumber(u32);
+
+impl AttemptNumber {
+    pub(crate) const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number, counted from 1.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// How many attempts led to a response. The caller finds it in the response's extensions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attempts {
+    made: u32,
+    not_retried: Option<NotRetried>,
+}
+
+impl Attempts {
+    pub(crate) const fn new(made: u32, not_retried: Option<NotRetried>) -> Self {
+        Self { made, not_retried }
+    }
+
+    /// Returns how many attempts were made.
+    #[must_use]
+    pub const fn made(self) -> u32 {
+        self.made
+    }
+
+    /// Returns why there was no further attempt; `None` if the response is a success.
+    #[must_use]
+    pub const fn not_retried(self) -> Option<NotRetried> {
+        self.not_retried
+    }
+}

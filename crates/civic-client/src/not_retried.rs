@@ -1,0 +1,48 @@
+//! Why a call was not retried.
+
+use std::fmt;
+
+/// Why a call was not retried, or not retried again.
+///
+/// [`Error::not_retried`](crate::Error::not_retried) and
+/// [`Attempts::not_retried`](crate::Attempts::not_retried) return it. The rules are listed at
+/// [`RetryPolicy`](crate::RetryPolicy).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum NotRetried {
+    /// Another attempt would end in the same way.
+    NotRetryable,
+    /// The peer may have executed the request, and executing it twice could do harm. If it cannot,
+    /// declare the call idempotent or give it an idempotency key.
+    NotReplaySafe,
+    /// All retries were used.
+    Exhausted,
+    /// The peer asked for a longer pause than the policy allows.
+    RetryAfterTooLong,
+    /// The deadline would have passed before the next attempt.
+    Deadline,
+    /// The service below the retry layer did not become ready for another attempt.
+    NotReady,
+}
+
+impl NotRetried {
+    /// Returns a stable name in `snake_case`, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            // The name that was published first; scripts compare it.
+            Self::NotRetryable => "fatal",
+            Self::NotReplaySafe => "not_replay_safe",
+            Self::Exhausted => "exhausted",
+            Self::RetryAfterTooLong => "retry_after_too_long",
+            Self::Deadline => "deadline",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+impl fmt::Display for NotRetried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
