@@ -7,9 +7,10 @@
 use std::time::Instant;
 
 use crate::command::{Command, Help};
+use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
-use crate::{suite, tools};
+use crate::{public_types, suite, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -54,6 +55,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "documentation",
         run: documentation,
+    },
+    Step {
+        name: "public types",
+        run: public_types::check,
     },
     Step {
         name: "tests",
@@ -180,10 +185,11 @@ fn features() -> Result<(), String> {
             )
         };
         check(&["--no-default-features"])?;
-        let features = features_of(name)?;
+        let package = Package::of(name)?;
+        let features = package.features();
         // One feature alone is the same as all of them.
         if features.len() > 1 {
-            for feature in &features {
+            for (feature, _) in &features {
                 check(&["--no-default-features", "--features", feature])?;
             }
         }
@@ -192,32 +198,6 @@ fn features() -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn features_of(name: &str) -> Result<Vec<String>, String> {
-    let metadata = sh::output(&mut cargo_command([
-        "metadata",
-        "--locked",
-        "--no-deps",
-        "--format-version",
-        "1",
-    ]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)
-        .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
-    let package = metadata["packages"]
-        .as_array()
-        .and_then(|packages| packages.iter().find(|package| package["name"] == name))
-        .ok_or_else(|| format!("cargo metadata does not know {name}"))?;
-    Ok(package["features"]
-        .as_object()
-        .map(|features| {
-            features
-                .keys()
-                .filter(|name| *name != "default")
-                .cloned()
-                .collect()
-        })
-        .unwrap_or_default())
 }
 
 fn documentation() -> Result<(), String> {

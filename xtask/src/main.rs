@@ -16,6 +16,8 @@ mod chaos;
 mod ci;
 mod command;
 mod demo;
+mod metadata;
+mod public_types;
 mod rules;
 mod sh;
 mod stress;
@@ -38,7 +40,7 @@ const COMMANDS: &[Command] = &[
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match run(&args) {
+    match public_types::become_rustdoc().and_then(|()| run(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");
