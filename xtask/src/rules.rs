@@ -10,27 +10,50 @@ pub(crate) const PUBLISHED: &[(&str, &[&str])] = &[
     (
         "civic-envelope",
         &[
-            "tokio",
+            "civic-auth",
+            "civic-client",
+            "civic-lock",
+            "civic-server",
+            "fred",
             "hyper",
             "hyper-util",
-            "fred",
-            "tower",
             "jsonwebtoken",
+            "tokio",
+            "tower",
         ],
     ),
-    ("civic-auth", &["hyper", "hyper-util", "fred", "tower"]),
-    ("civic-client", &["fred", "civic-lock", "axum", "reqwest"]),
-    ("civic-cli", &["axum", "civic-server"]),
+    (
+        "civic-auth",
+        &[
+            "civic-client",
+            "civic-lock",
+            "civic-server",
+            "fred",
+            "hyper",
+            "hyper-util",
+            "tower",
+        ],
+    ),
+    (
+        "civic-client",
+        &["axum", "civic-lock", "civic-server", "fred", "reqwest"],
+    ),
     (
         "civic-lock",
         &[
+            "civic-auth",
+            "civic-client",
+            "civic-server",
             "hyper",
             "hyper-util",
             "jsonwebtoken",
-            "civic-auth",
-            "civic-client",
         ],
     ),
+    (
+        "civic-server",
+        &["civic-client", "civic-lock", "fred", "reqwest"],
+    ),
+    ("civic-cli", &["axum", "reqwest"]),
 ];
 
 /// What is behind a feature, and so must not be in the tree of the crate without features.
@@ -45,6 +68,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
         "civic-lock",
         &["rustls", "http", "civic-envelope", "tower-layer"],
     ),
+    ("civic-server", &["garde"]),
 ];
 
 /// Crates of this workspace that nothing published may depend on.

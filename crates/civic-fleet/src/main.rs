@@ -1,15 +1,13 @@
 //! The example fleet: what civic-auth, civic-envelope, civic-client and civic-lock look like in use.
 //!
 //! One binary, one subcommand a program; `README.md` shows each. Read `cmd/assessment_roll.rs` for a service,
-//! `stack.rs` for its middleware, `cmd/billing.rs` and `assessment_roll_client.rs` for a service that calls another.
+//! `cmd/billing.rs` and `assessment_roll_client.rs` for a service that calls another.
 
 mod assessment_roll_client;
 mod cli;
 mod cmd;
 mod environment;
-mod platform;
 mod serve;
-mod stack;
 mod supervisor;
 
 use std::process::ExitCode;

@@ -7,19 +7,17 @@ use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use civic_auth::{CorrelationId, Principal};
+use civic_server::{Failure, Json, JsonText, Path, Query};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::environment::{Environment, StartError};
-use crate::platform::{Failure, Id, Json, JsonBody, JsonText};
-use crate::{serve, stack};
+use crate::serve::serve;
 
 /// Where a client finds this service when its environment does not say.
 pub(crate) const DEFAULT_PORT: u16 = 3020;
@@ -62,9 +60,7 @@ struct Property {
 
 /// Runs the service until it is stopped.
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
-    let app = stack::service(PREFIX, routes(), environment.verifier());
-    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
-    Ok(())
+    serve(PREFIX, routes(), environment, DEFAULT_PORT).await
 }
 
 /// The routes, without prefix and guard.
@@ -78,7 +74,7 @@ pub(crate) fn routes() -> Router {
         .route("/headers", get(headers))
 }
 
-async fn assessment(Id(id): Id) -> Result<JsonText, Failure> {
+async fn assessment(Path(id): Path<String>) -> Result<JsonText, Failure> {
     if id == "missing" {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
@@ -90,10 +86,7 @@ async fn assessment(Id(id): Id) -> Result<JsonText, Failure> {
     Ok(JsonText(Bytes::from(format!("{{\"id\":{id},{members}"))))
 }
 
-async fn properties(
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<Page>, Failure> {
-    let Query(query) = query.map_err(|error| Failure::new(error.status(), error.body_text()))?;
+async fn properties(Query(query): Query<Vec<(String, String)>>) -> Result<Json<Page>, Failure> {
     let page = page_number(&query).map_err(|reason| {
         Failure::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -141,11 +134,11 @@ fn page_number(query: &[(String, String)]) -> Result<u32, &'static str> {
 }
 
 async fn supplementary(
-    id: Id,
+    id: Path<String>,
     method: Method,
     correlation_id: CorrelationId,
     headers: HeaderMap,
-    body: JsonBody<Box<RawValue>>,
+    body: Json<Box<RawValue>>,
 ) -> (StatusCode, Json<Echo>) {
     (
         StatusCode::CREATED,
@@ -154,11 +147,11 @@ async fn supplementary(
 }
 
 async fn echo(
-    Id(id): Id,
+    Path(id): Path<String>,
     method: Method,
     correlation_id: CorrelationId,
     headers: HeaderMap,
-    JsonBody(received): JsonBody<Box<RawValue>>,
+    Json(received): Json<Box<RawValue>>,
 ) -> Json<Echo> {
     Json(Echo {
         id,
@@ -170,7 +163,7 @@ async fn echo(
     })
 }
 
-async fn remove(Id(_): Id) -> StatusCode {
+async fn remove(Path(_): Path<String>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
@@ -183,7 +176,7 @@ async fn who_am_i(principal: Principal) -> Json<Principal> {
 async fn headers(headers: HeaderMap) -> Response {
     let mut shown: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in &headers {
-        // `stack.rs` had every credential marked.
+        // The standard stack has marked every credential.
         let text = match value.is_sensitive() {
             true if name == AUTHORIZATION => without_signature(value),
             true => "[redacted]".to_owned(),

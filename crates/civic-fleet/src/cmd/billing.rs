@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use civic_auth::{Principal, RequireRoleLayer, Role};
 use civic_client::{Error, ErrorKind};
+use civic_server::{Failure, Json};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,7 @@ use uuid::Uuid;
 
 use crate::assessment_roll_client::{Assessment, AssessmentRollClient};
 use crate::environment::{Environment, StartError};
-use crate::platform::{self, Failure, Json, JsonBody};
-use crate::{serve, stack};
+use crate::serve::serve;
 
 const DEFAULT_PORT: u16 = 3021;
 const PREFIX: &str = "/api/billing";
@@ -47,9 +47,9 @@ struct Bill {
     bill_id: String,
     property_id: String,
     roll_number: String,
-    #[serde(serialize_with = "platform::number")]
+    #[serde(serialize_with = "civic_server::serialize_number")]
     assessed_value: f64,
-    #[serde(serialize_with = "platform::number")]
+    #[serde(serialize_with = "civic_server::serialize_number")]
     tax_rate: f64,
     amount_cents: u64,
     issued_by: String,
@@ -66,9 +66,7 @@ enum NoBill {
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
     let roll = AssessmentRollClient::from_env(environment.minter())
         .map_err(|error| StartError::refused(&error))?;
-    let app = stack::service(PREFIX, routes(roll), environment.verifier());
-    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
-    Ok(())
+    serve(PREFIX, routes(roll), environment, DEFAULT_PORT).await
 }
 
 fn routes(roll: AssessmentRollClient) -> Router {
@@ -83,7 +81,7 @@ fn routes(roll: AssessmentRollClient) -> Router {
 async fn create_bill(
     State(roll): State<Arc<AssessmentRollClient>>,
     principal: Principal,
-    JsonBody(request): JsonBody<BillRequest>,
+    Json(request): Json<BillRequest>,
 ) -> Result<(StatusCode, Json<Bill>), NoBill> {
     let assessment = roll
         .assessment(&request.property_id)
@@ -121,11 +119,8 @@ impl IntoResponse for NoBill {
     fn into_response(self) -> Response {
         let error = match self {
             Self::NoSuchProperty(id) => {
-                return Failure::new(
-                    StatusCode::NOT_FOUND,
-                    format!("Property with ID {id} not found"),
-                )
-                .into_response();
+                let message = format!("Property with ID {id} not found");
+                return Failure::new(StatusCode::NOT_FOUND, message).into_response();
             }
             Self::Peer(error) => error,
         };
@@ -146,13 +141,11 @@ impl IntoResponse for NoBill {
                 "The assessment roll could not be used",
             ),
         };
-        let mut response = Failure::new(status, message).into_response();
+        let mut failure = Failure::new(status, message);
         if let Some(wait) = error.retry_after() {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            failure = failure.with_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        response
+        failure.into_response()
     }
 }
 

@@ -4,18 +4,17 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use civic_envelope::SkipEnvelope;
+use civic_server::{Failure, Json, JsonText, Query};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::cmd::assessment_roll::{self, DEFAULT_PORT, PREFIX};
 use crate::environment::{Environment, StartError};
-use crate::platform::{Failure, Json, JsonText};
-use crate::{serve, stack};
+use crate::serve::serve;
 
 /// The longest answer of `/big`: more than any client of the platform takes.
 const MAX_KB: usize = 64 * 1024;
@@ -28,9 +27,7 @@ struct Size {
 /// Runs the service until it is stopped.
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
     let routes = assessment_roll::routes().merge(shapes());
-    let app = stack::service(PREFIX, routes, environment.verifier());
-    serve::serve(app, environment.host(), environment.port(DEFAULT_PORT)).await?;
-    Ok(())
+    serve(PREFIX, routes, environment, DEFAULT_PORT).await
 }
 
 fn shapes() -> Router {

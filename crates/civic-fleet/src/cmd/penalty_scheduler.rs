@@ -18,9 +18,9 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use civic_lock::{Delivery, Event, Job, LockService, Schedule, Scheduler};
+use civic_server::Shutdown;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::environment::StartError;
 
@@ -90,7 +90,7 @@ struct Line<'a> {
 ///
 /// A setting makes no sense, or a signal handler cannot be installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let stop = stop_signal()?;
+    let shutdown = Shutdown::on_signals()?;
     let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
     let zone = Some(args.timezone.as_str())
         .filter(|zone| !zone.is_empty())
@@ -135,7 +135,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         .map_err(|error| StartError::refused(&error))?;
 
     tracing::info!(job = JOB, mode = ?locks.mode(), "waiting for ticks");
-    scheduler.run(stop).await;
+    scheduler.run(shutdown.draining()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -190,18 +190,6 @@ fn mono_nanos() -> u128 {
         u32::try_from(now.tv_nsec).unwrap_or_default(),
     )
     .as_nanos()
-}
-
-/// Ready at the first SIGTERM or SIGINT after this call.
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 /// A number of seconds that may have a fraction.

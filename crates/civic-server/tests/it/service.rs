@@ -1,0 +1,158 @@
+//! The standard stack: each answer in one shape, with the request's id, whoever made it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use civic_auth::{RequireRoleLayer, Role};
+use civic_server::{Failure, InvalidPrefix, Json, Service};
+use civic_testkit::log::Capture;
+use http::header::ACCEPT_ENCODING;
+use http::{Method, Request, StatusCode};
+
+use crate::support::{PREFIX, answer, request, send, service, verifier};
+
+fn app() -> Router {
+    let conflict = async || Err::<(), _>(Failure::new(StatusCode::CONFLICT, "the roll is closed"));
+    let panics = async || -> Json<u8> { panic!("a bug with a secret") };
+    service(
+        Router::new()
+            .route("/x", get(async || Json(1)))
+            .route("/long", get(async || Json("long ".repeat(1000))))
+            .route("/conflict", get(conflict))
+            .route("/panics", get(panics))
+            .route(
+                "/role",
+                get(async || Json(1)).route_layer(RequireRoleLayer::new(Role::ReadOnly)),
+            ),
+    )
+}
+
+async fn get_path(path: &str) -> crate::support::Answer {
+    send(&app(), request(Method::GET, path)).await
+}
+
+#[tokio::test]
+async fn an_answer_of_a_handler_is_wrapped_and_has_the_requests_id() {
+    let answer = get_path("/api/things/x").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["data"], 1);
+    assert_eq!(answer.json()["success"], true);
+    assert_eq!(answer.header("x-envelope"), Some("1"));
+    assert_eq!(answer.header("x-correlation-id"), Some("req-1"));
+}
+
+#[tokio::test]
+async fn every_error_has_the_platforms_shape_and_the_requests_id() {
+    for (path, status, message) in [
+        ("/nowhere", 404, "Cannot GET /nowhere"),
+        ("/api/things/nothing", 404, "Cannot GET /api/things/nothing"),
+        ("/api/things/conflict", 409, "the roll is closed"),
+        ("/api/things/panics", 500, "Internal server error"),
+    ] {
+        get_path(path).await.assert_error(status, message);
+    }
+    let wrong_method = request(Method::DELETE, "/api/things/x");
+    let answer = send(&app(), wrong_method).await;
+    answer.assert_error(405, "Cannot DELETE /api/things/x");
+    assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+}
+
+#[tokio::test]
+async fn the_length_of_a_refused_head_is_that_of_get() {
+    for path in ["/nowhere", "/api/things/conflict", "/api/things/panics"] {
+        let get = get_path(path).await;
+        let head = send(&app(), request(Method::HEAD, path)).await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert!(head.body.is_empty(), "{path}");
+        // The path is in the words of a 404, and HEAD is one letter longer than GET.
+        let longer = usize::from(path == "/nowhere");
+        let expected = (get.body.len() + longer).to_string();
+        assert_eq!(head.header("content-length"), Some(&*expected), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_text_of_a_panic_is_logged_with_the_requests_id_and_never_sent() {
+    let capture = Capture::start();
+    let answer = get_path("/api/things/panics").await;
+    assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
+    let text = capture.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains("a bug with a secret"));
+    assert!(line.expect("it is logged").contains("req-1"), "{text}");
+}
+
+#[tokio::test]
+async fn routes_are_guarded_and_unknown_paths_and_health_are_not() {
+    let anonymous = |path: &str| {
+        Request::builder()
+            .uri(path)
+            .header("x-correlation-id", "req-1")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let refused = answer(&app(), anonymous("/api/things/x")).await;
+    refused.assert_error(401, "Missing authentication token");
+    let unknown = answer(&app(), anonymous("/api/things/nothing")).await;
+    unknown.assert_error(404, "Cannot GET /api/things/nothing");
+    for path in ["/health", "/health/ready"] {
+        for path in [path.to_owned(), format!("{PREFIX}{path}")] {
+            let answer = answer(&app(), anonymous(&path)).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert_eq!(&answer.body[..], br#"{"status":"ok"}"#, "{path}");
+            assert_eq!(answer.header("x-correlation-id"), Some("req-1"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_may_ask_for_a_role() {
+    assert_eq!(get_path("/api/things/role").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_long_answer_is_compressed_outside_of_its_envelope_and_a_short_one_is_not() {
+    for (path, coding) in [("/long", Some("gzip")), ("/x", None)] {
+        let request = request(Method::GET, &format!("{PREFIX}{path}"));
+        let answer = send(&app(), request.header(ACCEPT_ENCODING, "gzip")).await;
+        assert_eq!(answer.header("content-encoding"), coding, "{path}");
+        assert_eq!(answer.header("x-envelope"), Some("1"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_a_span_with_method_route_and_id_and_no_credential() {
+    let capture = Capture::start();
+    let request = request(Method::GET, "/api/things/x?q=secret-query");
+    let token = request.headers_ref().unwrap()["authorization"].clone();
+    send(&app(), request.header("cookie", "theme=secret-cookie")).await;
+    let spans = capture.spans();
+    let span = spans
+        .iter()
+        .find(|span| span.fields.get("http.route").is_some());
+    let fields = &span.expect("a span").fields;
+    assert_eq!(fields.get("http.request.method"), Some("GET"));
+    assert_eq!(fields.get("http.route"), Some("/api/things/x"));
+    assert_eq!(fields.get("correlation_id"), Some("req-1"));
+    let text = capture.text();
+    let token = token.to_str().unwrap().rsplit('.').next().unwrap();
+    for unsaid in [token, "secret-query", "secret-cookie"] {
+        assert!(!text.contains(unsaid), "{unsaid}: {text}");
+    }
+}
+
+#[test]
+fn a_prefix_that_no_route_can_have_is_refused_in_words() {
+    for prefix in ["", "/", "api", "/api/", "/api/{id}", "/{*rest}", "/a*"] {
+        let refused = Service::new(prefix, verifier());
+        let error: InvalidPrefix = refused.expect_err(prefix);
+        let words = error.to_string();
+        assert!(words.contains(&format!("{prefix:?}")), "{words}");
+        assert!(
+            words.contains("such as") || words.contains("example"),
+            "{words}"
+        );
+    }
+    Service::new("/api/things", verifier()).expect("a good prefix");
+}
