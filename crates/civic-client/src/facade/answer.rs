@@ -9,7 +9,6 @@ use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, Unwrap};
 use garde::Validate;
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
-
 use tokio::time::Instant;
 
 use crate::error::Error;

@@ -8,6 +8,7 @@ mod header;
 mod path;
 mod query;
 mod request;
+mod send;
 
 pub use self::answer::Answer;
 pub use self::builder::ServiceClientBuilder;

@@ -3,29 +3,21 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use bytes::Bytes;
 use civic_auth::CorrelationId;
 use civic_envelope::Unwrap;
-#[cfg(feature = "garde")]
-use garde::Validate;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
-use tower::ServiceExt;
-use tower_service::Service;
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
-use crate::facade::answer::{Answer, Call};
+use crate::facade::answer::Call;
 use crate::facade::client::ServiceClient;
 use crate::facade::{header, path, query};
 use crate::layer::idempotency_key::{IDEMPOTENCY_KEY, quoted};
 use crate::options::CallOptions;
-use crate::stack::Stack;
 use crate::url_template::UrlTemplate;
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
@@ -39,7 +31,7 @@ use crate::validate::Validation;
 ///
 /// | method | returns | a 404 | the payload |
 /// |---|---|---|---|
-/// | [`send`](Self::send) | an [`Answer`] | is an error | is read where you ask for it |
+/// | [`send`](Self::send) | an [`Answer`](super::Answer) | is an error | is read where you ask for it |
 /// | [`fetch`](Self::fetch) | a `T` | is an error | becomes a `T` |
 /// | [`fetch_optional`](Self::fetch_optional) | an `Option<T>` | is `None` | becomes a `T`; `null` is `None` |
 /// | [`send_raw`](Self::send_raw) | the response | is a response | stays as it is |
@@ -62,7 +54,7 @@ use crate::validate::Validation;
 /// value says which.
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
-    client: &'a ServiceClient,
+    pub(super) client: &'a ServiceClient,
     template: UrlTemplate,
     params: Vec<(String, String)>,
     query: Vec<(String, String)>,
@@ -71,7 +63,7 @@ pub struct RequestBuilder<'a> {
     body: Body,
     options: CallOptions,
     deadline: Option<Duration>,
-    correlation_id: Option<CorrelationId>,
+    pub(super) correlation_id: Option<CorrelationId>,
     #[cfg(feature = "garde")]
     validation: Validation,
     unwrap_mode: Unwrap,
@@ -322,145 +314,9 @@ impl<'a> RequestBuilder<'a> {
         }
         self
     }
-}
 
-// ===== impl RequestBuilder: sending it =====
-
-impl RequestBuilder<'_> {
-    /// Sends the request, and returns the response if it is a success.
-    ///
-    /// The payload may be of any type, or absent; read it with [`Answer::json`] or ignore it. To
-    /// get nothing but the payload, call [`fetch`](Self::fetch).
-    ///
-    /// # Errors
-    ///
-    /// Every [`ErrorKind`] but [`Config`](ErrorKind::Config) and
-    /// [`Validation`](ErrorKind::Validation). Any status but 2xx is an error, and so is a 2xx whose
-    /// body is neither empty nor JSON, or says `success:false`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call: the attempt that is under way is dropped and its
-    /// connection closed, and no retry follows. The peer may have received the request and may
-    /// execute it. Nothing is left running in this process.
-    pub async fn send(self) -> Result<Answer, Error> {
-        let answer = self.exchange().await?.success()?;
-        answer.json::<()>()?;
-        Ok(answer)
-    }
-
-    /// Sends the request, and unwraps the payload of the response into a `T`.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send). The payload is a [`Decode`](ErrorKind::Decode) error if it is not a
-    /// `T`.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn fetch<T: DeserializeOwned>(self) -> Result<T, Error> {
-        self.exchange().await?.success()?.json()
-    }
-
-    /// Sends the request, and unwraps the payload of the response into a `T`. A 404 is `None`.
-    ///
-    /// A payload that is `null` or absent is `None` too, unless a `T` can be made of it: `()` can,
-    /// so that a DELETE that found something is `Some(())`.
-    ///
-    /// # Errors
-    ///
-    /// As [`fetch`](Self::fetch), except for a 404.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn fetch_optional<T: DeserializeOwned>(self) -> Result<Option<T>, Error> {
-        match self.exchange().await?.found()? {
-            Some(answer) => answer.json_optional(),
-            None => Ok(None),
-        }
-    }
-
-    /// Does what [`fetch`](Self::fetch) does, and checks the rules of the type.
-    ///
-    /// # Errors
-    ///
-    /// As [`fetch`](Self::fetch), and [`ErrorKind::Validation`] under [`Validation::Enforce`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    #[cfg(feature = "garde")]
-    pub async fn fetch_validated<T>(self) -> Result<T, Error>
-    where
-        T: DeserializeOwned + Validate,
-        T::Context: Default,
-    {
-        self.exchange().await?.success()?.json_validated()
-    }
-
-    /// Does what [`fetch_optional`](Self::fetch_optional) does, and checks the rules of the type.
-    ///
-    /// # Errors
-    ///
-    /// As [`fetch_validated`](Self::fetch_validated), except for a 404.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    #[cfg(feature = "garde")]
-    pub async fn fetch_optional_validated<T>(self) -> Result<Option<T>, Error>
-    where
-        T: DeserializeOwned + Validate,
-        T::Context: Default,
-    {
-        let Some(answer) = self.exchange().await?.found()? else {
-            return Ok(None);
-        };
-        let value = answer.json_optional()?;
-        value.map(|value| answer.validate(value)).transpose()
-    }
-
-    /// Sends the request, and returns the response as it is, whatever its status.
-    ///
-    /// The body of a success is whole; that of any other response is as much as
-    /// [`CollectBodyLayer`](crate::layer::CollectBodyLayer) reads of it. The extensions contain the
-    /// [`Attempts`](crate::Attempts) and the [`CorrelationId`].
-    ///
-    /// # Errors
-    ///
-    /// There was no response, or its body is longer than the cap.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn send_raw(self) -> Result<Response<Bytes>, Error> {
-        self.exchange().await.map(Answer::into_response)
-    }
-
-    async fn exchange(self) -> Result<Answer, Error> {
-        let started = Instant::now();
-        let client = self.client;
-        let id = self.correlation_id.clone();
-        let error = match self.build(started) {
-            Ok((request, call)) => match call_when_ready(client.stack.clone(), request).await {
-                Ok(response) => return Ok(Answer::new(response, call)),
-                Err(error) => error
-                    .with_call(call.method, call.template)
-                    .with_authority(client.base.authority().clone()),
-            },
-            Err(error) => error,
-        };
-        let error = error.with_elapsed(started.elapsed());
-        Err(match id {
-            // The call did not get as far as the layer that notes the id.
-            Some(id) if error.correlation_id().is_none() => error.with_correlation_id(id),
-            _ => error,
-        })
-    }
-
-    fn build(self, started: Instant) -> Result<(Request<Body>, Call), Error> {
+    /// Returns the request as it is sent, and what is known about the call.
+    pub(super) fn build(self, started: Instant) -> Result<(Request<Body>, Call), Error> {
         let mut parts = self.parts?;
         let call = Call {
             method: parts.method.clone(),
@@ -490,20 +346,4 @@ impl RequestBuilder<'_> {
         }
         Ok((Request::from_parts(parts, self.body), call))
     }
-}
-
-/// Waits for the stack, at most until the deadline. A stack that was built by hand may have a limit
-/// at its top, where none of its own timeouts covers the wait.
-async fn call_when_ready(
-    mut stack: Stack,
-    request: Request<Body>,
-) -> Result<Response<Bytes>, Error> {
-    let ready = stack.ready();
-    let stack = match CallOptions::of(request.extensions()).deadline() {
-        Some(deadline) => timeout_at(deadline, ready)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Deadline))??,
-        None => ready.await?,
-    };
-    stack.call(request).await
 }

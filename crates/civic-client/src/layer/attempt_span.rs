@@ -71,7 +71,7 @@ pub struct AttemptSpan<S> {
 }
 
 impl<S> AttemptSpan<S> {
-    /// Wraps `inner`.
+    /// Creates a service that wraps each call of `inner` in a span.
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }

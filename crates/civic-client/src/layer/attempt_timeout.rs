@@ -68,7 +68,7 @@ pub struct AttemptTimeout<S> {
 }
 
 impl<S> AttemptTimeout<S> {
-    /// Wraps `inner`, with this limit unless the call has its own.
+    /// Creates a service that gives each call of `inner` this limit, unless the call has its own.
     pub const fn new(inner: S, timeout: Duration) -> Self {
         Self { inner, timeout }
     }

@@ -50,7 +50,7 @@ pub struct IdempotencyKey<S> {
 }
 
 impl<S> IdempotencyKey<S> {
-    /// Wraps `inner`.
+    /// Creates a service that passes requests with a key to `inner`.
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }

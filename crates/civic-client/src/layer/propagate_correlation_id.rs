@@ -50,7 +50,7 @@ pub struct PropagateCorrelationId<S> {
 }
 
 impl<S> PropagateCorrelationId<S> {
-    /// Wraps `inner`.
+    /// Creates a service that passes requests with a correlation id to `inner`.
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }

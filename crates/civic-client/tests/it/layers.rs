@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
-use civic_client::layer::{AttemptNumber, Attempts};
 use civic_client::layer::{
-    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
-    PropagateCorrelationIdLayer, RetryLayer,
+    AttemptNumber, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, CollectBodyLayer,
+    IdempotencyKeyLayer, PropagateCorrelationIdLayer, RetryLayer,
 };
 use civic_client::{
     Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
 };
 use civic_testkit::contract::{assert_ready_before_call, assert_ready_before_call_with};
+use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{call, ends, exact, minter, same_on_all};
-use crate::telemetry::Capture;
+use crate::support::{attempt_spans, call, ends, exact, minter, same_on_all};
 
 fn post() -> Request<Body> {
     let mut request = Request::new(Body::from("1"));
@@ -294,10 +293,15 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
     assert_eq!(outcomes[0], outcomes[1]);
     assert_eq!(seen(&plain).len(), 7);
     assert_eq!(seen(&plain), seen(&rebuilt));
-    let mut spans = capture.attempts();
-    for span in &mut spans {
-        span.retain(|name, _| !matches!(name.as_str(), "server.port" | "correlation_id"));
-    }
+    let spans: Vec<Vec<(String, String)>> = attempt_spans(&capture)
+        .iter()
+        .map(|span| {
+            span.iter()
+                .filter(|(name, _)| !matches!(*name, "server.port" | "correlation_id"))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
+        })
+        .collect();
     assert_eq!(spans.len(), 14);
     assert_eq!(spans[..7], spans[7..]);
     let attempts = rebuilt.attempts();

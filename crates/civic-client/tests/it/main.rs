@@ -1,4 +1,4 @@
-//! The client against a peer on a real socket, one promise a test.
+//! The client against a peer on a real socket, one promise per test.
 
 mod attempts;
 mod connections;

@@ -1,114 +1,11 @@
 //! What can be seen of a call, and what never can.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use civic_auth::CorrelationId;
-use civic_testkit::upstream::{Step, Upstream};
+use civic_testkit::log::Capture;
+use civic_testkit::upstream::{Attempt, Step, Upstream};
 use http::Method;
-use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Subscriber, span};
-use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::FmtSpan;
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
 
-use crate::support::{call, ends, exact, minter, peer};
-
-pub(crate) type Fields = BTreeMap<String, String>;
-
-/// Everything that is said on this thread, at every level: as text, and the spans by their fields.
-pub(crate) struct Capture {
-    text: Arc<Mutex<Vec<u8>>>,
-    spans: Arc<Mutex<Vec<(span::Id, Fields)>>>,
-    _guard: DefaultGuard,
-}
-
-impl Capture {
-    pub(crate) fn start() -> Self {
-        let text = Arc::new(Mutex::default());
-        let spans = Arc::new(Mutex::default());
-        let writer = Writer(Arc::clone(&text));
-        let subscriber = tracing_subscriber::registry()
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_ansi(false)
-                    .with_span_events(FmtSpan::FULL)
-                    .with_writer(move || writer.clone()),
-            )
-            .with(Spans(Arc::clone(&spans)));
-        let guard = tracing::subscriber::set_default(subscriber);
-        Self {
-            text,
-            spans,
-            _guard: guard,
-        }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
-    }
-
-    /// The spans of attempts, in the order in which they began.
-    pub(crate) fn attempts(&self) -> Vec<Fields> {
-        let spans = self.spans.lock().unwrap();
-        let attempt = |(_, fields): &&(span::Id, Fields)| fields.contains_key("otel.kind");
-        spans
-            .iter()
-            .filter(attempt)
-            .map(|(_, fields)| fields.clone())
-            .collect()
-    }
-}
-
-#[derive(Clone)]
-struct Writer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct Spans(Arc<Mutex<Vec<(span::Id, Fields)>>>);
-
-struct Record<'a>(&'a mut Fields);
-
-impl Visit for Record<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.to_owned());
-    }
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
-    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, _: Context<'_, S>) {
-        let mut fields = Fields::new();
-        attributes.record(&mut Record(&mut fields));
-        self.0.lock().unwrap().push((id.clone(), fields));
-    }
-
-    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, _: Context<'_, S>) {
-        let mut spans = self.0.lock().unwrap();
-        if let Some((_, fields)) = spans.iter_mut().rev().find(|(other, _)| other == id) {
-            values.record(&mut Record(fields));
-        }
-    }
-}
-
-fn get<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    fields.get(name).map(String::as_str)
-}
+use crate::support::{attempt_spans, call, ends, exact, minter, peer};
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
@@ -124,7 +21,7 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
         .await
         .unwrap();
 
-    let spans = capture.attempts();
+    let spans = attempt_spans(&capture);
     assert_eq!(spans.len(), 3);
     let port = peer.addr().port().to_string();
     for span in &spans {
@@ -138,7 +35,7 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
             ("correlation_id", "of-the-call"),
         ];
         for (name, value) in expected {
-            assert_eq!(get(span, name), Some(value), "{name}");
+            assert_eq!(span.get(name), Some(value), "{name}");
         }
     }
     let varying = [
@@ -153,7 +50,7 @@ async fn each_attempt_has_one_span_with_the_names_of_opentelemetry() {
         [Some("2"), Some("200"), None, None],
     ];
     for (span, expected) in spans.iter().zip(expected) {
-        assert_eq!(varying.map(|name| get(span, name)), expected);
+        assert_eq!(varying.map(|name| span.get(name)), expected);
     }
     let text = capture.text();
     for absent in ["id-7", "secret-query"] {
@@ -173,8 +70,8 @@ async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_erro
     let nobody = Upstream::refusing().await;
     let client = exact(&nobody.url()).retries(0).build().unwrap();
     ends(client.get("/").send()).await.unwrap_err();
-    let spans = capture.attempts();
-    let types: Vec<_> = spans.iter().map(|span| get(span, "error.type")).collect();
+    let spans = attempt_spans(&capture);
+    let types: Vec<_> = spans.iter().map(|span| span.get("error.type")).collect();
     assert_eq!(types, [Some("transport"), Some("404"), Some("connect")]);
 }
 
@@ -183,10 +80,10 @@ async fn an_address_of_ipv6_has_no_brackets_and_no_span_has_a_full_url() {
     let capture = Capture::start();
     let client = exact("http://[::1]:1").retries(0).build().unwrap();
     ends(client.get("/").send()).await.unwrap_err();
-    let spans = capture.attempts();
-    assert_eq!(get(&spans[0], "server.address"), Some("::1"));
-    assert_eq!(get(&spans[0], "server.port"), Some("1"));
-    assert_eq!(get(&spans[0], "url.full"), None);
+    let spans = attempt_spans(&capture);
+    assert_eq!(spans[0].get("server.address"), Some("::1"));
+    assert_eq!(spans[0].get("server.port"), Some("1"));
+    assert_eq!(spans[0].get("url.full"), None);
 }
 
 #[tokio::test]
@@ -200,10 +97,10 @@ async fn a_caller_that_goes_away_is_no_error() {
     }
     drop(going);
     peer.abandoned(1).await;
-    let spans = capture.attempts();
+    let spans = attempt_spans(&capture);
     assert_eq!(spans.len(), 1);
-    assert_eq!(get(&spans[0], "error.type"), None);
-    assert_eq!(get(&spans[0], "otel.status_code"), None);
+    assert_eq!(spans[0].get("error.type"), None);
+    assert_eq!(spans[0].get("otel.status_code"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +163,7 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
         attempts.len() >= 5 && seen.len() > 5000,
         "something was seen"
     );
-    let signature = |attempt: &civic_testkit::upstream::Attempt| {
+    let signature = |attempt: &Attempt| {
         let token = attempt
             .header("authorization")
             .unwrap()

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use civic_client::{ErrorKind, ServiceClient, Validation};
+use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
 use garde::Validate;
 use serde::Deserialize;
 
 use crate::support::{client_of, exact, peer};
-use crate::telemetry::Capture;
 
 #[derive(Debug, Deserialize, PartialEq, Validate)]
 struct Owner {

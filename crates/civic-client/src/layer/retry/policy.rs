@@ -241,8 +241,9 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn judge(replay_safe: bool, outcome: Outcome) -> Verdict {
         let call = Call {

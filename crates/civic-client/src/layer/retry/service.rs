@@ -60,7 +60,7 @@ pub struct Retry<S> {
 }
 
 impl<S> Retry<S> {
-    /// Wraps `inner`, and retries as `policy` says.
+    /// Creates a service that retries calls of `inner` as `policy` says.
     pub const fn new(inner: S, policy: RetryPolicy) -> Self {
         Self { inner, policy }
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use civic_auth::{Secret, TokenMinter};
 use civic_client::{Error, Jitter, ServiceClient, ServiceClientBuilder, Validation};
+use civic_testkit::log::{Capture, Fields};
 use civic_testkit::upstream::{Attempt, Step, Upstream};
 use http::Method;
 use tokio::time::Instant;
@@ -37,6 +38,8 @@ fn at(elapsed: Duration) -> SystemTime {
 
 /// A client without jitter.
 pub(crate) fn exact(url: &str) -> ServiceClientBuilder {
+    // Before the client logs for the first time: another test may capture.
+    civic_testkit::log::install();
     ServiceClient::builder(url)
         .minter(minter())
         .jitter(Jitter::None)
@@ -94,4 +97,13 @@ pub(crate) fn same_on_all<'a>(attempts: &'a [Attempt], header: &str) -> &'a str 
         "{header}"
     );
     value
+}
+
+/// The fields of the attempts' spans, in the order in which they began.
+pub(crate) fn attempt_spans(capture: &Capture) -> Vec<Fields> {
+    let spans = capture.spans().into_iter();
+    spans
+        .filter(|span| span.name == "http.client.attempt")
+        .map(|span| span.fields)
+        .collect()
 }
