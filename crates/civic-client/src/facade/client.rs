@@ -1,5 +1,6 @@
 //! The client of one service.
 
+use std::fmt;
 use std::sync::Arc;
 
 use civic_envelope::Unwrap;
@@ -17,7 +18,7 @@ use crate::validate::Validation;
 ///
 /// It is cheap to clone, and clones share their connections. A concrete client is a newtype around
 /// it with one method per endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[doc(alias = "BaseServiceClient")]
 pub struct ServiceClient {
     pub(super) base: Arc<BaseUrl>,
@@ -27,6 +28,15 @@ pub struct ServiceClient {
     pub(super) validation: Validation,
     pub(super) unwrap_mode: Unwrap,
     pub(super) max_body: usize,
+}
+
+impl fmt::Debug for ServiceClient {
+    /// Without the values of default headers: they may contain secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClient")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ServiceClient {

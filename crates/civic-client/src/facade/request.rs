@@ -183,11 +183,12 @@ impl<'a> RequestBuilder<'a> {
         }
     }
 
-    /// Sets the body as it is. It has the `Content-Type` that [`header`](Self::header) gives it,
-    /// and none otherwise.
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
-        self
+    /// Sets the body as it is.
+    ///
+    /// `Content-Type` is the one that [`header`](Self::header) sets, else
+    /// `application/octet-stream`.
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.content("application/octet-stream", body.into())
     }
 
     /// Sets a header, in place of one of the same name.
@@ -286,8 +287,12 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
-    fn content(self, content_type: &'static str, body: Body) -> Self {
-        self.body(body).with_parts(|parts| {
+    fn content(mut self, content_type: &'static str, body: Body) -> Self {
+        self.body = body;
+        if self.body.is_empty() {
+            return self;
+        }
+        self.with_parts(|parts| {
             parts
                 .headers
                 .entry(CONTENT_TYPE)

@@ -79,7 +79,8 @@ impl RequestBuilder<'_> {
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch), and [`ErrorKind::Validation`] under [`Validation::Enforce`](crate::Validation::Enforce).
+    /// As [`fetch`](Self::fetch), and [`ErrorKind::Validation`] under
+    /// [`Validation::Enforce`](crate::Validation::Enforce).
     ///
     /// # Cancel safety
     ///

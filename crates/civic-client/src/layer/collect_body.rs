@@ -101,7 +101,8 @@ pub struct CollectBody<S> {
 }
 
 impl<S> CollectBody<S> {
-    /// Creates a service that reads the bodies of the responses of `inner`, with the caps of `layer`.
+    /// Creates a service that reads the bodies of the responses of `inner`, with the caps of
+    /// `layer`.
     pub const fn new(inner: S, layer: CollectBodyLayer) -> Self {
         Self {
             inner,

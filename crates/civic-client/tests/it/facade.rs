@@ -394,11 +394,34 @@ async fn a_parser_that_quotes_the_body_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_long_message_of_the_peer_is_cut() {
-    let body = json!({ "message": "é".repeat(4000) }).to_string();
-    let (_peer, client) = peer([Step::status(400).with_json(body)]).await;
+async fn a_long_message_of_the_peer_is_cut_and_cannot_begin_a_log_line_of_its_own() {
+    let long = "é".repeat(4000);
+    let forged = "no\n2026-11-26 INFO \u{202e}all is well \"";
+    let bodies = [&long, forged].map(|text| json!({ "message": text }).to_string());
+    let (_peer, client) = peer(bodies.map(|body| Step::status(400).with_json(body))).await;
     let error = client.get("/").send().await.unwrap_err();
     assert!(error.message().unwrap().len() <= 2048);
+    let text = error.to_string();
+    assert!((200..300).contains(&text.len()), "{text}");
+    assert!(text.contains("é\"... after 1 attempt"), "{text}");
+
+    let error = client.get("/").send().await.unwrap_err();
+    assert_eq!(error.message(), Some(forged), "as the peer wrote it");
+    let text = error.to_string();
+    let escaped = r#"status 400: "no\n2026-11-26 INFO \u{202e}all is well \"" after"#;
+    assert!(text.contains(escaped), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_connecting_says_to_where() {
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).build().unwrap();
+    let error = call(&client, &Method::GET).await.unwrap_err();
+    let host = refusing.url().replace("http://", "");
+    assert_eq!(
+        error.to_string(),
+        format!("GET /things/{{id}} -> connect to {host} after 3 attempts in 1.500 s")
+    );
 }
 
 #[test]

@@ -3,10 +3,13 @@
 mod attempts;
 mod connections;
 mod facade;
+mod foreign_layers;
 mod layers;
+mod request;
 mod retry;
 mod support;
 mod telemetry;
 mod terminal;
 mod transmission;
+#[cfg(feature = "garde")]
 mod validation;

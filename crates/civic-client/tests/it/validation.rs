@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use civic_client::{ErrorKind, ServiceClient, Validation};
+use civic_client::{ErrorKind, NotRetried, ServiceClient, Validation};
 use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
 use garde::Validate;
@@ -22,18 +22,24 @@ const BROKEN: &str = r#"{"name":"Zoë","tags":["ok","secret-tag"]}"#;
 
 #[tokio::test]
 async fn a_broken_rule_is_an_error_where_rules_are_enforced() {
-    let (_peer, client) = peer([Step::envelope(BROKEN)]).await;
+    let (peer, client) = peer([Step::envelope(BROKEN)]).await;
     let error = client
         .get("/")
         .fetch_validated::<Owner>()
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
+    assert_eq!(error.status().unwrap(), 200);
+    assert_eq!(error.not_retried(), Some(NotRetried::NotRetryable));
+    assert_eq!((error.attempts(), peer.attempts().len()), (1, 1));
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(
         cause.contains("name") && cause.contains("tags[1]"),
         "{cause}"
     );
+    let answer = client.get("/").send().await.unwrap();
+    let error = answer.json_validated::<Owner>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
     // Without the rules it is a value.
     assert_eq!(client.get("/").fetch::<Owner>().await.unwrap().name, "Zoë");
 }

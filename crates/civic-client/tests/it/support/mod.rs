@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use civic_auth::{Secret, TokenMinter};
-use civic_client::{Error, Jitter, ServiceClient, ServiceClientBuilder, Validation};
+use civic_client::{Error, Jitter, ServiceClient, ServiceClientBuilder};
 use civic_testkit::log::{Capture, Fields};
 use civic_testkit::upstream::{Attempt, Step, Upstream};
 use http::Method;
@@ -40,10 +40,12 @@ fn at(elapsed: Duration) -> SystemTime {
 pub(crate) fn exact(url: &str) -> ServiceClientBuilder {
     // Before the client logs for the first time: another test may capture.
     civic_testkit::log::install();
-    ServiceClient::builder(url)
+    let builder = ServiceClient::builder(url)
         .minter(minter())
-        .jitter(Jitter::None)
-        .validation(Validation::Enforce)
+        .jitter(Jitter::None);
+    #[cfg(feature = "garde")]
+    let builder = builder.validation(civic_client::Validation::Enforce);
+    builder
 }
 
 pub(crate) fn client_of(peer: &Upstream) -> ServiceClient {
