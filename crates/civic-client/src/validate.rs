@@ -1,4 +1,4 @@
-//! Whether an answer keeps the rules of its type, and what happens when it does not.
+//! What happens if the value in a response breaks the rules of its type.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,29 +12,32 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::url_template::UrlTemplate;
 
-/// How many broken rules a log line names.
+/// How many broken rules a log line contains.
 const MAX_LOGGED: usize = 20;
 
-/// How many bytes of each: a key of a map in its path may be as long as the whole answer.
+/// How many bytes of each rule. A path may contain the key of a map, which can be as long as the
+/// whole response.
 const MAX_RULE_BYTES: usize = 200;
 
-/// What happens when an answer breaks the rules of its type.
+/// What happens if the value in a response breaks the rules of its type.
 ///
-/// Structure is serde's and always counts. The rules beyond it are garde's, and there are two
-/// modes: in development a broken rule is an error; in production it is logged (paths and messages,
-/// **never values**) and the value is returned, because an answer that is slightly wrong serves a
-/// user better than none. Neither is ever retried: the same answer would come again.
+/// The structure of a value is the business of serde, and one of another structure is always an
+/// error. The rules beyond that are garde's. In development, a broken rule is an error. In
+/// production, it is logged (paths and messages, **never values**) and the value is returned,
+/// because a value that is slightly wrong serves a user better than none. The call is not retried
+/// in either mode: the same value would come again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Validation {
     /// The call fails with [`ErrorKind::Validation`].
     Enforce,
-    /// The broken rules are logged and the value is returned.
+    /// The broken rules are logged, and the value is returned.
     Warn,
 }
 
 impl Validation {
-    /// [`Warn`](Self::Warn) if `NODE_ENV` is exactly `production`, else [`Enforce`](Self::Enforce).
+    /// Returns [`Warn`](Self::Warn) if `NODE_ENV` is exactly `production`, else
+    /// [`Enforce`](Self::Enforce).
     #[must_use]
     pub fn from_env() -> Self {
         Self::of_node_env(env::var_os("NODE_ENV").as_deref())
@@ -48,7 +51,7 @@ impl Validation {
         }
     }
 
-    /// `value`, if it keeps its rules or they are not enforced.
+    /// Returns `value` if it keeps its rules, or if they are not enforced.
     pub(crate) fn check<T>(
         self,
         value: T,
@@ -74,7 +77,7 @@ impl Validation {
                     correlation_id = id.map(CorrelationId::as_str),
                     broken = report.iter().count(),
                     rules = summary(&report),
-                    "the answer breaks the rules of its type"
+                    "the value in the response breaks the rules of its type"
                 );
                 Ok(value)
             }
@@ -82,7 +85,7 @@ impl Validation {
     }
 }
 
-/// Quoted, because a path may contain the keys of a map, which are the peer's.
+/// The broken rules, each quoted: a path may contain the keys of a map, which are the peer's.
 fn summary(report: &Report) -> String {
     let mut text = String::new();
     for (path, error) in report.iter().take(MAX_LOGGED) {

@@ -23,8 +23,8 @@ use crate::validate::Validation;
 
 /// The successful response to a call: its status, its headers, and the payload of its body.
 ///
-/// [`RequestBuilder::send`](super::RequestBuilder::send) returns it. Who needs only the payload
-/// calls [`fetch`](super::RequestBuilder::fetch) instead.
+/// [`RequestBuilder::send`](super::RequestBuilder::send) returns it. To get nothing but the
+/// payload, call [`fetch`](super::RequestBuilder::fetch) instead.
 ///
 /// ```
 /// # use civic_client::{Error, ServiceClient};
