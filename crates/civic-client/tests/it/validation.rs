@@ -60,7 +60,12 @@ async fn a_broken_rule_is_logged_without_values_where_it_only_warns() {
         .unwrap();
     assert_eq!(owner.name, "Zoë");
     let log = capture.text();
-    for said in ["breaks the rules of its type", "name: ", "tags[1]: ", "/owners/{id}"] {
+    for said in [
+        "breaks the rules of its type",
+        "name: ",
+        "tags[1]: ",
+        "/owners/{id}",
+    ] {
         assert!(log.contains(said), "{said}: {log}");
     }
     for unsaid in ["Zoë", "secret-tag"] {
