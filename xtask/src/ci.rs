@@ -73,6 +73,10 @@ const STEPS: &[Step] = &[
         run: doc_tests,
     },
     Step {
+        name: "simulation",
+        run: simulation,
+    },
+    Step {
         name: "chaos",
         run: chaos,
     },
@@ -232,6 +236,11 @@ fn doc_tests() -> Result<(), String> {
         "--all-features",
         "--doc",
     ]))
+}
+
+/// The documents show what the policies do today.
+fn simulation() -> Result<(), String> {
+    sh::run(&mut crate::simulate::prepare(&["--check".to_owned()])?)
 }
 
 /// A short, bounded part of what `cargo xtask chaos` does for as long as one likes.

@@ -6,6 +6,7 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
 //! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
 //!
@@ -20,6 +21,7 @@ mod metadata;
 mod public_types;
 mod rules;
 mod sh;
+mod simulate;
 mod stress;
 mod suite;
 mod tidy;
@@ -35,6 +37,7 @@ const COMMANDS: &[Command] = &[
     tidy::COMMAND,
     stress::COMMAND,
     chaos::COMMAND,
+    simulate::COMMAND,
     bench::COMMAND,
 ];
 

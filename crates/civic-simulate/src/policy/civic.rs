@@ -1,0 +1,94 @@
+//! civic-client, its real layers over the simulated network.
+
+use std::time::Duration;
+
+use civic_client::layer::{
+    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
+    PropagateCorrelationIdLayer, RetryLayer,
+};
+use civic_client::{Backoff, RetryPolicy, ServiceClient};
+use http::StatusCode;
+use tower::ServiceBuilder;
+
+use super::setting::{Call, Setting};
+use crate::network::{CALL, ONE_NAME};
+
+pub(super) const DEFAULT: &str = "civic-client's default stack: at most 2 retries after 500 ms and \
+    1 s, each times uniform(0.8, 1.2). A POST is retried only where the server cannot have executed \
+    it: never sent, or 429 and 503 with `Retry-After`, which is waited for.";
+
+pub(super) const EVERYTHING: &str = "The same layers, set up for calls that may be repeated: the \
+    caller declares every call idempotent, allows as many retries as the peer (3), and gives each \
+    call a deadline of three attempt timeouts.";
+
+/// What a call says beyond its method and path.
+#[derive(Clone, Copy, Debug, Default)]
+struct PerCall {
+    idempotent: bool,
+    retries: Option<u32>,
+    deadline: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Civic {
+    client: ServiceClient,
+    per_call: PerCall,
+}
+
+impl Civic {
+    /// The default stack, and calls that say nothing beyond their method and path.
+    pub(super) fn default_stack(setting: Setting) -> Result<Self, String> {
+        Ok(Self {
+            client: client(setting)?,
+            per_call: PerCall::default(),
+        })
+    }
+
+    /// Everything that can help switched on.
+    pub(super) fn everything(setting: Setting) -> Result<Self, String> {
+        let per_call = PerCall {
+            idempotent: true,
+            retries: Some(3),
+            deadline: Some(setting.attempt_timeout * 3),
+        };
+        Ok(Self {
+            client: client(setting)?,
+            per_call,
+        })
+    }
+
+    pub(super) async fn call(&self, call: Call<'_>) -> Option<StatusCode> {
+        let mut request = self
+            .client
+            .request(call.method.clone(), call.endpoint)
+            .header(CALL, call.number);
+        if self.per_call.idempotent {
+            request = request.idempotent(true);
+        }
+        if let Some(retries) = self.per_call.retries {
+            request = request.retries(retries);
+        }
+        if let Some(deadline) = self.per_call.deadline {
+            request = request.deadline(deadline);
+        }
+        let response = request.send_raw().await.ok()?;
+        Some(response.status())
+    }
+}
+
+/// The layers of the default stack in their order, without identity: the simulated servers ask for
+/// no token. What the client draws at random comes from the seed.
+fn client(setting: Setting) -> Result<ServiceClient, String> {
+    let backoff = Backoff::default().with_seed(setting.seed);
+    let stack = ServiceBuilder::new()
+        .layer(PropagateCorrelationIdLayer::new())
+        .layer(IdempotencyKeyLayer::new())
+        .layer(RetryLayer::new(RetryPolicy::new().with_backoff(backoff)))
+        .layer(AttemptSpanLayer::new())
+        .layer(AttemptTimeoutLayer::new(setting.attempt_timeout))
+        .layer(CollectBodyLayer::new())
+        .service(setting.network);
+    ServiceClient::builder(ONE_NAME)
+        .build_over(stack)
+        .map_err(|error| error.to_string())
+}

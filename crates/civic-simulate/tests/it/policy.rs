@@ -1,0 +1,100 @@
+//! What the policies do, seen from the servers.
+
+use std::time::Duration;
+
+use civic_simulate::measurement::Measurement;
+use civic_simulate::policy::Policy;
+use civic_simulate::scenario::Scenario;
+use civic_simulate::server::{Latency, Node, Status};
+use civic_simulate::simulation::run;
+use http::{Method, StatusCode};
+
+use crate::support::{always, scenario};
+
+fn measure(policy: Policy, method: Method, node: Node) -> Measurement {
+    let scenario = Scenario {
+        method,
+        ..scenario(vec![node])
+    };
+    run(&scenario, policy, 1).expect("it runs")
+}
+
+#[test]
+fn the_default_stack_repeats_what_was_not_taken_and_what_is_idempotent_and_nothing_else() {
+    let cases = [
+        (Method::GET, 500, 3.0),
+        (Method::GET, 503, 3.0),
+        (Method::POST, 500, 1.0),
+        (Method::POST, 503, 3.0),
+        (Method::POST, 429, 3.0),
+        (Method::POST, 400, 1.0),
+        (Method::POST, 200, 1.0),
+    ];
+    for (method, code, attempts) in cases {
+        let node = always(StatusCode::from_u16(code).expect("a status"));
+        let measured = measure(Policy::CivicDefault, method.clone(), node);
+        let seen = measured.attempts_per_call();
+        assert!((seen - attempts).abs() < 1e-9, "{method} {code}: {seen}");
+        assert_eq!(measured.traffic.perhaps_twice, 0, "{method} {code}");
+    }
+}
+
+#[test]
+fn the_peer_repeats_every_method_three_times() {
+    for (code, attempts) in [(500, 4.0), (503, 4.0), (429, 4.0), (400, 1.0)] {
+        let node = always(StatusCode::from_u16(code).expect("a status"));
+        let measured = measure(Policy::ReqwestRetry, Method::POST, node);
+        let seen = measured.attempts_per_call();
+        assert!((seen - attempts).abs() < 1e-9, "{code}: {seen}");
+    }
+    let failing = always(StatusCode::INTERNAL_SERVER_ERROR);
+    let measured = measure(Policy::ReqwestRetry, Method::POST, failing);
+    assert_eq!(measured.traffic.perhaps_twice, 100);
+}
+
+#[test]
+fn without_retries_there_is_one_attempt_per_call() {
+    let failing = always(StatusCode::INTERNAL_SERVER_ERROR);
+    let measured = measure(Policy::NoRetry, Method::GET, failing);
+    assert_eq!(measured.traffic.attempts, 100);
+    assert_eq!(measured.mean, Duration::from_millis(100));
+}
+
+#[test]
+fn every_policy_gives_an_attempt_up_after_its_timeout() {
+    let hole = || {
+        Node::steady(
+            Status::Always(StatusCode::OK),
+            Latency::Constant(Duration::from_secs(86_400)),
+        )
+    };
+    for policy in Policy::ALL {
+        let measured = measure(policy, Method::POST, hole());
+        assert_eq!(measured.succeeded, 0, "{}", policy.name());
+        assert_eq!(measured.unfinished, 0, "{}", policy.name());
+        assert!(
+            measured.mean >= Duration::from_secs(10),
+            "{}",
+            policy.name()
+        );
+    }
+}
+
+#[test]
+fn calls_that_have_not_ended_when_the_simulation_does_have_failed() {
+    let slow = Node::steady(
+        Status::Always(StatusCode::OK),
+        Latency::Constant(Duration::from_secs(5)),
+    );
+    let scenario = Scenario {
+        ends_at: Duration::from_secs(10),
+        ..scenario(vec![slow])
+    };
+    let measured = run(&scenario, Policy::NoRetry, 1).expect("it runs");
+    assert_eq!(measured.succeeded + measured.unfinished, 100);
+    assert!(
+        (48..=52).contains(&measured.unfinished),
+        "{}",
+        measured.unfinished
+    );
+}
