@@ -11,7 +11,7 @@ use http::request::Parts;
 
 use crate::context::RequestContext;
 use crate::error::{AuthError, Cause};
-use crate::principal::Principal;
+use crate::verify::Principal;
 
 /// The platform's 401, for a handler that wants a [`Principal`] where no guard has put one.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use tower_service::Service;
 use crate::error::{AuthError, Cause};
 use crate::layer::body::GuardBody;
 use crate::layer::future::GuardFuture;
-use crate::principal::Principal;
 use crate::role::Role;
+use crate::verify::Principal;
 
 /// Lets a request in only if its principal has a role or a higher one. Goes inside of [`AuthLayer`](crate::AuthLayer).
 #[derive(Clone, Copy, Debug)]

@@ -10,13 +10,12 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::compact::{self, Compact, MAX_TOKEN_BYTES};
+use super::rules;
+use super::source::Source;
+use super::verifier::TokenVerifier;
 use crate::error::Cause;
-use crate::header::Header;
-use crate::payload::Payload;
-use crate::rules;
-use crate::source::Source;
-use crate::verify::TokenVerifier;
+use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
+use crate::jwt::{Compact, Header, Payload};
 
 /// What became of every rule. Made by [`TokenVerifier::inspect`].
 ///

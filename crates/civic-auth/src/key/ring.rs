@@ -9,7 +9,7 @@
 //! A token without `kid` is tried against every key, the active one first. A token with `kid` is
 //! tried against the keys of that id only; an id that is not in the ring is refused.
 
-use crate::secret::Secret;
+use super::secret::Secret;
 
 /// One active secret, with which tokens are minted, and any number of previous ones, which are still accepted.
 #[derive(Clone, Debug)]

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::json::NumericDate;
-use crate::payload::Payload;
+use super::rules;
+use crate::jwt::{NumericDate, Payload};
 use crate::role::{Role, RoleClaim};
-use crate::rules;
 
 /// Who is calling, as an accepted token says it. The guard puts it into the request's extensions.
 ///

@@ -16,7 +16,7 @@ use aws_lc_rs::hmac;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-use crate::secret::Secret;
+use super::secret::Secret;
 
 /// A key that makes HS256 signatures.
 pub(crate) struct SigningKey(hmac::Key);

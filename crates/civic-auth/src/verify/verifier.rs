@@ -26,15 +26,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::principal::Principal;
+use super::{rules, source};
 use crate::clock::{Clock, SharedClock};
-use crate::compact::{self, Compact};
-use crate::crypto::VerifyingKey;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
-use crate::header::Header;
-use crate::key_ring::KeyRing;
-use crate::payload::Payload;
-use crate::principal::Principal;
-use crate::{rules, source};
+use crate::jwt::{Compact, Header, Payload, compact};
+use crate::key::{KeyRing, VerifyingKey};
 
 /// Verifies tokens against all keys of a [`KeyRing`]. Cheap to clone.
 ///

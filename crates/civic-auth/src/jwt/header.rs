@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::compact;
+use super::compact;
+use super::json::{Text, once};
 use crate::error::Cause;
-use crate::json::{Text, once};
 
 /// The header of nearly every token, so that it need not be parsed: `{"alg":"HS256","typ":"JWT"}`.
 const COMMON: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";

@@ -24,13 +24,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::claims::{
-    SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID,
-};
+use super::source::Source;
 use crate::error::Cause;
-use crate::payload::Payload;
+use crate::jwt::Payload;
+use crate::mint::{SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID};
 use crate::role::Role;
-use crate::source::Source;
 
 /// The largest tolerance that can be asked for. It must not exceed the lifetime of a service token,
 /// or "30 seconds" would mean little.

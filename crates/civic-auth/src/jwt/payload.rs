@@ -6,7 +6,7 @@
 //! JSON numbers. `iss`, `sub` and `jti`, where they are there, are strings, and `aud` is a string or a list
 //! of strings. Other members are ignored, as on Node.
 //!
-//! What the claims *mean* is not decided here but in [`rules`](crate::rules).
+//! What the claims *mean* is not decided here but in `verify::rules`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::json::{NumericDate, Text, once};
+use super::json::{NumericDate, Text, once};
 
 const MAX_ROLE_CHARACTERS: usize = 64;
 

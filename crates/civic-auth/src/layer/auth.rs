@@ -21,8 +21,7 @@ use tower_service::Service;
 
 use crate::layer::body::GuardBody;
 use crate::layer::future::GuardFuture;
-use crate::principal::Principal;
-use crate::verify::TokenVerifier;
+use crate::verify::{Principal, TokenVerifier};
 
 /// Lets a request in only with an accepted token.
 ///

@@ -14,12 +14,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::claims::{SERVICE_CLAIMS_BEFORE_IAT, SERVICE_LIFETIME_SECONDS, UserClaims};
+use super::claims::{SERVICE_CLAIMS_BEFORE_IAT, SERVICE_LIFETIME_SECONDS, UserClaims};
+use super::token::{BEARER, Token};
 use crate::clock::{Clock, SharedClock};
-use crate::crypto::SigningKey;
-use crate::key_ring::KeyRing;
-use crate::secret::Secret;
-use crate::token::{BEARER, Token};
+use crate::key::{KeyRing, Secret, SigningKey};
 
 /// Base64url turns three bytes into four characters, so this much of the claims is encoded once and for all.
 const CONSTANT_CLAIMS: usize = SERVICE_CLAIMS_BEFORE_IAT.len() / 3 * 3;

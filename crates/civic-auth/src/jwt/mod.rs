@@ -1,0 +1,11 @@
+//! The form of a token: three parts, a header, and claims. What the claims mean is not decided here.
+
+pub(crate) mod compact;
+mod header;
+mod json;
+mod payload;
+
+pub(crate) use self::compact::Compact;
+pub(crate) use self::header::Header;
+pub(crate) use self::json::NumericDate;
+pub(crate) use self::payload::Payload;

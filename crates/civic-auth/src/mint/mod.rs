@@ -1,0 +1,12 @@
+//! Minting: a token for each call, with the platform's bytes.
+
+mod claims;
+mod minter;
+mod token;
+
+pub use self::claims::UserClaims;
+pub(crate) use self::claims::{
+    SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID,
+};
+pub use self::minter::TokenMinter;
+pub use self::token::Token;
