@@ -51,7 +51,7 @@ pub(crate) const BOTH_BACK_ENDS: Part = Part {
     name: "both back ends",
     build: &[
         "--manifest-path",
-        "crates/civic-auth/tests/both-backends/Cargo.toml",
+        "crates/civic-auth/both-backends/Cargo.toml",
     ],
     filters: &[],
 };
