@@ -1,7 +1,4 @@
 //! Principal and correlation id as arguments of an axum handler.
-#![cfg(feature = "axum")]
-
-mod support;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-use self::support::{Claims, bearer, verifier};
+use crate::support::{Claims, bearer, verifier};
 
 async fn send(app: Router, headers: HeaderMap) -> (Response<()>, String) {
     let mut request = Request::new(Body::empty());

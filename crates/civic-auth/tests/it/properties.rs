@@ -1,13 +1,13 @@
 //! What holds for every token, every header and every instant.
 
-mod support;
-
 use civic_auth::{AuthErrorKind, Cause};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 
-use self::support::{Claims, HEADER, NOW, bearer, forge, minter, verifier};
+use crate::support::{
+    Claims, HEADER, NOW, SECRET, bearer, cookie, forge, minter, sign, verifier, verifier_at,
+};
 
 #[test]
 fn no_bit_of_a_token_can_be_flipped() {
@@ -191,7 +191,7 @@ proptest! {
 
     #[test]
     fn verify_and_inspect_agree(claims in claims(), now in NOW - 50..NOW + 50, skew in 0_u64..=30) {
-        let verifier = support::verifier_at(std::time::Duration::from_secs(now))
+        let verifier = verifier_at(std::time::Duration::from_secs(now))
             .with_skew(std::time::Duration::from_secs(skew))
             .expect("at most 30 s");
         let token = forge(HEADER, claims);
@@ -201,7 +201,7 @@ proptest! {
     #[test]
     fn whoever_is_let_in_is_wholly_a_service_or_wholly_a_user(claims in claims(), in_cookie in any::<bool>()) {
         let token = forge(HEADER, &claims);
-        let headers = if in_cookie { support::cookie(&token) } else { bearer(&token) };
+        let headers = if in_cookie { cookie(&token) } else { bearer(&token) };
         if let Ok(principal) = verifier().verify(&headers) {
             let reserved = [
                 principal.role().as_str() == "SERVICE_ACCOUNT",
@@ -221,10 +221,10 @@ proptest! {
 
     #[test]
     fn a_token_made_with_another_key_is_never_accepted(key in prop::collection::vec(any::<u8>(), 0..80)) {
-        prop_assume!(key.as_slice() != support::SECRET.as_bytes());
+        prop_assume!(key.as_slice() != SECRET.as_bytes());
         // HMAC pads a short key with zeroes: those are the same key.
-        prop_assume!(key.strip_prefix(support::SECRET.as_bytes()).is_none_or(|rest| rest.iter().any(|byte| *byte != 0)));
-        let token = support::sign(aws_lc_rs::hmac::HMAC_SHA256, &key, HEADER, Claims::service().json());
+        prop_assume!(key.strip_prefix(SECRET.as_bytes()).is_none_or(|rest| rest.iter().any(|byte| *byte != 0)));
+        let token = sign(aws_lc_rs::hmac::HMAC_SHA256, &key, HEADER, Claims::service().json());
         let error = verifier().verify(&bearer(token)).expect_err("another key");
         prop_assert_eq!(error.cause(), Cause::WrongSignature);
     }

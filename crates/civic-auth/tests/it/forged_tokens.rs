@@ -1,11 +1,9 @@
 //! Forged, damaged and odd tokens whose claims are good: every one is refused, with one message for all.
 
-mod support;
-
 use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use civic_auth::Cause;
 
-use self::support::{Claims, HEADER, SECRET, accepted, b64, forge, minter, refused, sign};
+use crate::support::{Claims, HEADER, SECRET, accepted, b64, forge, minter, refused, sign};
 
 #[test]
 fn the_two_valid_profiles_are_accepted() {

@@ -1,7 +1,5 @@
 //! Forged tokens, and a verifier that knows the time.
 
-// Each test program uses its own part of this.
-#![allow(dead_code)]
 // Rows of a table read better without ampersands.
 #![allow(clippy::needless_pass_by_value)]
 

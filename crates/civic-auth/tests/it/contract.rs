@@ -1,14 +1,12 @@
 //! Every layer calls the very service that it polled ready.
 
-mod support;
-
 use bytes::Bytes;
 use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, Role};
 use civic_testkit::contract::assert_ready_before_call;
 use http::Request;
 use http_body_util::Full;
 
-use self::support::{bearer, minter, verifier};
+use crate::support::{bearer, minter, verifier};
 
 fn request() -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());

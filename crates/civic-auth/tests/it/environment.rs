@@ -13,7 +13,11 @@ const VARIABLE: &str = "JWT_SECRET";
 fn child(value: Option<&OsStr>) -> String {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command
-        .args(["--exact", "child_reads_the_secret", "--nocapture"])
+        .args([
+            "--exact",
+            "environment::child_reads_the_secret",
+            "--nocapture",
+        ])
         .env(CHILD, "1")
         .env_remove(VARIABLE);
     if let Some(value) = value {

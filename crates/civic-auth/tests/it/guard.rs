@@ -1,7 +1,5 @@
 //! The guard as a layer: who reaches the service, and what the others are told.
 
-mod support;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +20,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::support::{Claims, bearer, cookie, minter, verifier};
+use crate::support::{Claims, HEADER, NOW, bearer, cookie, minter, sign, verifier};
 
 type Handler = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible>;
 
@@ -130,8 +128,8 @@ async fn an_accepted_token_puts_the_principal_into_the_extensions() {
             "role": "SERVICE_ACCOUNT",
             "municipalityId": "internal",
             "name": "Internal Service",
-            "iat": support::NOW,
-            "exp": support::NOW + 30,
+            "iat": NOW,
+            "exp": NOW + 30,
         })
     );
     let outcome = guarded(cookie(&Claims::user().without("iat").token())).await;
@@ -165,10 +163,10 @@ async fn a_bad_token_is_401_with_one_text_for_every_cause() {
         ("malformed", bearer("")),
         (
             "wrong key",
-            bearer(support::sign(
+            bearer(sign(
                 aws_lc_rs::hmac::HMAC_SHA256,
                 b"another",
-                support::HEADER,
+                HEADER,
                 service.json(),
             )),
         ),

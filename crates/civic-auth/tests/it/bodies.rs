@@ -1,7 +1,5 @@
 //! The bodies of the layers, as servers and other layers use them.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::ready;
 
@@ -15,7 +13,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tower::{ServiceBuilder, ServiceExt as _};
 
-use self::support::{Claims, bearer, verifier};
+use crate::support::{Claims, bearer, verifier};
 
 type Answer = Response<CorrelatedBody<GuardBody<GuardBody<Full<Bytes>>>>>;
 

@@ -5,4 +5,3 @@ mod checked;
 mod head;
 mod order;
 mod socket;
-mod support;

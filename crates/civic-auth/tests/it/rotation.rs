@@ -1,12 +1,10 @@
 //! Changing the secret without a flag day.
 
-mod support;
-
 use std::time::{Duration, UNIX_EPOCH};
 
 use civic_auth::{Cause, KeyRing, Secret, TokenMinter, TokenVerifier};
 
-use self::support::{Claims, NOW, SECRET, accepted_by, forge, refused_by};
+use crate::support::{Claims, NOW, SECRET, accepted_by, forge, refused_by};
 
 fn key(name: &str) -> Secret {
     Secret::new(format!("{name}, padded to at least 32 bytes ......")).expect("a usable secret")

@@ -1,7 +1,5 @@
 //! The headers of an internal call.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +17,7 @@ use http_body_util::{Empty, Full};
 use tower::ServiceExt as _;
 use tower_layer::Layer as _;
 
-use self::support::{NOW, minter, secret, verifier};
+use crate::support::{NOW, minter, secret, verifier, verifier_at};
 
 /// What the layer makes of a request.
 async fn sent<B: http_body::Body + Send + 'static>(
@@ -87,7 +85,7 @@ async fn each_call_carries_a_freshly_minted_token() {
     for attempt in 0..3 {
         now.store(NOW + attempt * 11, Ordering::SeqCst);
         let headers = sent(minter.clone(), Request::new(Empty::<Bytes>::new())).await;
-        let verifier = support::verifier_at(Duration::from_secs(NOW + attempt * 11));
+        let verifier = verifier_at(Duration::from_secs(NOW + attempt * 11));
         assert_eq!(
             verifier.verify(&headers).expect("a good token").issued_at(),
             Some(NOW + attempt * 11)

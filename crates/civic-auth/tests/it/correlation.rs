@@ -1,7 +1,5 @@
 //! One correlation id a request, on everything that the request causes.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -19,8 +17,8 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
 
-use self::support::log::Log;
-use self::support::{minter, verifier};
+use crate::support::log::Log;
+use crate::support::{minter, verifier};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

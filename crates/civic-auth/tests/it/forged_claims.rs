@@ -1,10 +1,8 @@
 //! Odd claims under a good signature: every one is refused, with one message for all.
 
-mod support;
-
 use civic_auth::Cause;
 
-use self::support::{Claims, HEADER, NOW, accepted, forge, refused};
+use crate::support::{Claims, HEADER, NOW, accepted, forge, refused};
 
 #[test]
 fn claims_that_can_be_read_in_two_ways_are_refused() {

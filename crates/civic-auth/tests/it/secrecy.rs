@@ -1,7 +1,5 @@
 //! No token and no secret in any log line or `Debug` output.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::ready;
 use std::time::Duration;
@@ -18,8 +16,8 @@ use tower::{ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use self::support::log::Log;
-use self::support::{Claims, SECRET, minter, secret, verifier};
+use crate::support::log::Log;
+use crate::support::{Claims, HEADER, SECRET, bearer, minter, secret, sign, verifier};
 
 /// Everything that is logged, down to TRACE, spans included, while `work` runs.
 async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
@@ -62,10 +60,10 @@ async fn no_token_or_secret_is_ever_logged() {
         Claims::service()
             .set("email", r#""half@service.example""#)
             .token(),
-        support::sign(
+        sign(
             aws_lc_rs::hmac::HMAC_SHA256,
             b"another key",
-            support::HEADER,
+            HEADER,
             Claims::service().json(),
         ),
         format!("{good}.trailing-garbage"),
@@ -148,9 +146,7 @@ fn no_debug_or_display_shows_a_token_or_a_secret() {
         Role::Auditor,
     );
     let short: ConfigError = Secret::new(&SECRET[..20]).unwrap_err();
-    let error = verifier()
-        .verify(&support::bearer(format!("{text}x")))
-        .unwrap_err();
+    let error = verifier().verify(&bearer(format!("{text}x"))).unwrap_err();
     let inspection = verifier().inspect(&text);
     let guard = AuthLayer::new(verifier()).public(["/health"]);
     let outputs = [

@@ -1,12 +1,10 @@
 //! When a token lives, and for how long.
 
-mod support;
-
 use std::time::{Duration, UNIX_EPOCH};
 
 use civic_auth::{Cause, ConfigErrorKind, TokenVerifier};
 
-use self::support::{
+use crate::support::{
     Claims, NOW, accepted, accepted_by, cookie, refused, refused_by, secret, verifier, verifier_at,
 };
 
@@ -219,11 +217,7 @@ fn a_service_token_is_accepted_for_at_most_30_s_plus_skew_plus_the_tolerance_for
     for skew in [0, 3, 5, 17, 30] {
         let token = Claims::service().token();
         let alive = (NOW - 100..NOW + 100)
-            .filter(|now| {
-                with_skew(*now, skew)
-                    .verify(&support::bearer(&token))
-                    .is_ok()
-            })
+            .filter(|now| with_skew(*now, skew).verify(&bearer(&token)).is_ok())
             .count();
         assert_eq!(alive as u64, 30 + skew + skew.max(5), "skew {skew}");
     }

@@ -1,0 +1,18 @@
+//! What civic-auth promises, tried through its public interface.
+
+mod bodies;
+mod contract;
+mod correlation;
+mod environment;
+#[cfg(feature = "axum")]
+mod extractors;
+mod forged_claims;
+mod forged_tokens;
+mod guard;
+mod internal_headers;
+mod properties;
+mod rotation;
+mod secrecy;
+mod support;
+mod time;
+mod vectors;

@@ -1,0 +1,9 @@
+//! What civic-envelope promises, tried through its public interface.
+
+#[cfg(feature = "layer")]
+mod layer;
+mod numbers;
+#[cfg(feature = "layer")]
+mod support;
+mod unwrap;
+mod vectors;
