@@ -1,4 +1,4 @@
-//! `Principal` as an argument of an axum handler.
+//! [`Principal`] as an argument of an axum handler.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,7 +13,9 @@ use crate::context::RequestContext;
 use crate::error::{AuthError, Cause};
 use crate::verify::Principal;
 
-/// The platform's 401, for a handler that wants a [`Principal`] where no guard has put one.
+/// The rejection of a handler that wants a [`Principal`] where no guard has set one.
+///
+/// The answer is the platform's 401.
 #[derive(Clone, Debug)]
 pub struct PrincipalRejection {
     error: AuthError,
@@ -22,8 +24,7 @@ pub struct PrincipalRejection {
 
 impl IntoResponse for PrincipalRejection {
     fn into_response(self) -> Response {
-        self.error
-            .into_response::<Body>(self.correlation_id.as_ref())
+        self.error.into_response::<Body>(self.correlation_id)
     }
 }
 
@@ -35,7 +36,7 @@ impl fmt::Display for PrincipalRejection {
 
 impl std::error::Error for PrincipalRejection {}
 
-/// Who is calling; 401 without a guard in front.
+/// Extracts the caller, and answers 401 where no guard is in front.
 impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = PrincipalRejection;
 
@@ -54,7 +55,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     }
 }
 
-/// Who is calling, for a route that lets everybody in.
+/// Extracts the caller, for a route that is reached both through a guard and without one.
 impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     type Rejection = Infallible;
 

@@ -1,58 +1,32 @@
-//! The clock: where "now" comes from, so that a test can say it.
+//! The clock: where "now" comes from, so that a test can set it.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A source of the present instant.
-///
-/// Implemented for [`SystemClock`] and for every `Fn() -> SystemTime`.
-pub trait Clock: Send + Sync + 'static {
-    /// The present instant of the wall clock.
-    fn now(&self) -> SystemTime;
-}
-
-/// The machine's own wall clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
-
-impl<F> Clock for F
-where
-    F: Fn() -> SystemTime + Send + Sync + 'static,
-{
-    fn now(&self) -> SystemTime {
-        self()
-    }
-}
-
-/// A clock that can be cloned with its owner.
+/// A source of the present time that clones share. Defaults to the clock of the machine.
 #[derive(Clone)]
-pub(crate) struct SharedClock(Arc<dyn Clock>);
+pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
-impl SharedClock {
-    pub(crate) fn new(clock: impl Clock) -> Self {
-        Self(Arc::new(clock))
+impl Clock {
+    pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
-    /// Time since 1970; an instant before it counts as 1970, so that a wrong clock is never a panic.
+    /// Returns the time since 1970. A time before 1970 counts as 1970, so that a wrong clock never
+    /// causes a panic.
     pub(crate) fn since_epoch(&self) -> Duration {
-        self.0.now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 
-impl Default for SharedClock {
+impl Default for Clock {
     fn default() -> Self {
-        Self::new(SystemClock)
+        Self::new(SystemTime::now)
     }
 }
 
-impl fmt::Debug for SharedClock {
+impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
     }

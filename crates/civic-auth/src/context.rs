@@ -1,35 +1,37 @@
 //! The context of the request that is being served: what follows it into every call that it causes.
 //!
-//! [`CorrelationIdLayer`](crate::CorrelationIdLayer) puts it around the inner service's `call`, its
-//! future and the response body, so that an outgoing call finds the correlation id and the W3C trace
-//! context without any handler passing them along.
+//! [`CorrelationIdLayer`](crate::CorrelationIdLayer) puts the context around the inner service's
+//! `call`, its future and the response body. An outgoing call then finds the correlation id and the
+//! W3C trace context without any handler passing them along.
 //!
-//! It follows the *task*. It does **not** reach
+//! The context follows the *task*. It does **not** reach
 //!
 //! - a task that the handler spawns (`tokio::spawn`, `JoinSet`),
 //! - a blocking thread (`spawn_blocking`) or any other thread,
-//! - the inner service of a `tower::buffer::Buffer`, which runs on a worker of its own.
+//! - the inner service of a `tower::buffer::Buffer`, which runs on a worker task.
 //!
-//! There, carry it across by hand:
+//! [`RequestContext::scope`] and [`RequestContext::in_scope`] carry it there:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! use civic_auth::{RequestContext, CorrelationId};
+//! use civic_auth::{CorrelationId, RequestContext};
 //!
-//! let context = RequestContext::default().with_correlation_id(CorrelationId::parse("req-1").unwrap());
-//! context
+//! let id = CorrelationId::parse("req-1").unwrap();
+//! let seen = || async { RequestContext::current().correlation_id().cloned() };
+//!
+//! RequestContext::default()
+//!     .with_correlation_id(id.clone())
 //!     .scope(async {
-//!         let alone = tokio::spawn(async { RequestContext::current().correlation_id().cloned() });
-//!         let carried = tokio::spawn(
-//!             RequestContext::current().scope(async { RequestContext::current().correlation_id().cloned() }),
-//!         );
+//!         let alone = tokio::spawn(seen());
+//!         let carried = tokio::spawn(RequestContext::current().scope(seen()));
 //!         assert_eq!(alone.await.unwrap(), None);
-//!         assert_eq!(carried.await.unwrap().unwrap().as_str(), "req-1");
+//!         assert_eq!(carried.await.unwrap(), Some(id));
 //!     })
 //!     .await;
 //! # }
 //! ```
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -39,9 +41,10 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 
-/// The W3C Trace Context header of that name.
+/// The `traceparent` header of W3C Trace Context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The W3C Trace Context header of that name.
+
+/// The `tracestate` header of W3C Trace Context.
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Trace Context section 3.3.1.5 asks for at least this much to be propagated.
@@ -51,10 +54,10 @@ tokio::task_local! {
     static CURRENT: RequestContext;
 }
 
-/// What follows a request into the calls that it causes. Cheap to clone.
+/// What follows a request into the calls that it causes.
 ///
-/// It follows the task: what it does not reach, and how to carry it there, is in the
-/// [crate's documentation](crate#correlation).
+/// It follows the task. What it does not reach, and how to carry it there, is described in the
+/// [crate's documentation](crate#correlation). Cloning it is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct RequestContext {
     correlation_id: Option<CorrelationId>,
@@ -62,8 +65,21 @@ pub struct RequestContext {
     tracestate: Option<HeaderValue>,
 }
 
+pin_project! {
+    /// A future that runs in a [`RequestContext`]. Made by [`RequestContext::scope`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        #[pin]
+        inner: TaskLocalFuture<RequestContext, F>,
+    }
+}
+
+// ===== impl RequestContext =====
+
 impl RequestContext {
-    /// The context of the request that this task is serving; an empty one outside of any.
+    /// Returns the context of the request that this task is serving.
+    ///
+    /// It is empty where the task serves no request.
     #[must_use]
     pub fn current() -> Self {
         CURRENT.try_with(Self::clone).unwrap_or_default()
@@ -72,7 +88,7 @@ impl RequestContext {
     /// Returns the correlation id of a request: the one in its extensions, or else a valid one in
     /// its header, or else that of the request that this task is serving.
     ///
-    /// This is the one rule by which every layer of the workspace finds the id of a request.
+    /// Every layer of the workspace that knows the context finds the id of a request in this way.
     #[must_use]
     pub fn correlation_id_for(
         headers: &HeaderMap,
@@ -82,36 +98,40 @@ impl RequestContext {
             .or_else(|| Self::current().correlation_id().cloned())
     }
 
-    /// The correlation id of the request.
+    /// Returns the correlation id of the request.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&CorrelationId> {
         self.correlation_id.as_ref()
     }
 
-    /// The `traceparent` header that came with the request, if it was valid.
+    /// Returns the `traceparent` header that came with the request, if it was valid.
     #[must_use]
     pub fn traceparent(&self) -> Option<&HeaderValue> {
         self.traceparent.as_ref()
     }
 
-    /// The `tracestate` header that came with a valid `traceparent`.
+    /// Returns the `tracestate` header that came with a valid `traceparent`.
     #[must_use]
     pub fn tracestate(&self) -> Option<&HeaderValue> {
         self.tracestate.as_ref()
     }
 
     /// Sets the correlation id.
+    ///
+    /// Defaults to none.
     #[must_use]
     pub fn with_correlation_id(mut self, id: CorrelationId) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// Takes the trace context of a request.
+    /// Sets the trace context to that of a request with these headers.
     ///
-    /// A `traceparent` that is malformed or there twice is dropped, and `tracestate` with it
-    /// (W3C Trace Context section 3.2). `tracestate` may be several fields, which are joined;
-    /// beyond 512 bytes it is dropped.
+    /// A `traceparent` that is malformed or duplicated is dropped, and `tracestate` with it (W3C
+    /// Trace Context section 3.2). Several `tracestate` fields are joined into one; a value longer
+    /// than 512 bytes is dropped.
+    ///
+    /// Defaults to none.
     #[must_use]
     pub fn with_trace_of(mut self, headers: &HeaderMap) -> Self {
         self.traceparent = single(headers, &TRACEPARENT)
@@ -124,27 +144,20 @@ impl RequestContext {
         self
     }
 
-    /// Runs a future, and drops it, in this context.
+    /// Returns a future that runs `future`, and drops it, in this context.
     pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
         Scoped {
             inner: CURRENT.scope(self, future),
         }
     }
 
-    /// Runs a closure in this context: for blocking threads and for code that polls by hand.
+    /// Runs a closure in this context, for blocking threads and for code that polls by hand.
     pub fn in_scope<R>(self, work: impl FnOnce() -> R) -> R {
         CURRENT.sync_scope(self, work)
     }
 }
 
-pin_project! {
-    /// A future that runs in a [`RequestContext`]. Made by [`RequestContext::scope`].
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Scoped<F> {
-        #[pin]
-        inner: TaskLocalFuture<RequestContext, F>,
-    }
-}
+// ===== impl Scoped =====
 
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
@@ -154,18 +167,22 @@ impl<F: Future> Future for Scoped<F> {
     }
 }
 
-impl<F> std::fmt::Debug for Scoped<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scoped").finish_non_exhaustive()
     }
 }
 
+// ===== trace context =====
+
+/// Returns the value of a header that must not be duplicated.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     values.next().is_none().then_some(value)
 }
 
+/// Returns the values of a header that may be split into several fields.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let values: Vec<_> = headers
         .get_all(name)
@@ -179,8 +196,9 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&value).ok()
 }
 
-/// W3C Trace Context section 3.2.2: `version-traceid-parentid-flags`, lower-case hex, neither id all
-/// zeroes, version not `ff`. A later version may be longer, but only after another dash.
+/// Checks the form of W3C Trace Context section 3.2.2: `version-traceid-parentid-flags` in lower-case
+/// hexadecimal digits, neither id all zeroes, version not `ff`. A later version may be longer, but
+/// only after another dash.
 fn is_traceparent(value: &[u8]) -> bool {
     const LENGTH: usize = 55;
     let hex = |part: &[u8]| {
@@ -277,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_of_any_request_the_context_is_empty() {
+    fn outside_any_request_the_context_is_empty() {
         let context = RequestContext::current();
         assert!(context.correlation_id().is_none());
         assert!(context.traceparent().is_none());

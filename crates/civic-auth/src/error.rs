@@ -1,4 +1,4 @@
-//! What can be wrong: [`ConfigError`] when the process starts, [`AuthError`](crate::AuthError) when a request comes in.
+//! What can be wrong: [`ConfigError`] when the process starts, [`AuthError`] when a request comes in.
 
 use std::fmt;
 
@@ -7,9 +7,10 @@ use civic_envelope::{CorrelationId, ErrorBody};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
-/// A configuration that cannot be used. It is found when the process starts, never by a request.
+/// A configuration that cannot be used.
 ///
-/// Neither `Display` nor `Debug` shows the value.
+/// It is found when the process starts, never while a request is served. Neither `Display` nor
+/// `Debug` shows the value.
 #[derive(Debug)]
 pub struct ConfigError {
     kind: ConfigErrorKind,
@@ -20,21 +21,95 @@ pub struct ConfigError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
-    /// The environment variable is not set. Set it.
+    /// The environment variable is not set. Set it to the same value on every service.
     MissingSecret,
     /// The environment variable is not UTF-8. The platform's secrets are text.
     NotUnicode,
-    /// The secret is empty. Set it.
+    /// The secret is empty. Set it to the same value on every service.
     EmptySecret,
-    /// The secret is shorter than 32 bytes. Use a longer one; [`Secret::allow_weak`](crate::Secret::allow_weak) if that is impossible.
+    /// The secret is shorter than 32 bytes. Use a longer one, or
+    /// [`Secret::allow_weak`](crate::Secret::allow_weak) if that is impossible.
     ShortSecret,
     /// The secret looks like a PEM key. Use random text: a Node peer would change the algorithm.
     PemSecret,
     /// The key id is not 1 to 64 characters of `[A-Za-z0-9_-]`.
     InvalidKeyId,
-    /// The tolerance for clock differences is longer than 30 seconds. Repair the clocks.
+    /// The tolerance for clock differences is longer than 30 seconds. Correct the clocks instead.
     SkewTooLong,
 }
+
+/// A request that is not let in.
+///
+/// What the peer is told depends on the [`kind`](Self::kind) alone. The [`cause`](Self::cause) is
+/// for the log. The answer of a guard has this error in its extensions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuthError {
+    cause: Cause,
+}
+
+/// What the peer is told.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum AuthErrorKind {
+    /// 401: nothing was sent. Send a token.
+    Missing,
+    /// 401: the token is not accepted. Get a new one.
+    InvalidToken,
+    /// 400: the credentials contradict each other. Send only one token.
+    InvalidRequest,
+    /// 403: the token is accepted, but its role is too low.
+    InsufficientRole,
+}
+
+/// Why a request is not let in, for logs and metrics.
+///
+/// Each cause is a constant word and never contains anything that the peer has sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The request has neither a Bearer token nor the cookie.
+    NothingSent,
+    /// The request has more than one `Authorization` field.
+    DuplicateAuthorization,
+    /// The request has two cookies of the token's name with different values.
+    ConflictingCookies,
+    /// The `Authorization` field says Bearer, but one token does not follow.
+    MalformedBearer,
+    /// The token is longer than 4096 bytes.
+    TooLarge,
+    /// The token is not three parts in base64url.
+    MalformedToken,
+    /// The token's header is not a JSON object, or can be read in more than one way.
+    MalformedHeader,
+    /// The token's header has a member other than `alg`, `typ` and `kid`, for example `crit`.
+    UnsupportedHeader,
+    /// The token's algorithm is not the configured one.
+    WrongAlgorithm,
+    /// The token's `typ` is present and is not `JWT`.
+    WrongType,
+    /// The token names a key that is not in the ring.
+    UnknownKey,
+    /// No key of the ring made the signature.
+    WrongSignature,
+    /// A claim is missing, duplicated, of the wrong type, empty, or contains control characters.
+    MalformedClaims,
+    /// Some claims are those of a service and some are those of a user.
+    MixedProfiles,
+    /// A service token came in a cookie.
+    ServiceFromCookie,
+    /// A service token has no `iat`, or its lifetime is not 1 to 30 seconds.
+    ServiceLifetime,
+    /// The token's `exp` has passed.
+    Expired,
+    /// The token's `nbf` is in the future.
+    NotYetValid,
+    /// The token's `iat` is in the future.
+    IssuedInTheFuture,
+    /// The role does not satisfy the requirement.
+    RoleTooLow,
+}
+
+// ===== impl ConfigError =====
 
 impl ConfigError {
     pub(crate) fn new(kind: ConfigErrorKind) -> Self {
@@ -49,7 +124,7 @@ impl ConfigError {
         self
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     #[must_use]
     pub fn kind(&self) -> ConfigErrorKind {
         self.kind
@@ -58,94 +133,42 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(variable) = &self.variable {
-            write!(f, "{variable}: ")?;
+        let variable = self.variable.as_deref();
+        let name = variable.unwrap_or("the secret");
+        match self.kind {
+            ConfigErrorKind::MissingSecret => write!(f, "{name} is not set")?,
+            ConfigErrorKind::NotUnicode => write!(f, "{name} is not UTF-8 text")?,
+            ConfigErrorKind::EmptySecret => write!(f, "{name} is empty")?,
+            ConfigErrorKind::ShortSecret => write!(f, "{name} is shorter than 32 bytes")?,
+            ConfigErrorKind::PemSecret => write!(
+                f,
+                "{name} looks like a PEM key, which would change the algorithm of Node services"
+            )?,
+            ConfigErrorKind::InvalidKeyId => {
+                return f.write_str("a key id must be 1 to 64 characters of [A-Za-z0-9_-]");
+            }
+            ConfigErrorKind::SkewTooLong => {
+                return f.write_str(
+                    "the clock tolerance is longer than 30 seconds: choose a shorter one and \
+                     correct the clocks",
+                );
+            }
         }
-        f.write_str(match self.kind {
-            ConfigErrorKind::MissingSecret => "the secret is not set",
-            ConfigErrorKind::NotUnicode => "the secret is not UTF-8",
-            ConfigErrorKind::EmptySecret => "the secret is empty",
-            ConfigErrorKind::ShortSecret => "the secret is shorter than 32 bytes",
-            ConfigErrorKind::PemSecret => "the secret looks like a PEM key",
-            ConfigErrorKind::InvalidKeyId => "a key id must be 1 to 64 characters of [A-Za-z0-9_-]",
-            ConfigErrorKind::SkewTooLong => "the clock tolerance is longer than 30 seconds",
-        })
+        let variable = variable.unwrap_or("JWT_SECRET");
+        write!(
+            f,
+            ". Set it to the same value on every service, for example: \
+             export {variable}=$(openssl rand -hex 32)"
+        )
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// A request that is not let in.
-///
-/// What the peer is told depends on [`kind`](Self::kind) alone; the [`cause`](Self::cause) is for the log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AuthError {
-    cause: Cause,
-}
-
-/// What the peer is told.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum AuthErrorKind {
-    /// 401: nothing was sent. Send a token.
-    Missing,
-    /// 401: the token is not accepted, for whatever cause. Get a new one.
-    InvalidToken,
-    /// 400: the credentials contradict each other. Send one.
-    InvalidRequest,
-    /// 403: the token is accepted, but its role is too low.
-    InsufficientRole,
-}
-
-/// Why a request is not let in, for logs and metrics. Each cause is a word of its own and never contains anything
-/// that the peer has sent.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Neither a Bearer token nor the cookie is there.
-    NothingSent,
-    /// There is more than one `Authorization` field.
-    DuplicateAuthorization,
-    /// There are two cookies of the token's name with different values.
-    ConflictingCookies,
-    /// The `Authorization` field says Bearer, and then is not one token.
-    MalformedBearer,
-    /// The token is longer than 4096 bytes.
-    TooLarge,
-    /// The token is not three parts in base64url.
-    MalformedToken,
-    /// The token's header is not an object, or not one that can be read in only one way.
-    MalformedHeader,
-    /// The token's header has a member other than `alg`, `typ` and `kid`: `crit`, `zip`, `enc`, `jwk`, …
-    UnsupportedHeader,
-    /// The token's algorithm is not the configured one.
-    WrongAlgorithm,
-    /// The token's `typ` is there and is not `JWT`.
-    WrongType,
-    /// The token names a key that is not in the ring.
-    UnknownKey,
-    /// No key of the ring made the signature.
-    WrongSignature,
-    /// A claim is missing, there twice, of the wrong type, empty, or contains control characters.
-    MalformedClaims,
-    /// The claims are half those of a service and half those of a user.
-    MixedProfiles,
-    /// A service token came in a cookie.
-    ServiceFromCookie,
-    /// A service token has no `iat`, or claims to live for something other than 1 to 30 seconds.
-    ServiceLifetime,
-    /// The token's `exp` has come.
-    Expired,
-    /// The token's `nbf` has not come.
-    NotYetValid,
-    /// The token's `iat` is in the future.
-    IssuedInTheFuture,
-    /// The role does not satisfy the requirement.
-    RoleTooLow,
-}
+// ===== impl Cause =====
 
 impl Cause {
-    /// The name under which the cause is logged.
+    /// Returns the word under which the cause is logged.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -179,8 +202,10 @@ impl fmt::Display for Cause {
     }
 }
 
+// ===== impl AuthError =====
+
 impl AuthError {
-    /// What the peer is told.
+    /// Returns what the peer is told.
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         match self.cause {
@@ -208,13 +233,13 @@ impl AuthError {
         }
     }
 
-    /// Why. For logs and metrics only: the peer must not learn how close it came.
+    /// Returns the cause, for logs and metrics only: the peer must not learn how close it came.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
-    /// The status of the answer: 401, 400 or 403.
+    /// Returns the status of the answer: 401, 400 or 403.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
@@ -224,7 +249,7 @@ impl AuthError {
         }
     }
 
-    /// The message of the answer, one for each kind.
+    /// Returns the message of the answer, which is the same for all causes of a kind.
     #[must_use]
     pub fn message(&self) -> &'static str {
         match self.kind() {
@@ -235,11 +260,13 @@ impl AuthError {
         }
     }
 
-    /// The `WWW-Authenticate` header of the answer ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    /// Returns the `WWW-Authenticate` header of the answer
+    /// ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     #[must_use]
     pub fn challenge(&self) -> &'static str {
         match self.kind() {
-            // RFC 6750 section 3.1: no error code for a request that lacks any authentication information.
+            // RFC 6750 section 3.1: no error code for a request that lacks any authentication
+            // information.
             AuthErrorKind::Missing => r#"Bearer realm="civic""#,
             AuthErrorKind::InvalidToken => {
                 r#"Bearer realm="civic", error="invalid_token", error_description="Invalid or expired token""#
@@ -253,18 +280,20 @@ impl AuthError {
         }
     }
 
-    /// The whole answer: status, challenge, `Cache-Control: no-store` and the platform's error body.
+    /// Returns the whole answer: status, challenge, `Cache-Control: no-store` and the platform's
+    /// error body, with this error in the extensions.
     #[must_use]
     pub fn into_response<B: From<Bytes>>(
         self,
-        correlation_id: Option<&CorrelationId>,
+        correlation_id: impl Into<Option<CorrelationId>>,
     ) -> Response<B> {
         let mut response = ErrorBody::new(self.status(), self.message())
-            .with_correlation_id(correlation_id.cloned())
+            .with_correlation_id(correlation_id)
             .into_response();
         let headers = response.headers_mut();
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -10,7 +10,7 @@ mod correlation_id;
 mod error;
 mod jwt;
 mod key;
-mod layer;
+pub mod layer;
 mod mint;
 mod role;
 mod verify;
@@ -21,15 +21,13 @@ pub use civic_envelope::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::axum::PrincipalRejection;
-pub use self::clock::{Clock, SystemClock};
 pub use self::context::{RequestContext, Scoped};
 pub use self::correlation_id::new_correlation_id;
 pub use self::error::{AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind};
 pub use self::key::{KeyRing, Secret};
+#[doc(no_inline)]
 pub use self::layer::{
-    Auth, AuthLayer, Correlated, CorrelatedBody, CorrelatedFuture, CorrelationIdLayer, GuardBody,
-    GuardFuture, InternalHeaders, InternalHeadersLayer, RequireRole, RequireRoleLayer,
-    internal_headers,
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, internal_headers,
 };
 pub use self::mint::{Token, TokenMinter, UserClaims};
 pub use self::role::{Role, RoleClaim, UnknownRole};

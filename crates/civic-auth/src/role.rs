@@ -14,15 +14,19 @@
 //! A requirement means "this level or higher". A role that is not in the table has no level and
 //! satisfies no requirement.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
 
 /// A role of the platform.
 ///
-/// Several roles may share a level; a requirement means "this level or higher". Exhaustive on purpose:
-/// the table is the platform's, and a match over it should notice a new row.
+/// Several roles may share a level. A requirement means "this level or higher".
+///
+/// The enum is exhaustive on purpose: the table is the platform's, and a `match` over it should
+/// notice a new row.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
     /// `READ_ONLY`, level 0.
@@ -50,7 +54,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, from the lowest to the highest.
+    /// Lists every role, from the lowest to the highest.
     pub const ALL: [Self; 11] = [
         Self::ReadOnly,
         Self::Auditor,
@@ -65,7 +69,7 @@ impl Role {
         Self::ServiceAccount,
     ];
 
-    /// The name on the wire, for example `TAX_CLERK`.
+    /// Returns the name on the wire, for example `TAX_CLERK`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -83,7 +87,7 @@ impl Role {
         }
     }
 
-    /// The level, 0 to 7. Two roles may share one.
+    /// Returns the level, 0 to 7. Two roles may share a level.
     #[must_use]
     pub const fn level(self) -> u8 {
         match self {
@@ -122,29 +126,43 @@ impl Serialize for Role {
     }
 }
 
-/// The name is not one of the platform's roles.
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'_, str>::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The error of a name that is not one of the platform's roles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownRole(());
 
 impl fmt::Display for UnknownRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a role of the platform")
+        f.write_str("unknown role: the roles are")?;
+        for (index, role) in Role::ALL.iter().enumerate() {
+            let separator = if index == 0 { " " } else { ", " };
+            write!(f, "{separator}{role}")?;
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for UnknownRole {}
 
-/// The role that a token names: one of the platform's, or a name that this version does not know.
+/// The role that a token names.
+///
+/// The enum is exhaustive on purpose: a role is known or it is not.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RoleClaim {
     /// One of the platform's roles.
     Known(Role),
-    /// Any other name. It has no level and satisfies no requirement.
+    /// A name that this version does not know. It has no level and satisfies no requirement.
     Unknown(Box<str>),
 }
 
 impl RoleClaim {
-    /// The role, if it is one of the platform's.
+    /// Returns the role, if it is one of the platform's.
     #[must_use]
     pub fn known(&self) -> Option<Role> {
         match self {
@@ -153,7 +171,7 @@ impl RoleClaim {
         }
     }
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -179,6 +197,12 @@ impl fmt::Display for RoleClaim {
 impl Serialize for RoleClaim {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleClaim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'_, str>::deserialize(deserializer).map(|name| Self::from(&*name))
     }
 }
 
@@ -212,6 +236,28 @@ mod tests {
             assert_eq!(role.as_str().parse(), Ok(role));
             assert_eq!(RoleClaim::from(role.as_str()).known(), Some(role));
         }
+    }
+
+    #[test]
+    fn json_holds_a_role_by_its_name() {
+        for role in Role::ALL {
+            let json = serde_json::to_string(&role).unwrap();
+            assert_eq!(json, format!("\"{role}\""));
+            assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), role);
+            assert_eq!(
+                serde_json::from_str::<RoleClaim>(&json).unwrap(),
+                RoleClaim::Known(role)
+            );
+        }
+        let mayor: RoleClaim = serde_json::from_str(r#""MAYOR""#).unwrap();
+        assert_eq!(mayor, RoleClaim::Unknown("MAYOR".into()));
+        let error = serde_json::from_str::<Role>(r#""MAYOR""#).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("unknown role: the roles are READ_ONLY, AUDITOR,"),
+            "{error}"
+        );
     }
 
     #[test]

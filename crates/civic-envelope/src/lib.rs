@@ -12,6 +12,7 @@ mod failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 pub mod layer;
+mod macros;
 mod unwrap;
 mod wire;
 

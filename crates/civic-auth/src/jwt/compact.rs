@@ -5,16 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::Cause;
 
-/// The longest token that is looked at. The platform's own have about 400 bytes.
+/// The length of the longest token that is looked at. The platform's own have about 400 bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 4096;
 
-/// A token cut into its three parts, none of them empty, all of them in the base64url alphabet.
+/// A token split into its three parts, none of them empty, all of them in the base64url alphabet.
 #[derive(Clone, Copy)]
 pub(crate) struct Compact<'a> {
     pub(crate) header: &'a str,
     pub(crate) claims: &'a str,
     pub(crate) signature: &'a str,
-    /// What the signature is for: header, dot, claims.
+    /// What is signed: header, dot, claims.
     pub(crate) signed: &'a str,
 }
 
@@ -27,7 +27,8 @@ pub(crate) fn check_size(token: &[u8]) -> Result<(), Cause> {
 }
 
 impl<'a> Compact<'a> {
-    /// RFC 8725bis, "Check JWT Format Type": any other character means another serialisation.
+    /// Splits a token. Any character outside the alphabet means another serialisation (RFC 8725bis,
+    /// "Check JWT Format Type").
     pub(crate) fn split(token: &'a [u8]) -> Result<Self, Cause> {
         let token = str::from_utf8(token).map_err(|_| Cause::MalformedToken)?;
         let mut parts = token.split('.');
@@ -55,12 +56,13 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Strict base64url: no padding, and no bits behind the last byte, so that each value has one spelling.
+/// Decodes strict base64url: no padding, and no bits after the last byte, so that each value has one
+/// spelling.
 pub(crate) fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// [`decode`], for a part that is text.
+/// Decodes a part that is text in UTF-8.
 pub(crate) fn decode_text(part: &str) -> Option<String> {
     String::from_utf8(decode(part)?).ok()
 }

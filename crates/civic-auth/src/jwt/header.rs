@@ -1,9 +1,10 @@
 //! The header of a token (RFC 7515 section 4), read strictly.
 //!
-//! It is one JSON object with `alg`, exactly the configured algorithm; `typ`, absent or exactly `JWT`;
-//! `kid`, absent or the id of a key in the ring. Nothing else: a member that is not understood may
-//! change what the token means (`crit`, `b64`, `zip`, `enc`, `cty`) or offer a key of the peer's
-//! choice (`jwk`, `jku`, `x5c`, `x5u`), and the platform sends none. No member may be there twice.
+//! The header is one JSON object with `alg`, exactly the configured algorithm; `typ`, absent or
+//! exactly `JWT`; and `kid`, absent or the id of a key in the ring. No member may be duplicated, and
+//! no other member is accepted: a member that is not understood may change what the token means
+//! (`crit`, `b64`, `zip`, `enc`, `cty`) or offer a key of the peer's choice (`jwk`, `jku`, `x5c`,
+//! `x5u`), and the platform sends none.
 
 use std::fmt;
 
@@ -13,10 +14,11 @@ use super::compact;
 use super::json::{Text, once};
 use crate::error::Cause;
 
-/// The header of nearly every token, so that it need not be parsed: `{"alg":"HS256","typ":"JWT"}`.
+/// The encoding of `{"alg":"HS256","typ":"JWT"}`, the header of nearly every token, which then need
+/// not be parsed.
 const COMMON: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// What a header says, once it is clear that the token may be looked at any further.
+/// What a header says, once its form is accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
     pub(crate) key_id: Option<String>,

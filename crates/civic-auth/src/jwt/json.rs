@@ -1,11 +1,11 @@
-//! Strict reading of the two JSON objects of a token: each member once.
+//! Strict reading of the two JSON objects of a token, without duplicate members.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// A string, borrowed where it has no escapes.
+/// A JSON string, borrowed where it has no escapes.
 pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Reads the value of a member that must not be there twice.
+/// Reads the value of a member that must not be duplicated.
 pub(crate) fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     map: &mut A,
     slot: &mut Option<T>,
@@ -45,10 +45,10 @@ pub(crate) fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     Ok(())
 }
 
-/// A count of seconds since 1970, as a JSON number: `NumericDate` of RFC 7519 section 2.
+/// A number of seconds since 1970, as a JSON number: `NumericDate` of RFC 7519 section 2.
 ///
-/// A fraction is allowed, as on Node, and kept exactly. Refused are negative numbers, years after
-/// 9999, and whatever is not a number.
+/// A fraction is allowed, as on Node, and kept exactly. Negative numbers, years after 9999 and
+/// anything that is not a number are refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct NumericDate(f64);
 
@@ -62,18 +62,20 @@ impl NumericDate {
             .then_some(Self(seconds))
     }
 
-    /// The first whole second that is not before it. Node compares whole seconds of its clock with the
-    /// number, so that this is the second in which a comparison changes its outcome.
+    /// Returns the first whole second that is not before this date.
+    ///
+    /// Node compares whole seconds of its clock with the number, so this is the second in which the
+    /// result of a comparison changes.
     pub(crate) fn ceil(self) -> u64 {
         self.0.ceil() as u64
     }
 
-    /// The whole second that it lies in.
+    /// Returns the whole second in which this date lies.
     pub(crate) fn floor(self) -> u64 {
         self.0.floor() as u64
     }
 
-    /// The seconds from `earlier` to here, negative if that is later.
+    /// Returns the seconds from `earlier` to this date, negative if `earlier` is later.
     pub(crate) fn seconds_since(self, earlier: Self) -> f64 {
         self.0 - earlier.0
     }
@@ -104,8 +106,8 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // Not `deserialize_any`: where an application enables `serde_json/arbitrary_precision`, that
-        // hands a number with a fraction on as an object.
+        // Not `deserialize_any`: where an application enables `serde_json/arbitrary_precision`, it
+        // would pass a number with a fraction on as an object.
         deserializer.deserialize_f64(DateVisitor)
     }
 }

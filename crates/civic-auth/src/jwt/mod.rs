@@ -1,4 +1,6 @@
-//! The form of a token: three parts, a header, and claims. What the claims mean is not decided here.
+//! The form of a token: three parts, a header, and claims.
+//!
+//! What the claims mean is decided in `verify`.
 
 pub(crate) mod compact;
 mod header;

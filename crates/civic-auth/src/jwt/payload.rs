@@ -1,12 +1,15 @@
 //! The claims of a token, read strictly.
 //!
-//! One JSON object, in UTF-8, no member twice, however it is spelled. The five claims of identity are
-//! all there, are strings, not empty, and contain no control characters, which would forge lines in a
-//! log. A role is 1 to 64 characters of `[A-Za-z0-9_.:-]`. `exp` is there; it, `iat` and `nbf` are
-//! JSON numbers. `iss`, `sub` and `jti`, where they are there, are strings, and `aud` is a string or a list
-//! of strings. Other members are ignored, as on Node.
+//! The claims are one JSON object in UTF-8. No member may be duplicated, however it is spelled.
 //!
-//! What the claims *mean* is not decided here but in `verify::rules`.
+//! - `userId`, `email`, `role` and `name` are present. They are strings, not empty, without control
+//!   characters, which could forge lines in a log. So is `municipalityId`, unless it is absent or
+//!   null.
+//! - A role is 1 to 64 characters of `[A-Za-z0-9_.:-]`.
+//! - `exp` is present. `exp`, `iat` and `nbf` are JSON numbers.
+//! - `iss`, `sub` and `jti`, if present, are strings, and `aud` is a string or a list of strings.
+//!
+//! Other members are ignored, as on Node. What the claims *mean* is decided in `verify::rules`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -18,13 +21,13 @@ use super::json::{NumericDate, Text, once};
 
 const MAX_ROLE_CHARACTERS: usize = 64;
 
-/// The claims that rules are about.
+/// The claims that the rules look at.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     pub(crate) user_id: String,
     pub(crate) email: String,
     pub(crate) role: String,
-    pub(crate) municipality_id: String,
+    pub(crate) municipality_id: Option<String>,
     pub(crate) name: String,
     pub(crate) iat: Option<NumericDate>,
     pub(crate) exp: NumericDate,
@@ -32,7 +35,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Reads the claims. The error says what is wrong with them, for an operator.
+    /// Reads the claims. The error tells an operator what is wrong with them.
     pub(crate) fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
@@ -43,7 +46,7 @@ struct Members<'a> {
     user_id: Option<Text<'a>>,
     email: Option<Text<'a>>,
     role: Option<Text<'a>>,
-    municipality_id: Option<Text<'a>>,
+    municipality_id: Option<Option<Text<'a>>>,
     name: Option<Text<'a>>,
     iat: Option<NumericDate>,
     exp: Option<NumericDate>,
@@ -70,7 +73,11 @@ impl Members<'_> {
             user_id: identity(self.user_id, "userId")?,
             email: identity(self.email, "email")?,
             role,
-            municipality_id: identity(self.municipality_id, "municipalityId")?,
+            municipality_id: self
+                .municipality_id
+                .flatten()
+                .map(|claim| identity(Some(claim), "municipalityId"))
+                .transpose()?,
             name: identity(self.name, "name")?,
             iat: self.iat,
             exp: self.exp.ok_or_else(|| E::missing_field("exp"))?,
@@ -105,7 +112,7 @@ impl<'de> Deserialize<'de> for Payload {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
                 let mut members = Members::default();
-                // Empty, and without an allocation, for every token of the platform.
+                // Stays empty, and does not allocate, for every token of the platform.
                 let mut others: HashSet<Cow<'de, str>> = HashSet::new();
                 while let Some(Text(name)) = map.next_key()? {
                     match &*name {
@@ -115,7 +122,6 @@ impl<'de> Deserialize<'de> for Payload {
                         "municipalityId" => {
                             once(&mut map, &mut members.municipality_id, "municipalityId")?;
                         }
-
                         "name" => once(&mut map, &mut members.name, "name")?,
                         "iat" => once(&mut map, &mut members.iat, "iat")?,
                         "exp" => once(&mut map, &mut members.exp, "exp")?,
@@ -127,7 +133,7 @@ impl<'de> Deserialize<'de> for Payload {
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             if !others.insert(name) {
-                                return Err(A::Error::custom("a member is there twice"));
+                                return Err(A::Error::custom("duplicate member"));
                             }
                         }
                     }
@@ -140,7 +146,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// `aud` of RFC 7519 section 4.1.3: one string, or several. Only its form is looked at.
+/// `aud` of RFC 7519 section 4.1.3: one string, or several. Only its form is checked.
 struct Audience;
 
 impl<'de> Deserialize<'de> for Audience {

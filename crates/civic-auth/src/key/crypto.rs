@@ -2,13 +2,14 @@
 //!
 //! jsonwebtoken keeps a process-global provider that panics when an application's dependency graph
 //! enables both of its back ends, and that stays broken for the rest of the process. `encode`,
-//! `decode`, `crypto::sign`, `crypto::verify` and the `Jwk` functions all go through it. So nothing here does:
+//! `decode`, `crypto::sign`, `crypto::verify` and the `Jwk` functions all go through it. Nothing
+//! here does:
 //!
-//! - Verifying takes the verifier factory of a *named* provider. An asymmetric algorithm is one more
+//! - Verifying uses the verifier factory of a *named* provider. An asymmetric algorithm is one more
 //!   pair of [`Algorithm`] and [`DecodingKey`], with the same three lines.
-//! - Minting HS256 uses a prepared key of the same library that stands behind that provider: the key
-//!   schedule is computed once instead of once a token, and a prepared jsonwebtoken signer could not
-//!   be shared, being neither `Send` nor `Sync`.
+//! - Minting HS256 uses a prepared key of the library behind that provider. The key schedule is
+//!   then computed once and not for each token, and a prepared jsonwebtoken signer could not be
+//!   shared, because it is neither `Send` nor `Sync`.
 //!
 //! No provider is installed either: that is the application's decision.
 
@@ -45,7 +46,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature`, whole, is this key's for `message`.
+    /// Returns whether this key made `signature` over `message`. A truncated signature is refused.
     pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
         (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
             .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())

@@ -1,17 +1,20 @@
-//! The key ring: one key that mints, and those that are still believed.
+//! The key ring: one key that mints, and the previous ones that are still accepted.
 //!
-//! Rotation without a flag day, each step deployed everywhere before the next one:
+//! A secret is rotated without a moment at which tokens are refused, if each step is deployed
+//! everywhere before the next one begins:
 //!
-//! 1. every verifier gets `KeyRing::new(old).with_previous(new)`;
-//! 2. every service gets `KeyRing::new(new).with_previous(old)`: minting changes over;
-//! 3. as soon as the last token of the old key has expired, `KeyRing::new(new)`.
+//! 1. Every service gets `KeyRing::new(old).with_previous(new)`: both secrets are accepted.
+//! 2. Every service gets `KeyRing::new(new).with_previous(old)`: new tokens use the new secret.
+//! 3. When the last token of the old secret has expired, every service gets `KeyRing::new(new)`.
 //!
 //! A token without `kid` is tried against every key, the active one first. A token with `kid` is
 //! tried against the keys of that id only; an id that is not in the ring is refused.
 
 use super::secret::Secret;
 
-/// One active secret, with which tokens are minted, and any number of previous ones, which are still accepted.
+/// One active secret, with which tokens are minted, and any number of previous ones.
+///
+/// Tokens of the previous secrets are still accepted.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     active: Secret,
@@ -19,7 +22,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// A ring with one secret.
+    /// Creates a ring with one secret, which mints and is accepted.
     #[must_use]
     pub fn new(active: Secret) -> Self {
         Self {
@@ -29,6 +32,8 @@ impl KeyRing {
     }
 
     /// Adds a secret that is accepted but never used to mint.
+    ///
+    /// Defaults to none.
     #[must_use]
     pub fn with_previous(mut self, secret: Secret) -> Self {
         self.previous.push(secret);
@@ -39,7 +44,7 @@ impl KeyRing {
         &self.active
     }
 
-    /// Every secret, the active one first.
+    /// Iterates over every secret, the active one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.active).chain(&self.previous)
     }

@@ -4,14 +4,17 @@
 //!
 //! 1. a variable that is not set, or whose value is not UTF-8;
 //! 2. an empty secret;
-//! 3. one that contains `-----BEGIN`: a Node peer would take it for a PEM key and change the algorithm;
-//! 4. one shorter than 32 bytes ([RFC 7518 section 3.2]), unless it was made by [`Secret::allow_weak`].
+//! 3. a secret that contains `-----BEGIN`: a Node peer would treat it as a PEM key and change the
+//!    algorithm;
+//! 4. a secret shorter than 32 bytes ([RFC 7518 section 3.2]), unless it was made by
+//!    [`Secret::allow_weak`].
 //!
 //! The bytes are kept as they are. White space at either end is part of the key on Node, so it is
-//! part of it here; a warning says so, because it is more often a mistake in a file than intended.
+//! part of the key here; a warning says so, because it is more often a mistake in a file than
+//! intended.
 //!
-//! The memory is overwritten when the last clone is dropped. What is *not* promised: that the
-//! environment of the process, from which the secret came, forgets it.
+//! The memory is overwritten when the last clone is dropped. It is *not* promised that the
+//! environment of the process, from which the secret came, is overwritten.
 //!
 //! [RFC 7518 section 3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
 
@@ -23,16 +26,17 @@ use zeroize::Zeroizing;
 
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// The shortest secret that is as strong as HS256 itself: the output size of SHA-256 (RFC 7518 section 3.2).
+/// The length of the shortest secret that is as strong as HS256 itself: the output size of SHA-256
+/// (RFC 7518 section 3.2).
 pub(crate) const MIN_SECRET_BYTES: usize = 32;
 
-/// The longest key id that is configured or looked at.
+/// The length of the longest key id.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 64;
 
-/// A secret that is shared by all services of the fleet (`JWT_SECRET`).
+/// A secret that all services of the fleet share (`JWT_SECRET`).
 ///
-/// `Debug` prints `[redacted]`, the memory is zeroized, clones share it.
-/// See the [crate's documentation](crate#secrets) for what is refused.
+/// `Debug` prints `[redacted]`. Clones share the memory, which is zeroized when the last of them is
+/// dropped. What is refused is listed in the [crate's documentation](crate#secrets).
 #[derive(Clone)]
 pub struct Secret {
     bytes: Arc<Zeroizing<Vec<u8>>>,
@@ -40,7 +44,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Takes the bytes of a secret, verbatim.
+    /// Creates a secret from bytes, which are kept as they are.
     ///
     /// # Errors
     ///
@@ -54,14 +58,15 @@ impl Secret {
         Self::allow_weak(bytes)
     }
 
-    /// Takes the bytes of a secret that may be shorter than 32 bytes.
+    /// Creates a secret from bytes that may be fewer than 32.
     ///
-    /// For peers whose secret cannot be changed yet. A short secret can be guessed offline from one
-    /// captured token.
+    /// This is for peers whose secret cannot be changed yet. A short secret can be guessed offline
+    /// from one captured token.
     ///
     /// # Errors
     ///
-    /// [`ConfigErrorKind::EmptySecret`] and [`ConfigErrorKind::PemSecret`]: there is no way around these.
+    /// [`ConfigErrorKind::EmptySecret`] and [`ConfigErrorKind::PemSecret`], which cannot be
+    /// allowed.
     pub fn allow_weak(bytes: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let bytes = bytes.as_ref();
         if bytes.is_empty() {
@@ -74,7 +79,8 @@ impl Secret {
             || bytes.last().is_some_and(u8::is_ascii_whitespace)
         {
             tracing::warn!(
-                "the secret begins or ends with white space, which is kept as part of the key"
+                "the secret begins or ends with white space, which is part of the key; remove it \
+                 if it is not intended"
             );
         }
         Ok(Self {
@@ -87,8 +93,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// As [`Secret::new`], and [`ConfigErrorKind::MissingSecret`] if the variable is not set,
-    /// [`ConfigErrorKind::NotUnicode`] if it is not UTF-8. The error names the variable.
+    /// The errors of [`Secret::new`], [`ConfigErrorKind::MissingSecret`] if the variable is not set,
+    /// and [`ConfigErrorKind::NotUnicode`] if it is not UTF-8. The error names the variable.
     pub fn from_env(variable: &str) -> Result<Self, ConfigError> {
         Self::from_env_value(env::var_os(variable)).map_err(|error| error.in_variable(variable))
     }
@@ -104,10 +110,13 @@ impl Secret {
         }
     }
 
-    /// Names this secret, so that tokens say with which key they were made (`kid`).
+    /// Names this secret, so that tokens say which key made them (`kid`).
     ///
-    /// Defaults to no id: the token is then the same bytes as the platform's, and every key of the
-    /// ring is tried.
+    /// Give the secret its id on every verifier first: a verifier that does not know the id refuses
+    /// the token, even if it has the secret.
+    ///
+    /// Defaults to no id: a token then has the same bytes as the platform's, and a verifier tries
+    /// every key of its ring.
     ///
     /// # Errors
     ///
@@ -135,7 +144,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Node's parser skips what is in front of the marker, so it is looked for everywhere.
+/// Returns whether Node would find a PEM key: its parser skips whatever precedes the marker.
 fn looks_like_pem(bytes: &[u8]) -> bool {
     const MARKER: &[u8] = b"-----BEGIN";
     bytes.windows(MARKER.len()).any(|window| window == MARKER)

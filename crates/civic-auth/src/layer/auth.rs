@@ -1,64 +1,81 @@
-//! The guard in front of a service: verified, or answered.
+//! The guard in front of a service: a request without an accepted token gets no further.
 //!
-//! - A request that [`TokenVerifier::verify`] accepts goes on with its [`Principal`] in the extensions.
-//! - Any other is answered here and never reaches the inner service.
-//! - A request for a public path goes on unread, without a principal. The path is compared whole, as
-//!   it was sent: `/health` is neither `/health/`, `/healthz`, `/HEALTH`, `/health;x` nor `/api?x=/health`.
-//!   It is the path that this layer sees: inside of a router that strips a prefix, the rest of it.
+//! - A request that [`TokenVerifier::verify`] accepts goes on with its [`Principal`] in the
+//!   extensions.
+//! - Any other request is answered here and never reaches the inner service.
+//! - A request for a public path goes on without a principal, and its token is not looked at. The
+//!   path is compared as a whole, as it was sent: `/health` is not `/health/`, `/healthz`,
+//!   `/HEALTH`, `/health;x` or `/api?x=/health`. It is the path that this layer sees: inside a
+//!   router that strips a prefix, only the rest of it.
 //!
-//! Prefer composition, a guard on a sub-router, to public paths: a router cannot disagree with itself
-//! about what a path is.
+//! Prefer composition, which is a guard on a sub-router, to public paths: a router cannot disagree
+//! with itself about what a path is.
 //!
-//! A [`Principal`] that was in the extensions before is removed: only this guard says who is calling.
+//! A [`Principal`] that was in the extensions before is removed: only this guard says who is
+//! calling.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::layer::body::GuardBody;
-use crate::layer::future::GuardFuture;
+use super::body::AuthBody;
+use super::future::AuthFuture;
 use crate::verify::{Principal, TokenVerifier};
 
-/// Lets a request in only with an accepted token.
+/// Lets a request in only if it has an accepted token.
 ///
-/// See the [list of rules](crate#who-may-come-in).
+/// The rules are listed in the [crate's documentation](crate#who-may-come-in). The answer to a
+/// refused request has the [`AuthError`](crate::AuthError) in its extensions, for layers outside to
+/// count and log.
 #[derive(Clone, Debug)]
 #[doc(alias = "AuthGuard")]
 pub struct AuthLayer {
     verifier: TokenVerifier,
-    public: Arc<HashSet<String>>,
+    public_paths: Arc<HashSet<String>>,
 }
 
+/// Lets a request in only if it has an accepted token. Made by [`AuthLayer`].
+#[derive(Clone, Debug)]
+pub struct Auth<S> {
+    inner: S,
+    verifier: TokenVerifier,
+    public_paths: Arc<HashSet<String>>,
+}
+
+// ===== impl AuthLayer =====
+
 impl AuthLayer {
-    /// A guard that asks `verifier`.
+    /// Creates a layer whose services accept what `verifier` accepts.
     #[must_use]
     pub fn new(verifier: TokenVerifier) -> Self {
         Self {
             verifier,
-            public: Arc::default(),
+            public_paths: Arc::default(),
         }
     }
 
-    /// Lets everybody in to these paths, each compared whole and as it is sent on the wire.
+    /// Lets every caller in to these paths, each compared as a whole and as it is sent on the wire.
     ///
-    /// Inside of a router that strips a prefix (axum's `nest`) that is the rest of the path only, so that
-    /// `/health` there also lets in to `/prefix/health`.
+    /// Inside a router that strips a prefix (axum's `nest`), the path is only the rest: `/health`
+    /// there also opens `/prefix/health`.
     ///
-    /// Defaults to none. A text that does not begin with `/` is no path and lets nobody in, not even to
-    /// `OPTIONS *`.
+    /// Defaults to none. A text that does not begin with `/` is not a path and opens nothing, not
+    /// even `OPTIONS *`.
     #[must_use]
     #[doc(alias = "Public")]
-    pub fn public<I>(mut self, paths: I) -> Self
+    pub fn with_public_paths<I>(mut self, paths: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
     {
         let paths = paths.into_iter().map(Into::into);
-        Arc::make_mut(&mut self.public).extend(paths.filter(|path: &String| path.starts_with('/')));
+        Arc::make_mut(&mut self.public_paths)
+            .extend(paths.filter(|path: &String| path.starts_with('/')));
         self
     }
 }
@@ -70,26 +87,29 @@ impl<S> Layer<S> for AuthLayer {
         Auth {
             inner,
             verifier: self.verifier.clone(),
-            public: Arc::clone(&self.public),
+            public_paths: Arc::clone(&self.public_paths),
         }
     }
 }
 
-/// The service of [`AuthLayer`].
-#[derive(Clone, Debug)]
-pub struct Auth<S> {
-    inner: S,
-    verifier: TokenVerifier,
-    public: Arc<HashSet<String>>,
+// ===== impl Auth =====
+
+impl<S> Auth<S> {
+    /// Wraps `inner`, with no public path.
+    pub fn new(inner: S, verifier: TokenVerifier) -> Self {
+        AuthLayer::new(verifier).layer(inner)
+    }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
 {
-    type Response = Response<GuardBody<ResB>>;
+    type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = GuardFuture<S::Future>;
+    type Future = AuthFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -98,14 +118,14 @@ where
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         request.extensions_mut().remove::<Principal>();
-        if !self.public.contains(request.uri().path()) {
+        if !self.public_paths.contains(request.uri().path()) {
             match self.verifier.verify(request.headers()) {
                 Ok(principal) => request.extensions_mut().insert(principal),
                 Err(error) => {
-                    return GuardFuture::refused(error, &request);
+                    return AuthFuture::refused(error, &request);
                 }
             };
         }
-        GuardFuture::inner(self.inner.call(request))
+        AuthFuture::inner(self.inner.call(request))
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer that a guard may have given instead of the inner service.
+//! The response body of a guard: the inner service's, or that of a refusal.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,8 +9,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The inner service's body, or the guard's refusal.
-    pub struct GuardBody<B> {
+    /// The response body of [`Auth`](super::Auth) and [`RequireRole`](super::RequireRole).
+    ///
+    /// It is the inner service's body, or the error body of a refusal.
+    pub struct AuthBody<B> {
         #[pin]
         state: State<B>,
     }
@@ -21,13 +23,13 @@ pin_project! {
     enum State<B> {
         Inner { #[pin] body: B },
         Refusal { data: Bytes },
-        // The absent body of a refusal of HEAD. It hides its length, which is not that of the refusal of
-        // GET, so that nobody announces it.
+        // The absent body of a refused HEAD. It hides its length, which differs from the length of
+        // the answer to GET, so that no layer announces it.
         Absent,
     }
 }
 
-impl<B> GuardBody<B> {
+impl<B> AuthBody<B> {
     pub(crate) fn inner(body: B) -> Self {
         Self {
             state: State::Inner { body },
@@ -41,15 +43,15 @@ impl<B> GuardBody<B> {
     }
 }
 
-/// An empty body, which layers that answer themselves ask for.
-impl<B> Default for GuardBody<B> {
+/// An empty body, for layers that make an answer of their own.
+impl<B> Default for AuthBody<B> {
     fn default() -> Self {
         Self::from(Bytes::new())
     }
 }
 
-/// A refusal.
-impl<B> From<Bytes> for GuardBody<B> {
+/// The body of a refusal.
+impl<B> From<Bytes> for AuthBody<B> {
     fn from(data: Bytes) -> Self {
         Self {
             state: State::Refusal { data },
@@ -57,7 +59,7 @@ impl<B> From<Bytes> for GuardBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
+impl<B: Body<Data = Bytes>> Body for AuthBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -92,12 +94,12 @@ impl<B: Body<Data = Bytes>> Body for GuardBody<B> {
     }
 }
 
-impl<B> fmt::Debug for GuardBody<B> {
+impl<B> fmt::Debug for AuthBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::Inner { .. } => "GuardBody::Inner",
-            State::Refusal { .. } => "GuardBody::Refusal",
-            State::Absent => "GuardBody::Absent",
+            State::Inner { .. } => "AuthBody::Inner",
+            State::Refusal { .. } => "AuthBody::Refusal",
+            State::Absent => "AuthBody::Absent",
         })
     }
 }

@@ -1,27 +1,27 @@
-//! One correlation id a request, on everything that the request causes.
+//! One correlation id per request, on everything that the request causes.
 //!
-//! The id of the request's `X-Correlation-Id` header is taken if there is exactly one and it is
-//! valid; else there is a new one. It is then
+//! The id of the request's `X-Correlation-Id` header is kept if there is exactly one and it is
+//! valid. Otherwise the request gets a new id. The id is then
 //!
 //! 1. in the request's extensions and in its header, for everything inside;
-//! 2. in the [`RequestContext`], together with the W3C trace context, while the inner service's `call`, its
-//!    future and the response body run and are dropped;
+//! 2. in the [`RequestContext`], together with the W3C trace context, while the inner service's
+//!    `call`, its future and the response body run and are dropped;
 //! 3. in a `tracing` span around the same, in the field `correlation_id`;
-//! 4. in the header of the response, whatever its status and whoever made it inside.
+//! 4. in the header of the response, whatever its status.
 //!
-//! It belongs outside of every layer that may answer, the guard and a catcher of panics included: a
-//! response that is made further out does not pass through here. What the context does not reach is
-//! listed at [`RequestContext`].
+//! The layer belongs outside every layer that may answer, the guard and a layer that catches panics
+//! included: a response that is made further out does not pass through here. What the context does
+//! not reach is listed at [`RequestContext`].
 //!
-//! tower-http's `SetRequestIdLayer` takes over whatever came, unchecked and of any length, and knows
-//! no context; hence this layer.
+//! tower-http's `SetRequestIdLayer` keeps an id unchecked and of any length, and has no context;
+//! hence this layer.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use civic_envelope::{CORRELATION_ID, CorrelationId};
+use civic_envelope::{CORRELATION_ID, CorrelationId, inner_accessors};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -33,12 +33,53 @@ use tracing::instrument::{Instrument as _, Instrumented};
 use crate::context::{RequestContext, Scoped};
 use crate::correlation_id::new_correlation_id;
 
-/// Gives each request its correlation id. Goes outside of every layer that may answer.
+/// Gives each request its correlation id.
+///
+/// It belongs outside every layer that may answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CorrelationIdLayer(());
 
+/// Gives each request its correlation id. Made by [`CorrelationIdLayer`].
+#[derive(Clone, Debug)]
+pub struct CorrelationIdService<S> {
+    inner: S,
+}
+
+pin_project! {
+    /// The response future of [`CorrelationIdService`].
+    pub struct CorrelationIdFuture<F> {
+        #[pin]
+        future: Instrumented<Scoped<F>>,
+        context: RequestContext,
+    }
+}
+
+pin_project! {
+    /// A response body that runs in the [`RequestContext`] of its request.
+    ///
+    /// A server polls the body after the response future has ended, so the body needs the context
+    /// too.
+    pub struct CorrelationIdBody<B> {
+        // None is an empty body: a default one, or one that is being dropped.
+        #[pin]
+        body: Option<B>,
+        context: RequestContext,
+        span: Span,
+    }
+
+    impl<B> PinnedDrop for CorrelationIdBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.span.enter();
+            this.context.clone().in_scope(|| this.body.set(None));
+        }
+    }
+}
+
+// ===== impl CorrelationIdLayer =====
+
 impl CorrelationIdLayer {
-    /// A layer. There is nothing to configure.
+    /// Creates the layer. There is nothing to configure.
     #[must_use]
     pub const fn new() -> Self {
         Self(())
@@ -46,26 +87,31 @@ impl CorrelationIdLayer {
 }
 
 impl<S> Layer<S> for CorrelationIdLayer {
-    type Service = Correlated<S>;
+    type Service = CorrelationIdService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Correlated { inner }
+        CorrelationIdService::new(inner)
     }
 }
 
-/// The service of [`CorrelationIdLayer`].
-#[derive(Clone, Debug)]
-pub struct Correlated<S> {
-    inner: S,
+// ===== impl CorrelationIdService =====
+
+impl<S> CorrelationIdService<S> {
+    /// Wraps `inner`.
+    pub const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+
+    inner_accessors!();
 }
 
-impl<S, ReqB, ResB> Service<Request<ReqB>> for Correlated<S>
+impl<S, ReqB, ResB> Service<Request<ReqB>> for CorrelationIdService<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
 {
-    type Response = Response<CorrelatedBody<ResB>>;
+    type Response = Response<CorrelationIdBody<ResB>>;
     type Error = S::Error;
-    type Future = CorrelatedFuture<S::Future>;
+    type Future = CorrelationIdFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -81,37 +127,32 @@ where
             .insert(CORRELATION_ID, id.to_header_value());
         request.extensions_mut().insert(id.clone());
 
-        // An error span, so that a filter for warnings keeps the id on the warnings.
+        // A span of level ERROR, so that a filter for warnings keeps the id on the warnings.
         let span = tracing::error_span!("request", correlation_id = %id);
         if replaced {
-            // Never its value: it was refused because it does not belong into a log.
-            span.in_scope(|| tracing::debug!("correlation id replaced"));
+            // Without its value: it was refused because it does not belong in a log.
+            span.in_scope(|| {
+                tracing::debug!("the request's correlation id is invalid and was replaced");
+            });
         }
         let context = RequestContext::current()
             .with_trace_of(request.headers())
             .with_correlation_id(id);
         let future = span.in_scope(|| context.clone().in_scope(|| self.inner.call(request)));
-        CorrelatedFuture {
+        CorrelationIdFuture {
             future: context.clone().scope(future).instrument(span),
             context,
         }
     }
 }
 
-pin_project! {
-    /// The future of [`Correlated`].
-    pub struct CorrelatedFuture<F> {
-        #[pin]
-        future: Instrumented<Scoped<F>>,
-        context: RequestContext,
-    }
-}
+// ===== impl CorrelationIdFuture =====
 
-impl<F, B, E> Future for CorrelatedFuture<F>
+impl<F, B, E> Future for CorrelationIdFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<CorrelatedBody<B>>, E>;
+    type Output = Result<Response<CorrelationIdBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -122,7 +163,7 @@ where
                 .insert(CORRELATION_ID, id.to_header_value());
         }
         let (context, span) = (this.context.clone(), this.future.span().clone());
-        Poll::Ready(Ok(response.map(|body| CorrelatedBody {
+        Poll::Ready(Ok(response.map(|body| CorrelationIdBody {
             body: Some(body),
             context,
             span,
@@ -130,33 +171,17 @@ where
     }
 }
 
-impl<F> fmt::Debug for CorrelatedFuture<F> {
+impl<F> fmt::Debug for CorrelationIdFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CorrelatedFuture").finish_non_exhaustive()
+        f.debug_struct("CorrelationIdFuture")
+            .finish_non_exhaustive()
     }
 }
 
-pin_project! {
-    /// A response body that runs in the [`RequestContext`] of its request: it is polled after the future has ended.
-    pub struct CorrelatedBody<B> {
-        // None is an empty body: a default one, or one that is being dropped.
-        #[pin]
-        body: Option<B>,
-        context: RequestContext,
-        span: Span,
-    }
+// ===== impl CorrelationIdBody =====
 
-    impl<B> PinnedDrop for CorrelatedBody<B> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let _entered = this.span.enter();
-            this.context.clone().in_scope(|| this.body.set(None));
-        }
-    }
-}
-
-/// An empty body of no request, which layers that answer themselves ask for.
-impl<B> Default for CorrelatedBody<B> {
+/// An empty body that belongs to no request, for layers that make an answer of their own.
+impl<B> Default for CorrelationIdBody<B> {
     fn default() -> Self {
         Self {
             body: None,
@@ -166,7 +191,7 @@ impl<B> Default for CorrelatedBody<B> {
     }
 }
 
-impl<B: Body> Body for CorrelatedBody<B> {
+impl<B: Body> Body for CorrelationIdBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -193,8 +218,8 @@ impl<B: Body> Body for CorrelatedBody<B> {
     }
 }
 
-impl<B> fmt::Debug for CorrelatedBody<B> {
+impl<B> fmt::Debug for CorrelationIdBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CorrelatedBody").finish_non_exhaustive()
+        f.debug_struct("CorrelationIdBody").finish_non_exhaustive()
     }
 }

@@ -1,21 +1,20 @@
-//! The headers of an internal call: who is calling, and on whose behalf.
+//! The headers of an internal call: which kind of caller it is, and which request it belongs to.
 //!
 //! | header | value |
 //! |---|---|
-//! | `Authorization` | `Bearer <token>`, minted for this very call, marked sensitive; whatever was there is replaced |
+//! | `Authorization` | `Bearer <token>`, minted for this request, marked sensitive; replaces any other |
 //! | `X-Correlation-Id` | see below |
-//! | `Content-Type` | `application/json`, if the request has a body and names no type: Fastify answers 400 to a request that has the type and no body |
+//! | `Content-Type` | `application/json`, if the request has a body and names no type: Fastify answers 400 to a request with a type and without a body |
 //! | `traceparent`, `tracestate` | those of the [`RequestContext`], unless the request has a `traceparent` |
 //!
-//! The correlation id is, in this order: the [`CorrelationId`] in the request's extensions, a valid
-//! one in its header, the one of the [`RequestContext`], a new one.
+//! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one.
 //!
-//! Put [`InternalHeadersLayer`] *inside* of whatever retries, so that each attempt carries a token of
-//! its own: a token lives for 30 seconds, and three attempts may take longer.
+//! Put [`InternalHeadersLayer`] *inside* the layer that retries, so that each attempt carries a
+//! token of its own: a token lives for 30 seconds, and three attempts may take longer.
 
 use std::task::{Context, Poll};
 
-use civic_envelope::{CORRELATION_ID, CorrelationId};
+use civic_envelope::{CORRELATION_ID, CorrelationId, inner_accessors};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body;
@@ -28,10 +27,12 @@ use crate::mint::TokenMinter;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The three headers of an internal call: `Authorization`, `X-Correlation-Id`, `Content-Type`.
+/// Returns the three headers of an internal call: `Authorization`, `X-Correlation-Id` and
+/// `Content-Type`.
 ///
-/// Without an id it is that of the request being served ([`RequestContext::current`]), else a new one.
-/// Leave `Content-Type` out of a request without a body: Fastify answers 400.
+/// Without an id, the headers carry the id of the request that this task is serving
+/// ([`RequestContext::current`]), or else a new one. Leave `Content-Type` out of a request without
+/// a body: Fastify answers 400.
 ///
 /// ```
 /// use civic_auth::{CorrelationId, Secret, TokenMinter, internal_headers};
@@ -39,7 +40,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let minter = TokenMinter::new(Secret::new("0123456789abcdef0123456789abcdef")?);
 /// let headers = internal_headers(&minter, Some(&CorrelationId::parse("req-1")?));
-/// assert!(headers["authorization"].to_str()?.starts_with("Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."));
+/// let authorization = headers["authorization"].to_str()?;
+/// assert!(authorization.starts_with("Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."));
 /// assert_eq!(headers["x-correlation-id"], "req-1");
 /// assert_eq!(headers["content-type"], "application/json");
 /// # Ok(())
@@ -59,17 +61,28 @@ pub fn internal_headers(minter: &TokenMinter, correlation_id: Option<&Correlatio
     headers
 }
 
-/// Puts the headers of an internal call on every request. See the [table](crate#calling).
+/// Puts the headers of an internal call on each request.
+///
+/// The headers are listed in the [crate's documentation](crate#calling).
 #[derive(Clone, Debug)]
 #[doc(alias = "createInternalHeaders")]
 pub struct InternalHeadersLayer {
     minter: TokenMinter,
 }
 
+/// Puts the headers of an internal call on each request. Made by [`InternalHeadersLayer`].
+#[derive(Clone, Debug)]
+pub struct InternalHeaders<S> {
+    inner: S,
+    minter: TokenMinter,
+}
+
+// ===== impl InternalHeadersLayer =====
+
 impl InternalHeadersLayer {
-    /// A layer that mints with `minter`.
+    /// Creates a layer whose services mint with `minter`.
     #[must_use]
-    pub fn new(minter: TokenMinter) -> Self {
+    pub const fn new(minter: TokenMinter) -> Self {
         Self { minter }
     }
 }
@@ -78,18 +91,19 @@ impl<S> Layer<S> for InternalHeadersLayer {
     type Service = InternalHeaders<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        InternalHeaders {
-            inner,
-            minter: self.minter.clone(),
-        }
+        InternalHeaders::new(inner, self.minter.clone())
     }
 }
 
-/// The service of [`InternalHeadersLayer`].
-#[derive(Clone, Debug)]
-pub struct InternalHeaders<S> {
-    inner: S,
-    minter: TokenMinter,
+// ===== impl InternalHeaders =====
+
+impl<S> InternalHeaders<S> {
+    /// Wraps `inner`, and mints with `minter`.
+    pub const fn new(inner: S, minter: TokenMinter) -> Self {
+        Self { inner, minter }
+    }
+
+    inner_accessors!();
 }
 
 impl<S, B> Service<Request<B>> for InternalHeaders<S>
@@ -122,7 +136,7 @@ where
             && let Some(traceparent) = context.traceparent()
         {
             headers.insert(TRACEPARENT, traceparent.clone());
-            // A state belongs to its parent: one without the other is somebody else's.
+            // A state belongs to its parent: without it, it is the state of another trace.
             headers.remove(TRACESTATE);
             if let Some(tracestate) = context.tracestate() {
                 headers.insert(TRACESTATE, tracestate.clone());

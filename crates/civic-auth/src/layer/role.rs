@@ -1,21 +1,26 @@
 //! The requirement of a role.
 //!
-//! It means "this role or a higher one"; of several, the lowest counts. A request without a principal
-//! is 401, whoever forgot the guard in front; one whose role is lower, or not known, is 403.
+//! A requirement means "this role or a higher one". Of several roles, the lowest counts. A request
+//! without a principal is answered with 401, even if the guard in front was forgotten. A principal
+//! whose role is lower or unknown is answered with 403.
 
 use std::task::{Context, Poll};
 
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::body::AuthBody;
+use super::future::AuthFuture;
 use crate::error::{AuthError, Cause};
-use crate::layer::body::GuardBody;
-use crate::layer::future::GuardFuture;
 use crate::role::Role;
 use crate::verify::Principal;
 
-/// Lets a request in only if its principal has a role or a higher one. Goes inside of [`AuthLayer`](crate::AuthLayer).
+/// Lets a request in only if its principal has a role or a higher one.
+///
+/// It belongs inside [`AuthLayer`](super::AuthLayer). The answer to a refused request has the
+/// [`AuthError`] in its extensions.
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "RolesGuard")]
 #[doc(alias = "Roles")]
@@ -23,16 +28,27 @@ pub struct RequireRoleLayer {
     lowest: Option<Role>,
 }
 
+/// Lets a request in only if its principal has a role or a higher one. Made by
+/// [`RequireRoleLayer`].
+#[derive(Clone, Debug)]
+pub struct RequireRole<S> {
+    inner: S,
+    lowest: Option<Role>,
+}
+
+// ===== impl RequireRoleLayer =====
+
 impl RequireRoleLayer {
-    /// Requires this role or a higher one.
+    /// Creates a layer that requires this role or a higher one.
     #[must_use]
     pub const fn new(role: Role) -> Self {
         Self { lowest: Some(role) }
     }
 
-    /// Requires one of these roles or a higher one, so the lowest of them.
+    /// Creates a layer that requires one of these roles or a higher one, that is, the lowest of
+    /// them.
     ///
-    /// Of none, nobody has one: everybody is refused.
+    /// An empty list refuses every caller.
     pub fn any_of(roles: impl IntoIterator<Item = Role>) -> Self {
         Self {
             lowest: roles.into_iter().min_by_key(|role| role.level()),
@@ -51,14 +67,16 @@ impl<S> Layer<S> for RequireRoleLayer {
     }
 }
 
-/// The service of [`RequireRoleLayer`].
-#[derive(Clone, Debug)]
-pub struct RequireRole<S> {
-    inner: S,
-    lowest: Option<Role>,
-}
+// ===== impl RequireRole =====
 
 impl<S> RequireRole<S> {
+    /// Wraps `inner`, and requires this role or a higher one.
+    pub fn new(inner: S, role: Role) -> Self {
+        RequireRoleLayer::new(role).layer(inner)
+    }
+
+    inner_accessors!();
+
     fn check(&self, principal: Option<&Principal>) -> Result<(), AuthError> {
         let principal = principal.ok_or(Cause::NothingSent)?;
         if self
@@ -76,9 +94,9 @@ impl<S, ReqB, ResB> Service<Request<ReqB>> for RequireRole<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
 {
-    type Response = Response<GuardBody<ResB>>;
+    type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = GuardFuture<S::Future>;
+    type Future = AuthFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -87,8 +105,8 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         match self.check(request.extensions().get()) {
-            Ok(()) => GuardFuture::inner(self.inner.call(request)),
-            Err(error) => GuardFuture::refused(error, &request),
+            Ok(()) => AuthFuture::inner(self.inner.call(request)),
+            Err(error) => AuthFuture::refused(error, &request),
         }
     }
 }

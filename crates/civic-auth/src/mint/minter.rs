@@ -1,38 +1,42 @@
-//! The minter: a token a call, byte for byte the platform's.
+//! The minter: a new token for each call, byte for byte the platform's.
 //!
 //! [`TokenMinter::mint`] makes what npm `jsonwebtoken` 9 makes for the same second and secret:
 //! header `{"alg":"HS256","typ":"JWT"}`, then `userId`, `email`, `role`, `municipalityId`, `name`,
-//! `iat` and `exp` in this order, `exp` 30 seconds after `iat`. Nothing about a token can be prolonged;
-//! make a new one for each attempt, which costs about a microsecond.
+//! `iat` and `exp` in this order, with `exp` 30 seconds after `iat`. The lifetime of a token cannot
+//! be extended. Make a new token for each attempt, which costs about a microsecond.
 //!
-//! The bytes are put together here: a serialiser of another library would put `typ` before `alg`.
+//! The bytes are assembled here, because another library's serialiser would put `typ` before `alg`.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::claims::{SERVICE_CLAIMS_BEFORE_IAT, SERVICE_LIFETIME_SECONDS, UserClaims};
 use super::token::{BEARER, Token};
-use crate::clock::{Clock, SharedClock};
+use crate::clock::Clock;
 use crate::key::{KeyRing, Secret, SigningKey};
 
-/// Base64url turns three bytes into four characters, so this much of the claims is encoded once and for all.
+/// The number of bytes of the claims that are encoded once, when the minter is made: base64url turns
+/// three bytes into four characters.
 const CONSTANT_CLAIMS: usize = SERVICE_CLAIMS_BEFORE_IAT.len() / 3 * 3;
 
-/// A 43-character signature and its dot.
+/// The length of a signature and the dot before it.
 const SIGNATURE_CHARACTERS: usize = 44;
 
-/// Mints tokens with the active key of a [`KeyRing`]. Cheap to clone.
+/// Mints tokens with the active key of a [`KeyRing`].
+///
+/// Cloning it is cheap.
 #[derive(Clone)]
 #[doc(alias = "createInternalHeaders")]
 pub struct TokenMinter {
     signer: Arc<Signer>,
-    clock: SharedClock,
+    clock: Clock,
 }
 
+/// A key, and the parts of a token that are the same for every token of the key.
 struct Signer {
     key: SigningKey,
     /// `Bearer <header>.`
@@ -42,24 +46,24 @@ struct Signer {
 }
 
 impl TokenMinter {
-    /// A minter that uses the active key of `keys` and the machine's clock.
+    /// Creates a minter that uses the active key of `keys`.
     pub fn new(keys: impl Into<KeyRing>) -> Self {
         Self {
             signer: Arc::new(Signer::new(keys.into().active())),
-            clock: SharedClock::default(),
+            clock: Clock::default(),
         }
     }
 
-    /// Takes the time from `clock`.
+    /// Sets where the time comes from.
     ///
-    /// Defaults to [`SystemClock`](crate::SystemClock).
+    /// Defaults to [`SystemTime::now`].
     #[must_use]
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = SharedClock::new(clock);
+    pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(clock);
         self
     }
 
-    /// A service token of the present second. It lives for 30 seconds.
+    /// Mints a service token, which lives for 30 seconds from the present second.
     #[must_use]
     pub fn mint(&self) -> Token {
         let iat = self.clock.since_epoch().as_secs();
@@ -70,10 +74,11 @@ impl TokenMinter {
         self.signer.sign(&self.signer.service, claims.as_bytes())
     }
 
-    /// A user token, for tests and for operators.
+    /// Mints a user token, for tests and for operators.
     ///
-    /// The lifetime is counted in whole seconds. A token for [`Role::ServiceAccount`](crate::Role::ServiceAccount)
-    /// made in this way is refused by every guard of this crate: [`mint`](Self::mint) makes those.
+    /// The lifetime is counted in whole seconds. Every guard of this crate refuses a token for
+    /// [`Role::ServiceAccount`](crate::Role::ServiceAccount) that was made in this way: use
+    /// [`mint`](Self::mint) for services.
     #[must_use]
     pub fn mint_for(&self, user: &UserClaims, lifetime: Duration) -> Token {
         let iat = self.clock.since_epoch().as_secs();
@@ -93,7 +98,7 @@ impl Signer {
     fn new(secret: &Secret) -> Self {
         let header = match secret.id() {
             None => r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(),
-            // A key id consists of characters that JSON need not escape.
+            // JSON does not escape any character of a key id.
             Some(id) => format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{id}"}}"#),
         };
         let mut bearer = BEARER.to_owned();
@@ -108,7 +113,7 @@ impl Signer {
         }
     }
 
-    /// Appends `claims` and the signature to `start`, which is encoded already.
+    /// Appends `claims` and the signature to `start`, which is already encoded.
     fn sign(&self, start: &str, claims: &[u8]) -> Token {
         let mut bearer = String::with_capacity(
             start.len() + claims.len().div_ceil(3) * 4 + SIGNATURE_CHARACTERS,

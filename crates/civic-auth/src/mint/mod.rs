@@ -1,4 +1,4 @@
-//! Minting: a token for each call, with the platform's bytes.
+//! Minting: a new token for each call, with the platform's bytes.
 
 mod claims;
 mod minter;

@@ -4,12 +4,13 @@ use std::fmt;
 
 use http::HeaderValue;
 
-/// The scheme and the space in front of a token, in the `Authorization` header.
+/// The scheme and the space that precede a token in the `Authorization` header.
 pub(crate) const BEARER: &str = "Bearer ";
 
 /// A minted token.
 ///
-/// `Debug` prints `[redacted]`, and there is no `Display`: a token belongs into a header, not into a log.
+/// `Debug` prints `[redacted]`, and there is no `Display`: a token belongs in a header and not in a
+/// log.
 #[derive(Clone)]
 pub struct Token {
     /// `Bearer <token>`, ready to be sent.
@@ -17,18 +18,18 @@ pub struct Token {
 }
 
 impl Token {
-    /// Takes `Bearer <token>`.
+    /// Wraps `Bearer <token>`.
     pub(crate) fn from_bearer(bearer: String) -> Self {
         Self { bearer }
     }
 
-    /// The token itself, in the compact form of a JWT.
+    /// Returns the token itself, in the compact form of a JWT.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.bearer[BEARER.len()..]
     }
 
-    /// The value of the `Authorization` header, marked sensitive.
+    /// Returns the value of the `Authorization` header, marked sensitive.
     #[must_use]
     pub fn to_header_value(&self) -> HeaderValue {
         let mut value = HeaderValue::from_str(&self.bearer)

@@ -1,4 +1,4 @@
-//! Verifying: which token comes in, and what an operator is told about one that does not.
+//! Verifying: which token is accepted, and what an operator is told about one that is not.
 
 mod inspect;
 mod principal;

@@ -6,10 +6,11 @@ use super::rules;
 use crate::jwt::{NumericDate, Payload};
 use crate::role::{Role, RoleClaim};
 
-/// Who is calling, as an accepted token says it. The guard puts it into the request's extensions.
+/// Who is calling, according to an accepted token.
 ///
-/// Serialises with the platform's member names: `userId`, `email`, `role`, `municipalityId`, `name`,
-/// `iat` (if the token has it), `exp`.
+/// The guard puts it into the request's extensions. It serialises with the platform's member names:
+/// `userId`, `email`, `role`, `municipalityId` (if the token has it), `name`, `iat` (if the token
+/// has it), `exp`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[doc(alias = "RequestUser")]
@@ -17,7 +18,8 @@ pub struct Principal {
     user_id: String,
     email: String,
     role: RoleClaim,
-    municipality_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    municipality_id: Option<String>,
     name: String,
     #[serde(rename = "iat", skip_serializing_if = "Option::is_none")]
     issued_at: Option<u64>,
@@ -26,55 +28,55 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The id of the user; the nil UUID for a service.
+    /// Returns the id of the user; the nil UUID for a service.
     #[must_use]
     pub fn user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// The address of the user; `service@internal` for a service.
+    /// Returns the email address of the user; `service@internal` for a service.
     #[must_use]
     pub fn email(&self) -> &str {
         &self.email
     }
 
-    /// The role, which may be one that this version does not know.
+    /// Returns the role, which may be one that this version does not know.
     #[must_use]
     pub fn role(&self) -> &RoleClaim {
         &self.role
     }
 
-    /// The municipality; `internal` for a service.
+    /// Returns the municipality of the user, if there is one; `internal` for a service.
     #[must_use]
-    pub fn municipality_id(&self) -> &str {
-        &self.municipality_id
+    pub fn municipality_id(&self) -> Option<&str> {
+        self.municipality_id.as_deref()
     }
 
-    /// The name to show.
+    /// Returns the name to show.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When the token was made, in seconds since 1970; always there for a service.
+    /// Returns when the token was made, in seconds since 1970. A service token always says so.
     #[must_use]
     pub fn issued_at(&self) -> Option<u64> {
         self.issued_at
     }
 
-    /// The second since 1970 from which on the token is dead.
+    /// Returns the second since 1970 at which the token expires.
     #[must_use]
     pub fn expires_at(&self) -> u64 {
         self.expires_at
     }
 
-    /// Whether a service is calling, not a person.
+    /// Returns whether the caller is a service and not a person.
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.role.known() == Some(Role::ServiceAccount)
     }
 
-    /// Whether the role is this one or higher. An unknown role is neither.
+    /// Returns whether the role is this one or a higher one. An unknown role is neither.
     #[must_use]
     pub fn has_at_least(&self, role: Role) -> bool {
         self.role
@@ -86,7 +88,7 @@ impl Principal {
 impl From<Payload> for Principal {
     fn from(payload: Payload) -> Self {
         debug_assert!(
-            rules::profile(&payload).is_ok(),
+            rules::is_one_profile(&payload),
             "only an accepted token makes a principal"
         );
         Self {

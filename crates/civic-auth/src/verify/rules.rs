@@ -1,24 +1,27 @@
 //! The rules about claims: who may say what, and for how long.
 //!
-//! Two profiles exclude each other, so that nothing can be half a service and half a user.
+//! Two profiles exclude each other, so that no token can be half a service and half a user.
 //!
 //! | | service | user |
 //! |---|---|---|
 //! | `role` | `SERVICE_ACCOUNT` | any other, in no spelling that could be mistaken for it |
 //! | `userId` | the nil UUID | not nil, in no spelling of a UUID |
 //! | `email` | `service@internal` | any other |
-//! | `municipalityId` | `internal` | any other |
-//! | `iat` | there | optional |
+//! | `municipalityId` | `internal` | any other, or none |
+//! | `iat` | required | optional |
 //! | `exp - iat` | more than 0, at most 30 seconds | not limited |
-//! | comes in | the `Authorization` header | that, or the cookie |
+//! | comes in | the `Authorization` header | the header or the cookie |
 //!
 //! Then the time, with `now` and a tolerance (`skew`) for clocks that differ:
 //!
-//! - dead as soon as `now >= exp + skew`: without skew at `exp`, not a second later, which is Node's rule;
-//! - not yet alive while `nbf > now + skew`;
-//! - refused while `iat > now + max(skew, 5 s)`: nobody issues tokens in the future.
+//! - expired as soon as `now >= exp + skew`: without skew at `exp` and not a second later, which is
+//!   Node's rule;
+//! - not yet valid while `nbf > now + skew`;
+//! - refused while `iat > now + max(skew, 5 s)`: no service issues tokens in the future.
 //!
 //! A service token is thus accepted for at most 30 s + skew + max(skew, 5 s). All sums saturate.
+//!
+//! [`CLAIM_RULES`] is the one list of these rules. The verifier and the inspection both walk it.
 
 use std::time::Duration;
 
@@ -32,83 +35,230 @@ use crate::role::Role;
 
 /// The largest tolerance that can be asked for. It must not exceed the lifetime of a service token,
 /// or "30 seconds" would mean little.
-pub(crate) const MAX_SKEW: Duration = Duration::from_secs(SERVICE_LIFETIME_SECONDS);
+pub(super) const MAX_SKEW: Duration = Duration::from_secs(SERVICE_LIFETIME_SECONDS);
 
-/// How far in the future `iat` may be without a tolerance having been asked for: Node does not look at
-/// `iat`, so clocks that have always differed by this much keep working.
-pub(crate) const IAT_TOLERANCE: Duration = Duration::from_secs(5);
+/// How far in the future `iat` may be even without a tolerance. Node does not look at `iat`, so
+/// clocks that have always differed by this much keep working.
+const IAT_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Whether the claims say that a service, not a person, is calling.
-pub(crate) fn is_service(payload: &Payload) -> bool {
-    payload.role == Role::ServiceAccount.as_str()
+/// The rules about claims, in the order in which they are checked.
+pub(super) const CLAIM_RULES: [ClaimRule; 6] = [
+    ClaimRule {
+        name: "profile",
+        check: profile,
+        describe: describe_profile,
+    },
+    ClaimRule {
+        name: "source",
+        check: source,
+        describe: describe_source,
+    },
+    ClaimRule {
+        name: "lifetime",
+        check: lifetime,
+        describe: describe_lifetime,
+    },
+    ClaimRule {
+        name: "exp",
+        check: expiry,
+        describe: describe_expiry,
+    },
+    ClaimRule {
+        name: "nbf",
+        check: not_before,
+        describe: describe_not_before,
+    },
+    ClaimRule {
+        name: "iat",
+        check: issued_at,
+        describe: describe_issued_at,
+    },
+];
+
+/// One rule about claims.
+pub(super) struct ClaimRule {
+    pub(super) name: &'static str,
+    pub(super) check: fn(&Evidence<'_>) -> Result<(), Cause>,
+    /// Tells an operator what was found, whether the rule is kept or broken.
+    pub(super) describe: fn(&Evidence<'_>) -> String,
 }
 
-/// The identity is wholly a service's or wholly a user's.
-pub(crate) fn profile(payload: &Payload) -> Result<(), Cause> {
-    let kept = if is_service(payload) {
+/// What the rules look at: the claims, how the token came, and the time.
+pub(super) struct Evidence<'a> {
+    pub(super) payload: &'a Payload,
+    pub(super) source: Source,
+    /// The time since 1970.
+    pub(super) now: Duration,
+    pub(super) skew: Duration,
+}
+
+/// Returns whether the claims are wholly those of a service or wholly those of a user.
+pub(super) fn is_one_profile(payload: &Payload) -> bool {
+    let municipality = payload.municipality_id.as_deref();
+    if is_service(payload) {
         payload.user_id == SERVICE_USER_ID
             && payload.email == SERVICE_EMAIL
-            && payload.municipality_id == SERVICE_MUNICIPALITY
+            && municipality == Some(SERVICE_MUNICIPALITY)
     } else {
         !payload
             .role
             .eq_ignore_ascii_case(Role::ServiceAccount.as_str())
             && !Uuid::parse_str(&payload.user_id).is_ok_and(|id| id.is_nil())
             && payload.email != SERVICE_EMAIL
-            && payload.municipality_id != SERVICE_MUNICIPALITY
-    };
-    if kept {
+            && municipality != Some(SERVICE_MUNICIPALITY)
+    }
+}
+
+/// Returns whether the claims say that the caller is a service and not a person.
+fn is_service(payload: &Payload) -> bool {
+    payload.role == Role::ServiceAccount.as_str()
+}
+
+// ===== profile =====
+
+fn profile(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    if is_one_profile(evidence.payload) {
         Ok(())
     } else {
         Err(Cause::MixedProfiles)
     }
 }
 
-/// A service token comes in the header only: a browser has no business with one.
-pub(crate) fn source(payload: &Payload, source: Source) -> Result<(), Cause> {
-    if is_service(payload) && source != Source::Header {
+fn describe_profile(evidence: &Evidence<'_>) -> String {
+    let payload = evidence.payload;
+    match (is_one_profile(payload), is_service(payload)) {
+        (true, true) => "all claims are those of a service",
+        (true, false) => "all claims are those of a user",
+        (false, _) => {
+            "half a service and half a user: role, userId, email and municipalityId do not belong \
+             together"
+        }
+    }
+    .to_owned()
+}
+
+// ===== source =====
+
+/// A service token comes in the header only: a browser has no use for one.
+fn source(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    if is_service(evidence.payload) && evidence.source != Source::Header {
         return Err(Cause::ServiceFromCookie);
     }
     Ok(())
 }
 
+fn describe_source(evidence: &Evidence<'_>) -> String {
+    if is_service(evidence.payload) {
+        "a service token may come in the Authorization header only"
+    } else {
+        "a user token may come in the Authorization header or in the cookie"
+    }
+    .to_owned()
+}
+
+// ===== lifetime =====
+
 /// A service token says when it was made, and that it lives for 30 seconds or less.
-pub(crate) fn lifetime(payload: &Payload) -> Result<(), Cause> {
-    if !is_service(payload) {
+fn lifetime(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    if !is_service(evidence.payload) {
         return Ok(());
     }
-    let lifetime = payload.iat.map(|iat| payload.exp.seconds_since(iat));
-    if lifetime.is_some_and(|seconds| seconds > 0.0 && seconds <= SERVICE_LIFETIME_SECONDS as f64) {
+    let allowed = |seconds: f64| seconds > 0.0 && seconds <= SERVICE_LIFETIME_SECONDS as f64;
+    if claimed_lifetime(evidence.payload).is_some_and(allowed) {
         Ok(())
     } else {
         Err(Cause::ServiceLifetime)
     }
 }
 
-pub(crate) fn expiry(payload: &Payload, now: Duration, skew: Duration) -> Result<(), Cause> {
-    if now >= Duration::from_secs(payload.exp.ceil()).saturating_add(skew) {
+fn describe_lifetime(evidence: &Evidence<'_>) -> String {
+    match (
+        is_service(evidence.payload),
+        claimed_lifetime(evidence.payload),
+    ) {
+        (false, _) => "a user token may have any lifetime".to_owned(),
+        (true, Some(seconds)) => format!(
+            "the lifetime is {seconds} s; that of a service token must be more than 0 s and at \
+             most {SERVICE_LIFETIME_SECONDS} s"
+        ),
+        (true, None) => "iat is missing, which a service token must have".to_owned(),
+    }
+}
+
+fn claimed_lifetime(payload: &Payload) -> Option<f64> {
+    payload.iat.map(|iat| payload.exp.seconds_since(iat))
+}
+
+// ===== exp =====
+
+fn expiry(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    let exp = Duration::from_secs(evidence.payload.exp.ceil());
+    if evidence.now >= exp.saturating_add(evidence.skew) {
         return Err(Cause::Expired);
     }
     Ok(())
 }
 
-pub(crate) fn not_before(payload: &Payload, now: Duration, skew: Duration) -> Result<(), Cause> {
-    if payload
-        .nbf
-        .is_some_and(|nbf| Duration::from_secs(nbf.ceil()) > now.saturating_add(skew))
-    {
+fn describe_expiry(evidence: &Evidence<'_>) -> String {
+    let exp = evidence.payload.exp.ceil();
+    describe_instant("exp", exp, evidence, evidence.skew)
+}
+
+// ===== nbf =====
+
+fn not_before(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    let latest = evidence.now.saturating_add(evidence.skew);
+    let nbf = evidence.payload.nbf;
+    if nbf.is_some_and(|nbf| Duration::from_secs(nbf.ceil()) > latest) {
         return Err(Cause::NotYetValid);
     }
     Ok(())
 }
 
-pub(crate) fn issued_at(payload: &Payload, now: Duration, skew: Duration) -> Result<(), Cause> {
-    let latest = now.saturating_add(skew.max(IAT_TOLERANCE));
-    if payload
-        .iat
-        .is_some_and(|iat| Duration::from_secs(iat.ceil()) > latest)
-    {
+fn describe_not_before(evidence: &Evidence<'_>) -> String {
+    evidence.payload.nbf.map_or_else(
+        || "the token has no nbf".to_owned(),
+        |nbf| describe_instant("nbf", nbf.ceil(), evidence, evidence.skew),
+    )
+}
+
+// ===== iat =====
+
+fn issued_at(evidence: &Evidence<'_>) -> Result<(), Cause> {
+    let latest = evidence.now.saturating_add(iat_tolerance(evidence));
+    let iat = evidence.payload.iat;
+    if iat.is_some_and(|iat| Duration::from_secs(iat.ceil()) > latest) {
         return Err(Cause::IssuedInTheFuture);
     }
     Ok(())
+}
+
+fn describe_issued_at(evidence: &Evidence<'_>) -> String {
+    evidence.payload.iat.map_or_else(
+        || "the token has no iat".to_owned(),
+        |iat| describe_instant("iat", iat.ceil(), evidence, iat_tolerance(evidence)),
+    )
+}
+
+fn iat_tolerance(evidence: &Evidence<'_>) -> Duration {
+    evidence.skew.max(IAT_TOLERANCE)
+}
+
+// ===== text =====
+
+/// Says what a claim is, what the time is, and how far apart the two are.
+fn describe_instant(
+    claim: &str,
+    instant: u64,
+    evidence: &Evidence<'_>,
+    tolerance: Duration,
+) -> String {
+    let now = evidence.now.as_secs();
+    let distance = if instant > now {
+        format!("{} s from now", instant - now)
+    } else {
+        format!("{} s ago", now - instant)
+    };
+    let tolerance = tolerance.as_secs_f64();
+    format!("{claim} is {instant}, now is {now} ({distance}), the tolerance is {tolerance} s")
 }

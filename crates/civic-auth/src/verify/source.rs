@@ -1,12 +1,13 @@
 //! Where the token is: one `Authorization` field, or the cookie `app_access_token`.
 //!
-//! 1. Two `Authorization` fields are refused, whatever they say: a peer that keeps the first and one
-//!    that keeps the last would see two different callers.
-//! 2. `Bearer`, in any case, then one or more spaces, then the token. A Bearer that is anything else
-//!    is refused; it never falls back to the cookie.
+//! 1. Two `Authorization` fields are refused, whatever they say: a service that keeps the first and
+//!    a service that keeps the last would see two different callers.
+//! 2. `Bearer` in any case, then one or more spaces, then the token. A Bearer that looks different is
+//!    refused; it never falls back to the cookie.
 //! 3. With no `Authorization`, an empty one, or another scheme, the cookie counts. It may be quoted
-//!    and is never percent-decoded. An empty one is the same as none.
-//! 4. The cookie may be there twice only if both values are the same, in one `Cookie` field or several.
+//!    and is never percent-decoded. An empty cookie is the same as none.
+//! 4. The cookie may be duplicated only if both values are the same, in one `Cookie` field or in
+//!    several.
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
@@ -16,15 +17,15 @@ use crate::error::Cause;
 /// The httpOnly cookie in which the platform's web front end keeps a user token.
 const COOKIE_NAME: &[u8] = b"app_access_token";
 
-/// How a token came.
+/// Where a token was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
+pub(super) enum Source {
     Header,
     Cookie,
 }
 
-/// Finds the one token of a request.
-pub(crate) fn find(headers: &HeaderMap) -> Result<(&[u8], Source), Cause> {
+/// Finds the token of a request.
+pub(super) fn find(headers: &HeaderMap) -> Result<(&[u8], Source), Cause> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let field = fields.next();
     if fields.next().is_some() {
@@ -39,7 +40,7 @@ pub(crate) fn find(headers: &HeaderMap) -> Result<(&[u8], Source), Cause> {
     }
 }
 
-/// The token of a field whose scheme is Bearer; `None` for another scheme.
+/// Returns the token of a field whose scheme is Bearer, and `None` for another scheme.
 fn bearer(field: &[u8]) -> Option<Result<&[u8], Cause>> {
     let field = trim(field);
     let end = field
@@ -52,7 +53,7 @@ fn bearer(field: &[u8]) -> Option<Result<&[u8], Cause>> {
     }
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     let token = &rest[spaces..];
-    // What is not base64url in the token itself is refused later; here only what makes it two words.
+    // Only what would make it two words is refused here. The alphabet is checked later.
     let one_word = spaces > 0
         && !token.is_empty()
         && !token.iter().any(|byte| matches!(byte, b' ' | b'\t' | b','));
@@ -63,7 +64,7 @@ fn bearer(field: &[u8]) -> Option<Result<&[u8], Cause>> {
     })
 }
 
-/// RFC 9110 section 5.6.2: the characters of a token, which a scheme is.
+/// Returns whether a scheme may contain this character (`token` of RFC 9110 section 5.6.2).
 fn is_scheme_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,51 +1,52 @@
-//! The verifier: who may come in.
+//! The verifier: which requests come in.
 //!
-//! [`TokenVerifier::verify`] is a plain function of the request's headers and the clock. In this order,
-//! the first rule that is broken ends it:
+//! [`TokenVerifier::verify`] is a plain function of the request's headers and the clock. It checks
+//! these rules in this order and stops at the first one that is broken:
 //!
 //! 1. **Source**: one token, from the `Authorization` header or the cookie (see `source`).
 //! 2. **Size**: at most 4096 bytes.
 //! 3. **Shape**: three parts, none empty, every character in the base64url alphabet.
-//! 4. **Header**: `alg` is `HS256`, `typ` is absent or `JWT`, `kid` is absent or in the ring, nothing
-//!    else is there, nothing is there twice.
+//! 4. **Header**: `alg` is `HS256`, `typ` is absent or `JWT`, `kid` is absent or in the ring; no
+//!    other members, no duplicates.
 //! 5. **Signature**: made by a key of the ring; compared in constant time.
-//! 6. **Claims**: parsed once, only now; no member twice (see `payload`).
+//! 6. **Claims**: parsed once, only now; no duplicate members (see `jwt::payload`).
 //! 7. **Profile**: wholly a service or wholly a user (see `rules`).
 //! 8. **Time**: `exp`, `nbf`, `iat` (see `rules`).
 //!
-//! Nothing that a peer sends makes it panic, and it allocates no more than a few times the size of a
-//! token of 4096 bytes.
+//! Nothing that a peer sends causes a panic. Verifying allocates no more than a few times the size
+//! of a token of 4096 bytes.
 //!
-//! Not promised: that a token is used only once, that it was meant for this service, or which service
-//! minted it. Every holder of the secret can mint for all of them. No result is cached: the tokens of
-//! services never repeat.
+//! It is not promised that a token is used only once, that it was meant for this service, or which
+//! service minted it: every holder of the secret can mint for all services. No result is cached,
+//! because the tokens of services never repeat.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
 use super::principal::Principal;
-use super::{rules, source};
-use crate::clock::{Clock, SharedClock};
+use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW};
+use super::source::{self, Source};
+use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
 use crate::jwt::{Compact, Header, Payload, compact};
 use crate::key::{KeyRing, VerifyingKey};
 
-/// Verifies tokens against all keys of a [`KeyRing`]. Cheap to clone.
+/// Verifies tokens against all keys of a [`KeyRing`].
 ///
-/// See the [list of rules](crate#who-may-come-in).
+/// The rules are listed in the [crate's documentation](crate#who-may-come-in). Cloning it is cheap.
 #[derive(Clone)]
 #[doc(alias = "AuthGuard")]
 pub struct TokenVerifier {
     keys: Arc<[(Option<String>, VerifyingKey)]>,
-    clock: SharedClock,
+    clock: Clock,
     skew: Duration,
 }
 
 impl TokenVerifier {
-    /// A verifier that accepts tokens of every key of `keys`.
+    /// Creates a verifier that accepts the tokens of every key of `keys`.
     pub fn new(keys: impl Into<KeyRing>) -> Self {
         let keys: KeyRing = keys.into();
         Self {
@@ -53,36 +54,36 @@ impl TokenVerifier {
                 .iter()
                 .map(|secret| (secret.id().map(str::to_owned), VerifyingKey::new(secret)))
                 .collect(),
-            clock: SharedClock::default(),
+            clock: Clock::default(),
             skew: Duration::ZERO,
         }
     }
 
-    /// Takes the time from `clock`.
+    /// Sets where the time comes from.
     ///
-    /// Defaults to [`SystemClock`](crate::SystemClock).
+    /// Defaults to [`SystemTime::now`].
     #[must_use]
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = SharedClock::new(clock);
+    pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(clock);
         self
     }
 
-    /// Tolerates clocks that differ by this much.
+    /// Sets how much the clocks of caller and callee may differ.
     ///
-    /// Defaults to zero, which is Node's rule: a token is dead at `exp`, not a second later.
+    /// Defaults to zero, which is Node's rule: a token expires at `exp`, not a second later.
     ///
     /// # Errors
     ///
-    /// [`ConfigErrorKind::SkewTooLong`] beyond 30 seconds.
+    /// [`ConfigErrorKind::SkewTooLong`] if `skew` is more than 30 seconds.
     pub fn with_skew(mut self, skew: Duration) -> Result<Self, ConfigError> {
-        if skew > rules::MAX_SKEW {
+        if skew > MAX_SKEW {
             return Err(ConfigError::new(ConfigErrorKind::SkewTooLong));
         }
         self.skew = skew;
         Ok(self)
     }
 
-    /// Who sent a request with these headers.
+    /// Returns who sent a request with these headers.
     ///
     /// ```
     /// use civic_auth::{Role, Secret, TokenMinter, TokenVerifier, internal_headers};
@@ -99,7 +100,8 @@ impl TokenVerifier {
     ///
     /// # Errors
     ///
-    /// Why nobody may come in. What the peer is told of it is in [`AuthError::into_response`].
+    /// [`AuthError`] with the first rule that is broken. The peer must be told no more of it than
+    /// [`AuthError::into_response`] says.
     pub fn verify(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
         let (token, source) = source::find(headers)?;
         compact::check_size(token)?;
@@ -109,18 +111,15 @@ impl TokenVerifier {
         let payload = compact::decode_text(token.claims)
             .and_then(|json| Payload::parse(&json).ok())
             .ok_or(Cause::MalformedClaims)?;
-        rules::profile(&payload)?;
-        rules::source(&payload, source)?;
-        rules::lifetime(&payload)?;
-        let now = self.now();
-        rules::expiry(&payload, now, self.skew)?;
-        rules::not_before(&payload, now, self.skew)?;
-        rules::issued_at(&payload, now, self.skew)?;
+        let evidence = self.evidence(&payload, source);
+        for rule in &CLAIM_RULES {
+            (rule.check)(&evidence)?;
+        }
         Ok(Principal::from(payload))
     }
 
-    /// The signature is that of the key that the header names, or of any key if it names none.
-    pub(crate) fn check_signature(
+    /// Checks that the key that the header names made the signature, or any key if it names none.
+    pub(super) fn check_signature(
         &self,
         token: &Compact<'_>,
         header: &Header,
@@ -143,12 +142,14 @@ impl TokenVerifier {
         }
     }
 
-    pub(crate) fn now(&self) -> Duration {
-        self.clock.since_epoch()
-    }
-
-    pub(crate) fn skew(&self) -> Duration {
-        self.skew
+    /// Returns what the rules about claims look at, at the present time.
+    pub(super) fn evidence<'a>(&self, payload: &'a Payload, source: Source) -> Evidence<'a> {
+        Evidence {
+            payload,
+            source,
+            now: self.clock.since_epoch(),
+            skew: self.skew,
+        }
     }
 }
 

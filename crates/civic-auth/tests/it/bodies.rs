@@ -4,9 +4,8 @@ use std::convert::Infallible;
 use std::future::ready;
 
 use bytes::Bytes;
-use civic_auth::{
-    AuthLayer, CorrelatedBody, CorrelationIdLayer, GuardBody, RequireRoleLayer, Role,
-};
+use civic_auth::layer::{AuthBody, CorrelationIdBody};
+use civic_auth::{AuthLayer, CorrelationIdLayer, RequireRoleLayer, Role};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -15,7 +14,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::support::{Claims, bearer, verifier};
 
-type Answer = Response<CorrelatedBody<GuardBody<GuardBody<Full<Bytes>>>>>;
+type Answer = Response<CorrelationIdBody<AuthBody<AuthBody<Full<Bytes>>>>>;
 
 async fn answer(method: Method, headers: HeaderMap) -> Answer {
     let mut request = Request::new(());
@@ -68,7 +67,7 @@ async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it
                 .is_empty()
         );
     }
-    is_empty::<GuardBody<Full<Bytes>>>().await;
-    is_empty::<CorrelatedBody<Full<Bytes>>>().await;
-    is_empty::<CorrelatedBody<GuardBody<Full<Bytes>>>>().await;
+    is_empty::<AuthBody<Full<Bytes>>>().await;
+    is_empty::<CorrelationIdBody<Full<Bytes>>>().await;
+    is_empty::<CorrelationIdBody<AuthBody<Full<Bytes>>>>().await;
 }

@@ -1,6 +1,7 @@
 //! Every layer calls the very service that it polled ready.
 
 use bytes::Bytes;
+use civic_auth::layer::{Auth, CorrelationIdService, InternalHeaders, RequireRole};
 use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, Role};
 use civic_testkit::contract::assert_ready_before_call;
 use http::Request;
@@ -34,4 +35,20 @@ async fn correlation_id_layer_calls_what_it_polled() {
 #[tokio::test]
 async fn internal_headers_layer_calls_what_it_polled() {
     assert_ready_before_call(InternalHeadersLayer::new(minter()), request()).await;
+}
+
+#[test]
+fn every_service_gives_access_to_the_service_that_it_wraps() {
+    macro_rules! check {
+        ($service:expr) => {{
+            let mut service = $service;
+            assert_eq!(*service.get_ref(), 1);
+            *service.get_mut() = 2;
+            assert_eq!(service.into_inner(), 2);
+        }};
+    }
+    check!(Auth::new(1, verifier()));
+    check!(CorrelationIdService::new(1));
+    check!(InternalHeaders::new(1, minter()));
+    check!(RequireRole::new(1, Role::TaxClerk));
 }

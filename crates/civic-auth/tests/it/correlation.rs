@@ -1,23 +1,23 @@
-//! One correlation id a request, on everything that the request causes.
+//! One correlation id per request, on everything that the request causes.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use civic_auth::{
     AuthLayer, CORRELATION_ID, CorrelationId, CorrelationIdLayer, InternalHeadersLayer,
     RequestContext,
 };
+use civic_testkit::log::Capture;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
 
-use crate::support::log::Log;
 use crate::support::{minter, verifier};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -150,7 +150,7 @@ struct NotingFuture(Notes);
 impl Future for NotingFuture {
     type Output = Result<Response<NotingBody>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.note("future polled");
         Poll::Ready(Ok(Response::new(NotingBody(self.0.clone()))))
     }
@@ -170,7 +170,7 @@ impl Body for NotingBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0.note("body polled");
         Poll::Ready(None)
@@ -257,7 +257,7 @@ impl Body for Streamed {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.left.checked_sub(1).map(|left| {
             self.left = left;
@@ -402,20 +402,14 @@ async fn every_log_line_of_a_request_is_in_a_span_with_its_id() {
 
         fn poll_frame(
             self: Pin<&mut Self>,
-            _: &mut TaskContext<'_>,
+            _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             tracing::warn!("in the body");
             Poll::Ready(None)
         }
     }
 
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let capture = Capture::start();
 
     let service = CorrelationIdLayer::new().layer(tower::service_fn(|_: Request<Empty<Bytes>>| {
         tracing::warn!("in the call");
@@ -427,25 +421,24 @@ async fn every_log_line_of_a_request_is_in_a_span_with_its_id() {
     let response = service.oneshot(request("req-1")).await.expect("infallible");
     response.into_body().collect().await.expect("infallible");
 
-    let log = log.text();
     for place in ["in the call", "in the future", "in the body"] {
-        let line = log
-            .lines()
-            .find(|line| line.contains(place))
-            .expect("a line");
-        assert!(line.contains("correlation_id=req-1"), "{line}");
+        let events = capture.events();
+        let event = events
+            .iter()
+            .find(|event| event.message == place)
+            .expect("an event");
+        let ids: Vec<_> = event
+            .spans
+            .iter()
+            .filter_map(|span| span.fields.get("correlation_id"))
+            .collect();
+        assert_eq!(ids, ["req-1"], "{place}");
     }
 }
 
 #[tokio::test]
 async fn a_replaced_id_is_logged_and_its_value_is_not() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let capture = Capture::start();
     let service = CorrelationIdLayer::new().layer(tower::service_fn(|_| {
         ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())))
     }));
@@ -455,11 +448,12 @@ async fn a_replaced_id_is_logged_and_its_value_is_not() {
             .oneshot(request(id))
             .await
             .expect("infallible");
-        assert_eq!(
-            log.text().matches("correlation id replaced").count(),
-            lines,
-            "{id}"
-        );
+        let replaced = capture
+            .events()
+            .into_iter()
+            .filter(|event| event.message.contains("was replaced"))
+            .count();
+        assert_eq!(replaced, lines, "{id}");
     }
-    assert!(!log.text().contains("evil"));
+    assert!(!capture.text().contains("evil"));
 }

@@ -46,19 +46,17 @@ fn start_up_refuses_a_secret_that_is_missing_empty_short_or_pem() {
     let rows = [
         (
             None,
-            "result=MissingSecret JWT_SECRET: the secret is not set",
+            "result=MissingSecret JWT_SECRET is not set. Set it to the same value on every service, \
+             for example: export JWT_SECRET=$(openssl rand -hex 32)",
         ),
-        (
-            Some(""),
-            "result=EmptySecret JWT_SECRET: the secret is empty",
-        ),
+        (Some(""), "result=EmptySecret JWT_SECRET is empty"),
         (
             Some("0123456789abcdef0123456789abcde"),
-            "result=ShortSecret JWT_SECRET: the secret is shorter than 32 bytes",
+            "result=ShortSecret JWT_SECRET is shorter than 32 bytes",
         ),
         (
             Some(pem),
-            "result=PemSecret JWT_SECRET: the secret looks like a PEM key",
+            "result=PemSecret JWT_SECRET looks like a PEM key",
         ),
         (
             Some("0123456789abcdef0123456789abcdef"),
@@ -79,7 +77,7 @@ fn start_up_refuses_a_secret_that_is_not_utf_8() {
     let value = [&[b'k'; 40][..], &[0xff]].concat();
     let printed = child(Some(OsStr::from_bytes(&value)));
     assert!(
-        printed.contains("result=NotUnicode JWT_SECRET: the secret is not UTF-8"),
+        printed.contains("result=NotUnicode JWT_SECRET is not UTF-8"),
         "{printed}"
     );
     assert!(!printed.contains("kkkk"), "{printed}");

@@ -59,7 +59,7 @@ async fn an_optional_principal_is_none_on_a_public_route() {
             "/",
             get(|principal: Option<Principal>| async move { principal.is_some().to_string() }),
         )
-        .layer(AuthLayer::new(verifier()).public(["/"]));
+        .layer(AuthLayer::new(verifier()).with_public_paths(["/"]));
     assert_eq!(send(app, HeaderMap::new()).await.1, "false");
 }
 

@@ -2,7 +2,7 @@
 
 use civic_auth::Cause;
 
-use crate::support::{Claims, HEADER, NOW, accepted, forge, refused};
+use crate::support::{Claims, HEADER, NOW, accepted, bearer, forge, refused, verifier};
 
 #[test]
 fn claims_that_can_be_read_in_two_ways_are_refused() {
@@ -137,20 +137,23 @@ fn members_that_nobody_asked_for_have_no_effect() {
 }
 
 #[test]
-fn every_claim_of_identity_must_be_there_and_be_plain_text() {
+fn every_claim_of_identity_must_be_present_and_be_plain_text() {
+    for name in ["userId", "email", "role", "name"] {
+        for claims in [Claims::user(), Claims::service()] {
+            for (what, claims) in [
+                ("absent", claims.clone().without(name)),
+                ("null", claims.clone().set(name, "null")),
+            ] {
+                refused(
+                    &format!("{name}: {what}"),
+                    claims.token(),
+                    Cause::MalformedClaims,
+                );
+            }
+        }
+    }
     for name in ["userId", "email", "role", "municipalityId", "name"] {
-        refused(
-            name,
-            Claims::user().without(name).token(),
-            Cause::MalformedClaims,
-        );
-        refused(
-            name,
-            Claims::service().without(name).token(),
-            Cause::MalformedClaims,
-        );
         for value in [
-            "null",
             "5",
             "true",
             "[]",
@@ -191,6 +194,35 @@ fn every_claim_of_identity_must_be_there_and_be_plain_text() {
     accepted(
         "a role that is not known",
         &Claims::user().set("role", r#""MAYOR""#).token(),
+    );
+}
+
+#[test]
+fn a_user_may_have_no_municipality_and_a_service_has_its_own() {
+    for (what, change) in [
+        (
+            "absent",
+            (|claims| claims.without("municipalityId")) as fn(Claims) -> Claims,
+        ),
+        ("null", |claims| claims.set("municipalityId", "null")),
+    ] {
+        let headers = bearer(change(Claims::user()).token());
+        let principal = verifier().verify(&headers).expect("a user without a town");
+        assert_eq!(principal.municipality_id(), None, "{what}");
+        refused(
+            what,
+            change(Claims::service()).token(),
+            Cause::MixedProfiles,
+        );
+    }
+    // Still only once.
+    refused(
+        "null and a town",
+        Claims::user()
+            .set("municipalityId", "null")
+            .add("municipalityId", r#""town-1""#)
+            .token(),
+        Cause::MalformedClaims,
     );
 }
 

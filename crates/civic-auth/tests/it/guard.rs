@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use civic_auth::{
-    AuthLayer, CORRELATION_ID, CorrelationIdLayer, Principal, RequireRoleLayer, Role,
+    AuthError, AuthLayer, CORRELATION_ID, Cause, CorrelationIdLayer, Principal, RequireRoleLayer,
+    Role,
 };
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, WWW_AUTHENTICATE,
@@ -29,6 +30,7 @@ struct Outcome {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
+    error: Option<AuthError>,
     reached: usize,
 }
 
@@ -62,6 +64,7 @@ where
     Outcome {
         status: parts.status,
         headers: parts.headers,
+        error: parts.extensions.get().copied(),
         body: serde_json::from_slice(&bytes).expect("JSON"),
         reached: reached.load(Ordering::SeqCst),
     }
@@ -95,6 +98,13 @@ async fn guarded(mut headers: HeaderMap) -> Outcome {
 fn refused(outcome: &Outcome, status: u16, message: &str, challenge: &str) {
     assert_eq!(outcome.reached, 0, "the service must not be reached");
     assert_eq!(outcome.status, status);
+    assert_eq!(
+        outcome
+            .error
+            .map(|error| (error.status().as_u16(), error.message())),
+        Some((status, message)),
+        "the reason is in the extensions"
+    );
     assert_eq!(outcome.headers[WWW_AUTHENTICATE], challenge);
     assert_eq!(outcome.headers[CACHE_CONTROL], "no-store");
     assert_eq!(
@@ -185,6 +195,29 @@ async fn a_bad_token_is_401_with_one_text_for_every_cause() {
 }
 
 #[tokio::test]
+async fn a_layer_outside_reads_the_cause_of_a_refusal_from_the_extensions() {
+    let user = Claims::user();
+    let rows = [
+        (HeaderMap::new(), Cause::NothingSent),
+        (bearer("garbage"), Cause::MalformedToken),
+        (bearer(user.clone().set("exp", 1).token()), Cause::Expired),
+        (cookie(&Claims::service().token()), Cause::ServiceFromCookie),
+    ];
+    for (headers, cause) in rows {
+        let error = guarded(headers).await.error.expect("a refusal");
+        assert_eq!(error.cause(), cause);
+    }
+    let low = with_role(
+        RequireRoleLayer::new(Role::Treasurer),
+        "/api",
+        Some(user.token()),
+    );
+    let error = low.await.error.expect("a refusal");
+    assert_eq!(error.cause(), Cause::RoleTooLow);
+    assert!(guarded(bearer(user.token())).await.error.is_none());
+}
+
+#[tokio::test]
 async fn duplicate_authorization_is_400() {
     let token = format!("Bearer {}", minter().mint().as_str());
     for second in [&*token, "Bearer other", "Basic dXNlcjpwYXNz", ""] {
@@ -231,7 +264,7 @@ async fn a_valid_header_wins_over_the_cookie() {
 
 #[tokio::test]
 async fn a_public_path_is_compared_whole() {
-    let layer = || AuthLayer::new(verifier()).public(["/health", "/health/ready"]);
+    let layer = || AuthLayer::new(verifier()).with_public_paths(["/health", "/health/ready"]);
     for path in [
         "/health",
         "/health/ready",
@@ -278,7 +311,7 @@ async fn a_public_path_is_compared_whole() {
 
 #[tokio::test]
 async fn what_is_no_path_is_never_public() {
-    let layer = || AuthLayer::new(verifier()).public(["*", "", "health"]);
+    let layer = || AuthLayer::new(verifier()).with_public_paths(["*", "", "health"]);
     let mut options = request("*", HeaderMap::new());
     *options.method_mut() = Method::OPTIONS;
     assert_eq!(send(layer(), options).await.reached, 0, "OPTIONS *");
@@ -290,7 +323,7 @@ async fn what_is_no_path_is_never_public() {
 
 #[tokio::test]
 async fn on_a_public_path_even_a_good_token_names_nobody() {
-    let layer = AuthLayer::new(verifier()).public(["/health"]);
+    let layer = AuthLayer::new(verifier()).with_public_paths(["/health"]);
     let outcome = send(layer, request("/health", bearer(minter().mint().as_str()))).await;
     assert_eq!(outcome.body, Value::Null);
 }
@@ -310,7 +343,7 @@ async fn only_the_guard_says_who_is_calling() {
     let principal = verifier()
         .verify(&bearer(Claims::user().token()))
         .expect("a good token");
-    let layer = || AuthLayer::new(verifier()).public(["/health"]);
+    let layer = || AuthLayer::new(verifier()).with_public_paths(["/health"]);
 
     let mut spoofed = request("/health", HeaderMap::new());
     spoofed.extensions_mut().insert(principal.clone());
@@ -357,7 +390,7 @@ async fn with_role(roles: RequireRoleLayer, path: &str, token: Option<String>) -
     headers.insert(CORRELATION_ID, HeaderValue::from_static("req-1"));
     let layer = ServiceBuilder::new()
         .layer(CorrelationIdLayer::new())
-        .layer(AuthLayer::new(verifier()).public(["/public"]))
+        .layer(AuthLayer::new(verifier()).with_public_paths(["/public"]))
         .layer(roles);
     send(layer, request(path, headers)).await
 }
@@ -392,7 +425,7 @@ async fn of_several_required_roles_the_lowest_counts() {
 }
 
 #[tokio::test]
-async fn of_no_required_role_nobody_has_one() {
+async fn an_empty_list_of_roles_refuses_every_caller() {
     let outcome = with_role(
         RequireRoleLayer::any_of([]),
         "/api",

@@ -207,7 +207,7 @@ proptest! {
                 principal.role().as_str() == "SERVICE_ACCOUNT",
                 principal.user_id() == "00000000-0000-0000-0000-000000000000",
                 principal.email() == "service@internal",
-                principal.municipality_id() == "internal",
+                principal.municipality_id() == Some("internal"),
             ];
             prop_assert_eq!(reserved, [principal.is_service(); 4], "{}", claims);
             prop_assert!(principal.expires_at() > NOW);

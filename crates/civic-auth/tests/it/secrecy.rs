@@ -9,32 +9,16 @@ use civic_auth::{
     AuthLayer, ConfigError, CorrelationIdLayer, InternalHeadersLayer, KeyRing, RequestContext,
     RequireRoleLayer, Role, Secret, TokenMinter, TokenVerifier, UserClaims, internal_headers,
 };
+use civic_testkit::log::Capture;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use tower::{ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
-use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::support::log::Log;
 use crate::support::{Claims, HEADER, SECRET, bearer, minter, secret, sign, verifier};
 
-/// Everything that is logged, down to TRACE, spans included, while `work` runs.
-async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::FULL)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let default = tracing::subscriber::set_default(subscriber);
-    let result = work.await;
-    drop(default);
-    (result, log.text())
-}
-
-/// The secret, and what of a token nobody may read: its signature, and its encoded parts.
+/// Asserts that neither the secret nor an encoded part of a token is in the output.
 #[track_caller]
 fn says_nothing(output: &str, tokens: &[String]) {
     assert!(!output.contains(SECRET), "the secret: {output}");
@@ -119,7 +103,9 @@ async fn no_token_or_secret_is_ever_logged() {
         }
         statuses
     };
-    let (statuses, log) = logged(work).await;
+    let capture = Capture::start();
+    let statuses = work.await;
+    let log = capture.text();
     for status in [200, 400, 401, 403] {
         assert!(
             statuses.contains(&status),
@@ -148,7 +134,7 @@ fn no_debug_or_display_shows_a_token_or_a_secret() {
     let short: ConfigError = Secret::new(&SECRET[..20]).unwrap_err();
     let error = verifier().verify(&bearer(format!("{text}x"))).unwrap_err();
     let inspection = verifier().inspect(&text);
-    let guard = AuthLayer::new(verifier()).public(["/health"]);
+    let guard = AuthLayer::new(verifier()).with_public_paths(["/health"]);
     let outputs = [
         format!("{:#?}", secret()),
         format!("{:#?}", secret().with_id("named").unwrap()),

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use civic_auth::{Cause, ConfigErrorKind, TokenVerifier};
 
 use crate::support::{
-    Claims, NOW, accepted, accepted_by, cookie, refused, refused_by, secret, verifier, verifier_at,
+    Claims, NOW, accepted, accepted_by, bearer, cookie, refused, refused_by, secret, verifier,
+    verifier_at,
 };
 
 fn at(seconds: u64) -> TokenVerifier {

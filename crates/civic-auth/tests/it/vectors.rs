@@ -125,7 +125,7 @@ fn every_token_of_a_node_peer_is_accepted_and_read() {
         assert_eq!(principal.user_id(), claims.user_id);
         assert_eq!(principal.email(), claims.email);
         assert_eq!(principal.role().as_str(), claims.role);
-        assert_eq!(principal.municipality_id(), claims.municipality_id);
+        assert_eq!(principal.municipality_id(), Some(&*claims.municipality_id));
         assert_eq!(principal.name(), claims.name);
         assert_eq!(
             (principal.issued_at(), principal.expires_at()),

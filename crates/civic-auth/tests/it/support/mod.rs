@@ -3,8 +3,6 @@
 // Rows of a table read better without ampersands.
 #![allow(clippy::needless_pass_by_value)]
 
-pub(crate) mod log;
-
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
