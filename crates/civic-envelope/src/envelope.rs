@@ -8,17 +8,17 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::wire::{JSON, MARK, Timestamp};
-use crate::{ENVELOPE_HEADER, Error};
+use crate::error::Error;
+use crate::wire::{ENVELOPE_HEADER, JSON, MARK, Timestamp};
 
 /// A success: `{"success":true,"data":…,"timestamp":"…"}`.
 ///
-/// Serialized, its members have the order and the spelling of the platform's Node services. What
-/// is inside `data` is written by `serde_json`, which spells some numbers differently from
-/// JavaScript (`1.0` and `1e21` for `1` and `1e+21`).
+/// The serialized members have the order and the spelling of the platform's Node services. The
+/// value of `data` is written by `serde_json`, which spells some numbers differently from JavaScript
+/// (`1.0` and `1e21` for `1` and `1e+21`).
 ///
-/// Where an `EnvelopeLayer` is outside, answer with [`to_response`](Self::to_response): it is marked.
-/// The same bytes in a response of your own are a payload like any other, and are wrapped again.
+/// Inside an `EnvelopeLayer`, answer with [`to_response`](Self::to_response), which is marked. The
+/// layer treats the same bytes in an unmarked response as a payload, and wraps them again.
 ///
 /// # Example
 ///
@@ -38,13 +38,13 @@ pub struct Envelope<T> {
     timestamp: SystemTime,
 }
 
-/// In the extensions of a response that this process wrapped. Unlike the header, no upstream can
-/// set it.
+/// Marks a response that this process wrapped, in the response's extensions. Unlike the header, no
+/// upstream can set it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Enveloped;
 
 impl<T> Envelope<T> {
-    /// Wraps `data`, as of now.
+    /// Wraps `data`, with the present time as the timestamp.
     #[must_use]
     pub fn new(data: T) -> Self {
         Self {
@@ -53,16 +53,16 @@ impl<T> Envelope<T> {
         }
     }
 
-    /// Sets the instant that is printed, to the millisecond.
+    /// Sets the timestamp, which is printed to the millisecond.
     ///
-    /// Defaults to the instant of [`new`](Self::new).
+    /// Defaults to the time at which [`new`](Self::new) was called.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: SystemTime) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// The instant that is printed.
+    /// Returns the timestamp.
     #[must_use]
     pub fn timestamp(&self) -> SystemTime {
         self.timestamp
@@ -70,7 +70,7 @@ impl<T> Envelope<T> {
 }
 
 impl<T: Serialize> Envelope<T> {
-    /// The envelope's bytes.
+    /// Returns the envelope's bytes.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl<T: Serialize> Envelope<T> {
             .map_err(Error::encode)
     }
 
-    /// A `200 OK` with the envelope as its body, marked, so that no layer wraps it again.
+    /// Returns a `200 OK` with the envelope as its body, marked, so that no layer wraps it again.
     ///
     /// # Errors
     ///
@@ -111,10 +111,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
 
     #[test]
-    fn a_payload_that_is_no_json_is_an_encode_error() {
+    fn a_payload_that_is_not_json_is_an_encode_error() {
         let keyed_by_pairs = BTreeMap::from([((1, 2), 3)]);
         let error = Envelope::new(keyed_by_pairs).to_json().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Encode);

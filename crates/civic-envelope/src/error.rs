@@ -3,14 +3,14 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The most bytes of a peer's message that an [`Error`] keeps.
+/// The largest number of bytes of a peer's message that an [`Error`] keeps.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
-/// A body that is not what it should be.
+/// The error of a body that is not what it should be.
 ///
-/// `Display` names the failure without repeating [`source`](StdError::source) and without quoting
-/// the body, but for the [message](Self::message) of a peer that refused. The source, where there is one, is the JSON parser's error; its text can quote a
-/// single value of the body.
+/// `Display` names the failure. It does not repeat the [`source`](StdError::source), and it does not
+/// quote the body, except for the [message](Self::message) of a peer that refused. The source, if
+/// there is one, is the JSON parser's error. Its text can quote a single value of the body.
 pub struct Error(Box<Repr>);
 
 struct Repr {
@@ -20,34 +20,36 @@ struct Repr {
     source: Option<serde_json::Error>,
 }
 
-/// Who is to blame for an [`Error`].
+/// What went wrong, and on which side.
 ///
 /// None of these is worth a retry: the same answer would come again.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The peer answered `success:false`; [`Error::message`] is what it said.
+    /// The peer answered `success:false`. [`Error::message`] is the peer's message.
     Refused,
-    /// The peer broke the envelope's rules: a marked response that is no envelope, or an envelope
-    /// with a member twice.
+    /// The peer broke the envelope's rules: a marked response is not an envelope, or an envelope
+    /// has a duplicate member. Report it to the owner of the peer.
     Protocol,
-    /// The payload is not JSON, or not of the type that was asked for.
+    /// The payload is not JSON, or not of the requested type. Correct the type on one of the sides.
     Decode,
-    /// The body is larger than the limit; nothing of it was parsed.
+    /// The body is larger than the limit, and no part of it was parsed. Ask for less.
     TooLarge,
-    /// A value of ours cannot be written as JSON (a map whose keys are not strings, say).
+    /// A value of this process cannot be written as JSON, for example a map whose keys are not
+    /// strings.
     Encode,
 }
 
 impl Error {
-    /// Who is to blame.
+    /// Returns what went wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the peer said when it [refused](ErrorKind::Refused), at most 2 KiB of it; `None` when
-    /// it said nothing, and for every other kind.
+    /// Returns the message of a peer that [refused](ErrorKind::Refused), at most 2 KiB of it.
+    ///
+    /// `None` if the peer sent no message, and for every other kind.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()

@@ -1,8 +1,8 @@
 //! What an error looks like on the wire.
 //!
-//! Errors are not enveloped: they keep the platform's own shape,
-//! `{"statusCode","message","correlationId","timestamp"}`, in this order. Reading is lenient,
-//! since errors come from whatever stands between two services; writing is not.
+//! Errors are not enveloped. They have the platform's own shape,
+//! `{"statusCode","message","correlationId","timestamp"}`, in this order. Writing is strict. Reading
+//! is lenient, because an error may come from any proxy or gateway between two services.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::correlation_id::CorrelationId;
 use crate::wire::{JSON, MAX_ERROR_BYTES, Timestamp, parse_timestamp, without_bom};
 
-/// What the platform prints where no correlation id is known.
+/// What the platform prints if no correlation id is known.
 const UNKNOWN: &str = "unknown";
 
 /// The body of an error answer.
@@ -47,7 +47,7 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// An error as of now, without a correlation id.
+    /// Creates an error with the present time as its timestamp, and without a correlation id.
     #[must_use]
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
@@ -67,46 +67,49 @@ impl ErrorBody {
         self
     }
 
-    /// Sets the instant that is printed, to the millisecond.
+    /// Sets the timestamp, which is printed to the millisecond.
     ///
-    /// Defaults to the instant of [`new`](Self::new).
+    /// Defaults to the time at which [`new`](Self::new) was called.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: SystemTime) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// The status code that the body names.
+    /// Returns the status code that the body names.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What went wrong, in words.
+    /// Returns the message: what went wrong, in words.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The id of the request that failed; `None` if it is absent, invalid or `"unknown"`.
+    /// Returns the id of the request that failed.
+    ///
+    /// `None` if it is absent, invalid or `"unknown"`.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&CorrelationId> {
         self.correlation_id.as_ref()
     }
 
-    /// The instant of the error.
+    /// Returns the timestamp.
     #[must_use]
     pub fn timestamp(&self) -> SystemTime {
         self.timestamp
     }
 
-    /// The body's bytes.
+    /// Returns the body's bytes.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
         Bytes::from(serde_json::to_vec(self).expect("strings and a number are always JSON"))
     }
 
-    /// A response with this body, its status and its content type. No other header is set.
+    /// Returns a response with this body, its status and its content type, and without any other
+    /// header.
     #[must_use]
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
@@ -117,13 +120,13 @@ impl ErrorBody {
         response
     }
 
-    /// Reads an error of whatever dialect: the platform's own, with a `message` that may also be
-    /// a list (joined with `"; "`); `title` and `detail` of problem details (RFC 9457); or `error`
-    /// alone, as words or as an object with a `message`.
+    /// Reads an error in any of these shapes: the platform's own, with a `message` that may also be
+    /// a list (joined with `"; "`); `title` and `detail` of problem details (RFC 9457); or only
+    /// `error`, which is a string or an object with a `message`.
     ///
-    /// The status is 500 where the body names none, and the timestamp is the present where it
-    /// names none that can be read. `None` if the body is not a JSON object in UTF-8, says nothing
-    /// in words, or is larger than [`MAX_ERROR_BYTES`].
+    /// The status is 500 if the body names none. The timestamp is the present time if the body has
+    /// none that can be read. Returns `None` if the body is not a JSON object in UTF-8, has no
+    /// message, or is larger than [`MAX_ERROR_BYTES`].
     #[must_use]
     pub fn from_json(body: &[u8]) -> Option<Self> {
         if body.len() > MAX_ERROR_BYTES {
@@ -176,7 +179,7 @@ impl<'de> Deserialize<'de> for ErrorBody {
     }
 }
 
-/// Objects only: by itself, a struct is also read from a list of its members' values.
+/// Accepts objects only: a derived implementation would also read a list of the members' values.
 struct ObjectVisitor;
 
 impl<'de> Visitor<'de> for ObjectVisitor {
@@ -191,7 +194,8 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 }
 
-/// Every member that is looked at, of any type, so that one odd member does not hide the rest.
+/// The members that are looked at. Each may have any type, so that one odd member does not hide the
+/// others.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Dialect {
@@ -218,7 +222,7 @@ impl Dialect {
     }
 }
 
-/// A `message` member: a string, or Nest's list of them.
+/// Returns the words of a `message` member: a string, or Nest's list of strings.
 pub(crate) fn message_words(message: &Value) -> Option<String> {
     match message {
         Value::String(words) => Some(words.clone()),
@@ -316,7 +320,7 @@ mod tests {
             ("BOM", "\u{feff}{\"message\":\"x\"}", Some((500, "x", None))),
             ("an empty list", r#"{"message":[]}"#, None),
             ("no words", r#"{"statusCode":500}"#, None),
-            ("no object", r#"["message"]"#, None),
+            ("not an object", r#"["message"]"#, None),
             ("a list in the order of the members", r#"[500,"x"]"#, None),
             ("HTML", "<html>502</html>", None),
             ("nothing", "", None),

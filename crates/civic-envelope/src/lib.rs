@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// The README shows the layer, so without the layer it neither compiles nor links.
+#![cfg_attr(feature = "layer", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "layer"),
+    doc = "The `{success, data, timestamp}` response envelope: a typed unwrap, and the error body."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
@@ -27,8 +32,6 @@ pub use self::failure::Failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 #[doc(no_inline)]
-pub use self::layer::{
-    CheckFailed, EnvelopeBody, EnvelopeFuture, EnvelopeLayer, EnvelopeService, SkipEnvelope,
-};
-pub use self::unwrap::{Unwrap, unwrap_envelope, unwrap_response};
+pub use self::layer::{EnvelopeLayer, SkipEnvelope};
+pub use self::unwrap::{UnwrapMode, unwrap_envelope, unwrap_response};
 pub use self::wire::{ENVELOPE_HEADER, MAX_ERROR_BYTES, MAX_SUCCESS_BYTES};

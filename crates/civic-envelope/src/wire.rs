@@ -11,14 +11,15 @@ use jiff::{SignedDuration, civil};
 
 /// The response header that marks a body as an envelope: `x-envelope: 1`.
 ///
-/// Peers that do not know it ignore it. Peers that do need not guess from the shape of the body.
+/// Peers that do not know the header ignore it. Peers that know it need not guess from the shape of
+/// the body.
 pub const ENVELOPE_HEADER: HeaderName = HeaderName::from_static("x-envelope");
 
-/// The largest body of a success that the unwrap functions take: 16 MiB.
+/// The size of the largest success body that the unwrap functions accept: 16 MiB.
 pub const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest body of an error that [`ErrorBody::from_json`](crate::ErrorBody::from_json) reads:
-/// 64 KiB.
+/// The size of the largest error body that [`ErrorBody::from_json`](crate::ErrorBody::from_json)
+/// reads: 64 KiB.
 pub const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 pub(crate) const PREFIX: &str = r#"{"success":true,"data":"#;
@@ -32,11 +33,11 @@ pub(crate) const TIMESTAMP_LEN: usize = 24;
 #[cfg(any(test, feature = "layer"))]
 pub(crate) const SUFFIX_LEN: usize = SUFFIX_START.len() + TIMESTAMP_LEN + SUFFIX_END.len();
 
-/// What the envelope adds to a payload, in bytes.
+/// The number of bytes that the envelope adds to a payload.
 #[cfg(any(test, feature = "layer"))]
 pub(crate) const OVERHEAD: u64 = (PREFIX.len() + SUFFIX_LEN) as u64;
 
-/// The bytes that follow the payload.
+/// Returns the bytes that follow the payload.
 #[cfg(feature = "layer")]
 pub(crate) fn suffix(now: SystemTime) -> [u8; SUFFIX_LEN] {
     let mut suffix = [0; SUFFIX_LEN];
@@ -50,8 +51,8 @@ pub(crate) fn suffix(now: SystemTime) -> [u8; SUFFIX_LEN] {
 
 /// An instant as JavaScript's `toISOString` prints it: UTC, milliseconds, 24 characters.
 ///
-/// Instants before the year 0 or after the year 9999 are printed as the nearest one within, since
-/// `toISOString` needs 27 characters there, which would break the constant overhead.
+/// An instant before the year 0 or after the year 9999 is printed as the nearest one in between:
+/// `toISOString` would need 27 characters, and the overhead would not be constant.
 #[derive(Clone, Copy)]
 pub(crate) struct Timestamp([u8; TIMESTAMP_LEN]);
 
@@ -79,7 +80,7 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// The inverse of [`Timestamp`]; any RFC 3339 instant is read.
+/// Reads a [`Timestamp`], or any other RFC 3339 instant.
 pub(crate) fn parse_timestamp(text: &str) -> Option<SystemTime> {
     let millis = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     let distance = Duration::from_millis(millis.unsigned_abs());
@@ -90,12 +91,13 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<SystemTime> {
     }
 }
 
-/// The body without the one byte order mark that `Response.json()` would skip as well.
+/// Returns the body without the byte order mark that `Response.json()` skips as well.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
-/// Milliseconds since 1970, rounded down as a JavaScript `Date` is, within the years 0 to 9999.
+/// Returns the milliseconds since 1970, rounded down as in a JavaScript `Date`, within the years 0 to
+/// 9999.
 fn unix_millis(time: SystemTime) -> i64 {
     const YEAR_0: i64 = -62_167_219_200_000;
     const YEAR_9999_END: i64 = 253_402_300_799_999;
@@ -108,7 +110,7 @@ fn unix_millis(time: SystemTime) -> i64 {
     millis.clamp(YEAR_0, YEAR_9999_END)
 }
 
-/// Right-aligned decimal digits of a number that is not negative and fits.
+/// Writes the decimal digits of a number that is not negative and fits, aligned to the right.
 fn write_digits(out: &mut [u8], number: i16) {
     let mut rest = number.unsigned_abs();
     for digit in out.iter_mut().rev() {

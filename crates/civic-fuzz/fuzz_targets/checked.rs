@@ -10,7 +10,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use civic_envelope::{CheckFailed, EnvelopeLayer, unwrap_response};
+use civic_envelope::layer::CheckFailed;
+use civic_envelope::{EnvelopeLayer, unwrap_response};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use libfuzzer_sys::fuzz_target;
@@ -60,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let upstream = Upstream(Bytes::copy_from_slice(payload), usize::from(length).max(1));
-    let mut service = EnvelopeLayer::new().checked(LIMIT).layer(upstream);
+    let mut service = EnvelopeLayer::new().with_body_check(LIMIT).layer(upstream);
 
     let mut context = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(response)) = pin!(service.call(Request::new(()))).poll(&mut context) else {

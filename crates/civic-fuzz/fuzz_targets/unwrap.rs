@@ -1,10 +1,10 @@
-//! Any bytes as the body of a success: no panic, and each rule of `Unwrap` judges it as a second, slower statement of
+//! Any bytes as the body of a success: no panic, and each rule of `UnwrapMode` judges it as a second, slower statement of
 //! the rules does, which has no fast path.
 #![no_main]
 
 use std::fmt;
 
-use civic_envelope::{ENVELOPE_HEADER, ErrorKind, Unwrap};
+use civic_envelope::{ENVELOPE_HEADER, ErrorKind, UnwrapMode};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 fuzz_target!(|data: &[u8]| {
     let marked = HeaderMap::from_iter([(ENVELOPE_HEADER, HeaderValue::from_static("1"))]);
-    for rule in [Unwrap::Strict, Unwrap::Lenient, Unwrap::Raw] {
+    for rule in [UnwrapMode::Strict, UnwrapMode::Lenient, UnwrapMode::Raw] {
         for (is_marked, headers) in [(false, HeaderMap::new()), (true, marked.clone())] {
             let judged = rule
                 .response::<Value>(&headers, data)
@@ -44,10 +44,10 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// The text of the payload.
-fn payload(body: &[u8], rule: Unwrap, marked: bool) -> Result<&str, ErrorKind> {
+fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<&str, ErrorKind> {
     let text = str::from_utf8(body).map_err(|_| ErrorKind::Decode)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let marked = marked && rule != Unwrap::Raw;
+    let marked = marked && rule != UnwrapMode::Raw;
     if text.is_empty() {
         return if marked {
             Err(ErrorKind::Protocol)
@@ -55,7 +55,7 @@ fn payload(body: &[u8], rule: Unwrap, marked: bool) -> Result<&str, ErrorKind> {
             Ok("null")
         };
     }
-    if rule == Unwrap::Raw {
+    if rule == UnwrapMode::Raw {
         return Ok(text);
     }
     let is_object = text
@@ -93,8 +93,8 @@ fn payload(body: &[u8], rule: Unwrap, marked: bool) -> Result<&str, ErrorKind> {
         return Err(ErrorKind::Protocol);
     }
     match (rule, all("success").is_empty(), all("data").first()) {
-        (Unwrap::Lenient, false, Some(_)) if twice => Err(ErrorKind::Protocol),
-        (Unwrap::Lenient, false, Some(data)) => Ok(data),
+        (UnwrapMode::Lenient, false, Some(_)) if twice => Err(ErrorKind::Protocol),
+        (UnwrapMode::Lenient, false, Some(data)) => Ok(data),
         _ => Ok(text),
     }
 }

@@ -130,7 +130,7 @@ impl Service {
                     .layer(CompressionLayer::new().compress_when(worth_it))
                     .layer(ErrorShapeLayer::new())
                     .layer(CatchPanicLayer::custom(fallback::panicked))
-                    .layer(EnvelopeLayer::new().exclude(bare)),
+                    .layer(EnvelopeLayer::new().with_excluded_paths(bare)),
             )
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
-use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, Unwrap};
+use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, UnwrapMode};
 #[cfg(feature = "garde")]
 use garde::Validate;
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -51,7 +51,7 @@ pub(super) struct Call {
     pub(super) started: Instant,
     #[cfg(feature = "garde")]
     pub(super) validation: Validation,
-    pub(super) unwrap_mode: Unwrap,
+    pub(super) unwrap_mode: UnwrapMode,
     pub(super) max_body: usize,
 }
 

@@ -6,7 +6,7 @@ use std::{env, fmt};
 
 use bytes::Bytes;
 use civic_auth::TokenMinter;
-use civic_envelope::Unwrap;
+use civic_envelope::UnwrapMode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_service::Service;
 
@@ -35,7 +35,7 @@ pub struct ServiceClientBuilder {
     default_headers: Result<HeaderMap, Error>,
     #[cfg(feature = "garde")]
     validation: Option<Validation>,
-    unwrap_mode: Unwrap,
+    unwrap_mode: UnwrapMode,
 }
 
 impl fmt::Debug for ServiceClientBuilder {
@@ -94,7 +94,7 @@ impl ServiceClientBuilder {
             default_headers: Ok(HeaderMap::new()),
             #[cfg(feature = "garde")]
             validation: None,
-            unwrap_mode: Unwrap::default(),
+            unwrap_mode: UnwrapMode::default(),
         }
     }
 
@@ -179,8 +179,8 @@ impl ServiceClientBuilder {
 
     /// Sets how an envelope is told from a payload.
     ///
-    /// Defaults to [`Unwrap::Strict`].
-    pub fn unwrap_mode(mut self, mode: Unwrap) -> Self {
+    /// Defaults to [`UnwrapMode::Strict`].
+    pub fn unwrap_mode(mut self, mode: UnwrapMode) -> Self {
         self.unwrap_mode = mode;
         self
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use civic_envelope::Unwrap;
+use civic_envelope::UnwrapMode;
 use http::{HeaderMap, Method};
 
 use crate::facade::base_url::BaseUrl;
@@ -26,7 +26,7 @@ pub struct ServiceClient {
     pub(super) default_headers: HeaderMap,
     #[cfg(feature = "garde")]
     pub(super) validation: Validation,
-    pub(super) unwrap_mode: Unwrap,
+    pub(super) unwrap_mode: UnwrapMode,
     pub(super) max_body: usize,
 }
 

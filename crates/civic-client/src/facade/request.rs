@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use civic_auth::CorrelationId;
-use civic_envelope::Unwrap;
+use civic_envelope::UnwrapMode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
@@ -66,7 +66,7 @@ pub struct RequestBuilder<'a> {
     pub(super) correlation_id: Option<CorrelationId>,
     #[cfg(feature = "garde")]
     validation: Validation,
-    unwrap_mode: Unwrap,
+    unwrap_mode: UnwrapMode,
 }
 
 impl fmt::Debug for RequestBuilder<'_> {
@@ -282,7 +282,7 @@ impl<'a> RequestBuilder<'a> {
     /// Sets how an envelope is told from a payload.
     ///
     /// Defaults to the client's.
-    pub fn unwrap_mode(mut self, mode: Unwrap) -> Self {
+    pub fn unwrap_mode(mut self, mode: UnwrapMode) -> Self {
         self.unwrap_mode = mode;
         self
     }

@@ -287,11 +287,11 @@ async fn the_client_or_the_call_says_how_an_envelope_is_told() {
     let envelope = r#"{"success":true,"data":1,"timestamp":"2026-02-24T12:00:00.000Z"}"#;
     let peer = Upstream::start([Step::json(envelope)]).await;
     let raw = exact(&peer.url())
-        .unwrap_mode(civic_envelope::Unwrap::Raw)
+        .unwrap_mode(civic_envelope::UnwrapMode::Raw)
         .build()
         .unwrap();
     assert_eq!(raw.get("/").fetch::<Value>().await.unwrap()["data"], 1);
-    let strict = raw.get("/").unwrap_mode(civic_envelope::Unwrap::Strict);
+    let strict = raw.get("/").unwrap_mode(civic_envelope::UnwrapMode::Strict);
     assert_eq!(strict.fetch::<Value>().await.unwrap(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! The body, spliced as it streams.
+//! The response body, which is spliced as it streams.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,8 +14,9 @@ use super::head::describe_data_only;
 use crate::wire::{NULL, PREFIX, SUFFIX_LEN};
 
 pin_project! {
-    /// A response body of [`EnvelopeService`](super::EnvelopeService): the handler's, wrapped or
-    /// as it was.
+    /// The response body of [`EnvelopeService`](super::EnvelopeService).
+    ///
+    /// It is the handler's body, wrapped or as it was, or the error body of a failed check.
     pub struct EnvelopeBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -34,24 +35,24 @@ pin_project! {
             inner: B,
             splice: Splice,
         },
-        /// Frames that are all there.
+        /// Frames that have all arrived.
         Ready {
             frames: VecDeque<Frame<Bytes>>,
         },
-        /// The absent body of an answer to `HEAD`. It hides its length, which is not that of the
-        /// answer to `GET`, so that nobody announces it.
+        /// The absent body of an answer to `HEAD`. It hides its length, which differs from the
+        /// length of the answer to `GET`, so that no layer announces it.
         Head,
     }
 }
 
-/// How far the splice has come.
+/// The progress of a splice.
 ///
 /// `Prefix -> Payload -> [Null ->] Suffix -> [Trailers ->] Done`, and from `Payload` straight to
 /// `Done` when the handler's body fails.
 struct Splice {
     phase: Phase,
     suffix: [u8; SUFFIX_LEN],
-    /// What the handler's body said of its length at first.
+    /// What the handler's body first said about its length.
     promised: SizeHint,
     delivered: u64,
     trailers: Option<HeaderMap>,
@@ -110,7 +111,7 @@ impl<B> EnvelopeBody<B> {
     }
 }
 
-/// An empty body, which layers that answer themselves ask for.
+/// An empty body, for layers that make an answer of their own.
 impl<B> Default for EnvelopeBody<B> {
     fn default() -> Self {
         Self {
@@ -174,7 +175,7 @@ impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
     }
 }
 
-/// Says what it is. What is in it may be personal, and large.
+/// Prints the kind of body. The contents may be personal, and large.
 impl<B> fmt::Debug for EnvelopeBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -241,7 +242,7 @@ impl Splice {
         }
     }
 
-    /// A frame of the handler's body, unless it has to be held back.
+    /// Passes a frame of the handler's body on, unless it has to be held back.
     fn relay(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         if let Some(data) = frame.data_ref() {
             self.delivered = self.delivered.saturating_add(data.len() as u64);
@@ -250,9 +251,9 @@ impl Splice {
                 .upper()
                 .is_some_and(|most| self.delivered > most)
             {
-                // The server has announced a length by now. Without the suffix it comes out short,
-                // and the connection is aborted; with it, the client would see a complete response
-                // whose end is missing.
+                // The server has announced a length by now. Without the suffix the body is shorter
+                // than that, and the connection is aborted. With it, the client would see a complete
+                // response whose end is missing.
                 self.phase = Phase::Done;
                 return None;
             }
@@ -288,8 +289,8 @@ impl Splice {
             Phase::Suffix => return SizeHint::with_exact(suffix),
             Phase::Trailers | Phase::Done => return SizeHint::with_exact(0),
         };
-        // As long as nothing has come, `null` may have to stand in for it; one byte is the least
-        // that can come instead.
+        // As long as no data has arrived, `null` may have to replace it. One byte is the least that
+        // can arrive instead.
         let null = NULL.len() as u64;
         let (least, most) = match (rest.lower(), rest.upper()) {
             (0, Some(0)) if self.delivered == 0 => (null, Some(null)),

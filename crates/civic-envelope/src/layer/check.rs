@@ -1,4 +1,4 @@
-//! The checked mode: a body is held until it is known to be one JSON value.
+//! The checked mode: a body is buffered until it is known to be one JSON value.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,13 +12,16 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, SizeHint};
 use serde::de::IgnoredAny;
 
-use super::EnvelopeBody;
+use super::body::EnvelopeBody;
 use crate::correlation_id::CorrelationId;
 use crate::error_body::ErrorBody;
 use crate::wire::NULL;
 
-/// Why [`EnvelopeLayer::checked`](super::EnvelopeLayer::checked) answered 502; in the extensions
-/// of that answer, for layers outside to count and log.
+/// Why a body check answered 502 ([`EnvelopeLayer::with_body_check`]).
+///
+/// It is in the extensions of that answer, for layers outside to count and log.
+///
+/// [`EnvelopeLayer::with_body_check`]: super::EnvelopeLayer::with_body_check
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CheckFailed {
@@ -26,7 +29,7 @@ pub enum CheckFailed {
     NotJson,
     /// The body is larger than the limit.
     TooLarge,
-    /// The body broke off.
+    /// The body ended with an error, or was shorter than announced.
     Broken,
 }
 
@@ -42,31 +45,32 @@ impl fmt::Display for CheckFailed {
 
 impl StdError for CheckFailed {}
 
-/// What has arrived of a body.
+/// The part of a body that has arrived.
 pub(super) struct Collected {
-    /// The bytes that may still arrive.
-    room: usize,
-    /// The bytes that the body has yet to bring to be as long as it said.
-    owed: u64,
+    /// How many bytes may still arrive without breaking the limit.
+    remaining_limit: usize,
+    /// How many bytes must still arrive for the body to be as long as it announced.
+    remaining_declared: u64,
     first: Bytes,
     more: BytesMut,
 }
 
 impl Collected {
     pub(super) fn up_to(max: usize, hint: &SizeHint) -> Result<Self, CheckFailed> {
-        let owed = hint.lower();
-        if owed > max as u64 {
+        let declared = hint.lower();
+        if declared > max as u64 {
             return Err(CheckFailed::TooLarge);
         }
         Ok(Self {
-            room: max,
-            owed,
+            remaining_limit: max,
+            remaining_declared: declared,
             first: Bytes::new(),
             more: BytesMut::new(),
         })
     }
 
-    /// The body, once it is there and checked; `null` for an empty one.
+    /// Returns the body and its trailers once all of it has arrived and is checked; `null` for an
+    /// empty body.
     pub(super) fn poll<B: Body<Data = Bytes>>(
         &mut self,
         mut body: Pin<&mut B>,
@@ -79,7 +83,7 @@ impl Collected {
                 Some(Ok(frame)) => frame,
             };
             match frame.into_data() {
-                Ok(data) => self.take(data)?,
+                Ok(data) => self.append(data)?,
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         break Some(trailers);
@@ -90,12 +94,12 @@ impl Collected {
         Poll::Ready(self.check().map(|payload| (payload, trailers)))
     }
 
-    fn take(&mut self, data: Bytes) -> Result<(), CheckFailed> {
-        self.room = self
-            .room
+    fn append(&mut self, data: Bytes) -> Result<(), CheckFailed> {
+        self.remaining_limit = self
+            .remaining_limit
             .checked_sub(data.len())
             .ok_or(CheckFailed::TooLarge)?;
-        self.owed = self.owed.saturating_sub(data.len() as u64);
+        self.remaining_declared = self.remaining_declared.saturating_sub(data.len() as u64);
         if self.first.is_empty() {
             self.first = data;
         } else {
@@ -112,7 +116,7 @@ impl Collected {
             true => std::mem::take(&mut self.first),
             false => self.more.split().freeze(),
         };
-        if self.owed > 0 {
+        if self.remaining_declared > 0 {
             return Err(CheckFailed::Broken);
         }
         if payload.is_empty() {
@@ -125,7 +129,7 @@ impl Collected {
     }
 }
 
-/// The answer in place of one that failed the check. Nothing of the upstream's head goes on.
+/// Makes the answer that replaces one that failed the check. It has no header of the upstream's.
 pub(super) fn refusal<B>(
     why: CheckFailed,
     correlation_id: Option<CorrelationId>,

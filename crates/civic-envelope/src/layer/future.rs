@@ -1,4 +1,4 @@
-//! The future of a response that may have to be wrapped.
+//! The future of a response that may be wrapped.
 
 use std::fmt;
 use std::future::Future;
@@ -12,12 +12,12 @@ use http::{Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::EnvelopeBody;
+use super::body::EnvelopeBody;
 use super::check::{CheckFailed, Collected, refusal};
 use super::head::{self, Exchange, Plan};
 use super::settings::Settings;
 use crate::envelope::Enveloped;
-use crate::{ENVELOPE_HEADER, wire};
+use crate::wire::{self, ENVELOPE_HEADER};
 
 pin_project! {
     /// The response future of [`EnvelopeService`](super::EnvelopeService).
@@ -75,13 +75,16 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Calling { inner } => {
                     let (mut parts, body) = ready!(inner.poll(cx))?.into_parts();
-                    if this.settings.checked.is_some()
+                    if this.settings.max_checked_bytes.is_some()
                         && parts.extensions.get::<Enveloped>().is_none()
                     {
                         parts.headers.remove(ENVELOPE_HEADER);
                     }
                     let hint = body.size_hint();
-                    let body = match (this.exchange.plan(&parts, &hint), this.settings.checked) {
+                    let body = match (
+                        this.exchange.plan(&parts, &hint),
+                        this.settings.max_checked_bytes,
+                    ) {
                         (Plan::Pass, _) => EnvelopeBody::pass(body),
                         (Plan::PassHead, _) => EnvelopeBody::head(),
                         (Plan::WrapHead { length }, _) => {

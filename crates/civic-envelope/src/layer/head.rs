@@ -1,18 +1,17 @@
-//! What to do with a response, decided by its head alone.
+//! What becomes of a response. Its head alone decides.
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
 use http_body::SizeHint;
 
 use super::settings::Settings;
-use crate::ENVELOPE_HEADER;
 use crate::correlation_id::CorrelationId;
 use crate::envelope::Enveloped;
-use crate::wire::{JSON, MARK, NULL, OVERHEAD};
+use crate::wire::{ENVELOPE_HEADER, JSON, MARK, NULL, OVERHEAD};
 
-/// A handler's way out: put into the response's extensions, it keeps the response as it is.
+/// Keeps the layer from wrapping a response, if it is in the response's extensions.
 ///
-/// An extension and not a header, so that nobody on the other side of a socket can set it.
+/// It is an extension and not a header, so that no peer can set it.
 ///
 /// # Example
 ///
@@ -26,17 +25,17 @@ use crate::wire::{JSON, MARK, NULL, OVERHEAD};
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SkipEnvelope;
 
-/// What of the request matters to the response.
+/// What the response's treatment needs to know about the request.
 #[derive(Debug)]
 pub(super) struct Exchange {
     kind: Kind,
-    /// For the error body of the checked mode; only looked up there.
+    /// The id for the error body of the checked mode. It is looked up in that mode only.
     pub(super) correlation_id: Option<CorrelationId>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
-    /// Excluded, or a tunnel.
+    /// The path is excluded, or the connection becomes a tunnel.
     Bypass,
     Head,
     Body,
@@ -47,25 +46,25 @@ enum Kind {
 pub(super) enum Plan {
     Pass,
     Wrap,
-    /// The answer to `HEAD` of something that `GET` would wrap: the headers without a body.
+    /// The answer to a `HEAD` whose `GET` would be wrapped: the headers without a body.
     WrapHead {
         length: Option<u64>,
     },
-    /// The answer to `HEAD` of what might be an empty success, or anything else: only `GET` can
-    /// tell, so it goes on with no length at all.
+    /// The answer to a `HEAD` whose `GET` may be an empty success or anything else. It passes
+    /// without a length.
     PassHead,
 }
 
 impl Exchange {
     pub(super) fn of<B>(request: &Request<B>, settings: &Settings) -> Self {
         let kind = match *request.method() {
-            // A 2xx to CONNECT has no body; what follows are the tunnel's bytes.
+            // A 2xx to CONNECT has no body: the tunnel's bytes follow.
             Method::CONNECT => Kind::Bypass,
             _ if settings.excludes(request.uri().path()) => Kind::Bypass,
             Method::HEAD => Kind::Head,
             _ => Kind::Body,
         };
-        let correlation_id = match settings.checked {
+        let correlation_id = match settings.max_checked_bytes {
             Some(_) => CorrelationId::of_request(request.headers(), request.extensions()),
             None => None,
         };
@@ -140,9 +139,9 @@ fn is_json(content_type: &[u8]) -> bool {
         .eq_ignore_ascii_case(b"application/json")
 }
 
-/// The length that `GET` would have, for an answer to `HEAD`.
+/// Returns the length that the answer to `GET` would have, for an answer to `HEAD`.
 fn wrapped_length(headers: &HeaderMap, body: &SizeHint) -> Option<u64> {
-    // A body that is there, though nobody will see it, knows better than a header.
+    // A body that is present, although it will not be sent, knows better than a header.
     let length = match body.exact() {
         Some(0) | None => announced_length(headers)?,
         Some(length) => length,
@@ -162,7 +161,7 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
         return None;
     }
     let digits = length.to_str().ok()?;
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     digits
         .bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -172,8 +171,8 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
 /// Makes the headers describe the wrapped body.
 pub(super) fn rewrite(parts: &mut response::Parts) {
     let headers = &mut parts.headers;
-    // Always, even a right one: a stale length splits the response or hangs the client, and the
-    // server writes the right one from the body's size hint.
+    // Even if it is right: a stale length splits the response or makes the client wait for ever, and
+    // the server writes the right one from the body's size hint.
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::ACCEPT_RANGES);
     describe_data_only(headers);
@@ -184,7 +183,7 @@ pub(super) fn rewrite(parts: &mut response::Parts) {
     parts.extensions.insert(Enveloped);
 }
 
-/// Removes or weakens what describes the payload's bytes rather than its meaning.
+/// Removes or weakens the fields that describe the payload's bytes and not its meaning.
 pub(super) fn describe_data_only(fields: &mut HeaderMap) {
     const DIGESTS: [HeaderName; 4] = [
         HeaderName::from_static("content-digest"),

@@ -8,11 +8,14 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::body::EnvelopeBody;
+use super::future::EnvelopeFuture;
 use super::head::Exchange;
 use super::settings::Settings;
-use super::{EnvelopeBody, EnvelopeFuture};
+use crate::inner_accessors;
 
-/// Wraps the responses of `inner`. Made by [`EnvelopeLayer`](super::EnvelopeLayer).
+/// Wraps successful JSON responses in the platform's envelope. Made by
+/// [`EnvelopeLayer`](super::EnvelopeLayer).
 #[derive(Clone, Debug)]
 pub struct EnvelopeService<S> {
     inner: S,
@@ -20,10 +23,12 @@ pub struct EnvelopeService<S> {
 }
 
 impl<S> EnvelopeService<S> {
-    /// Wraps the responses of `inner`, with the layer's defaults.
+    /// Wraps `inner`, with the layer's defaults.
     pub fn new(inner: S) -> Self {
         Self::with_settings(inner, Arc::default())
     }
+
+    inner_accessors!();
 
     pub(super) fn with_settings(inner: S, settings: Arc<Settings>) -> Self {
         Self { inner, settings }

@@ -1,15 +1,15 @@
 //! The fast path: the envelope that the platform's services write, byte for byte.
 //!
 //! If the body is the 23 bytes, one JSON value and the 40 bytes, then it has exactly the members
-//! `success`, `data` and `timestamp`, once each, and no scan for them is needed. The parser proves
-//! the middle part while it decodes it: it takes exactly one value and refuses anything after it.
+//! `success`, `data` and `timestamp`, without duplicates, and no scan for them is needed. The parser
+//! checks the middle part while it decodes it: it accepts exactly one value and nothing after it.
 
 use serde::Deserialize;
 
 use super::decode;
 use crate::wire::{PREFIX, SUFFIX_END, SUFFIX_START, TIMESTAMP_LEN};
 
-/// The value, or `None` for the slow path to say why not.
+/// Returns the value, or `None` if the slow path has to say what is wrong.
 pub(super) fn unwrap<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
     decode(payload(text)?).ok()
 }
@@ -20,11 +20,11 @@ fn payload(text: &str) -> Option<&str> {
     let rest = rest.strip_suffix(SUFFIX_END)?;
     let (rest, timestamp) = rest.split_at_checked(rest.len().checked_sub(TIMESTAMP_LEN)?)?;
     let payload = rest.strip_suffix(SUFFIX_START)?;
-    // Printable and without quote or escape: a string that ends where it seems to end.
+    // Printable and without a quote or an escape: the string ends where it seems to end.
     let plain = timestamp
         .bytes()
         .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-    // Nothing at all is no value, even for a type that reads nothing.
+    // White space alone is not a value, even for a type that reads nothing.
     let blank = payload
         .bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));

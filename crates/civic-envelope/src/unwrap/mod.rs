@@ -1,34 +1,34 @@
-//! From the bytes of a success to a value, in one typed pass.
+//! The client's side: from the bytes of a success to a value, in one typed pass.
 //!
 //! # What is promised
 //!
-//! 1. A body of more than 16 MiB is refused before it is parsed, one that is not UTF-8 likewise.
-//!    One byte order mark is skipped.
+//! 1. A body of more than 16 MiB is refused before it is parsed. So is a body that is not UTF-8. One
+//!    byte order mark is skipped.
 //! 2. An empty body is `null`, unless it is marked: then the envelope is missing.
 //! 3. **Marked** (`x-envelope: 1`), the body must be an envelope: an object with a boolean
 //!    `success`, a string `timestamp`, and `data` unless `success` is true. Otherwise it is a
 //!    [protocol error](ErrorKind::Protocol).
-//! 4. **Not marked**, the same object is an envelope if it has no other member but `message` and
-//!    `meta`. Anything else is the payload itself, whole: a domain type that has `success` and
-//!    `data` of its own survives.
+//! 4. **Not marked**, the same object is an envelope if it has no other members but `message` and
+//!    `meta`. Any other body is the payload itself, as a whole: a domain type with members `success`
+//!    and `data` survives.
 //! 5. `success:false` with a string `timestamp` is [refused](ErrorKind::Refused) with the peer's
-//!    message, whatever other members there are. It is never data.
+//!    message, whatever the other members are. It is never data.
 //! 6. `success:true` without `data` is `null`: Node services answer so for a handler that returned
 //!    nothing.
-//! 7. One of the five members twice in an object with a boolean `success` and a string `timestamp`
-//!    is a protocol error.
+//! 7. A duplicate of one of the five members, in an object with a boolean `success` and a string
+//!    `timestamp`, is a protocol error.
 //! 8. For `()` the payload is checked to be JSON and skipped, whatever it is.
 //! 9. A number is read as Node reads it: the nearest double, to the bit.
 //!
 //! # What is not promised
 //!
-//! A response that is cut at zero bytes without a mark looks like an empty one. A lone surrogate
-//! (`"\ud800"`), which Node reads, is an error where a `String` is asked for.
+//! A response that is cut at zero bytes and has no mark looks like an empty one. A lone surrogate
+//! (`"\ud800"`), which Node reads, is an error if a `String` is requested.
 //!
 //! # How
 //!
 //! The fast path compares the 23 bytes before and the 40 after the payload and parses what is
-//! between. Whatever it cannot take goes to the slow path, which finds the payload as a slice of
+//! between them. Whatever it cannot read goes to the slow path, which finds the payload as a slice of
 //! the body. Both hand the same slice to the same parser, so they cannot disagree.
 
 mod fast;
@@ -39,28 +39,28 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use self::skip_unit::SkipUnit;
+use crate::error::Error;
 #[cfg(doc)]
-use crate::ErrorKind;
-use crate::wire::{MARK, NULL, without_bom};
-use crate::{ENVELOPE_HEADER, Error, MAX_SUCCESS_BYTES};
+use crate::error::ErrorKind;
+use crate::wire::{ENVELOPE_HEADER, MARK, MAX_SUCCESS_BYTES, NULL, without_bom};
 
 /// How to tell an envelope from a payload.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Unwrap {
-    /// By the mark, else by the whole shape: boolean `success`, string `timestamp`, `data` unless
-    /// `success` is true, and no other members but `message` and `meta`.
+pub enum UnwrapMode {
+    /// By the mark, or else by the whole shape: boolean `success`, string `timestamp`, `data` unless
+    /// `success` is true, and no other members but `message` and `meta`. This is the default.
     #[default]
     Strict,
-    /// As [`Strict`](Self::Strict), and also anything that has the two members `success` and
-    /// `data`, as the platform's Node clients do it. A domain type with both of them loses the
-    /// rest.
+    /// As [`Strict`](Self::Strict), but any object with the two members `success` and `data` is an
+    /// envelope too. This is the rule of the platform's Node clients. A domain type with both members
+    /// loses the others.
     Lenient,
-    /// Never: the whole body is the payload, marked or not.
+    /// Never: the whole body is the payload, whether it is marked or not.
     Raw,
 }
 
-/// Unwraps a body of which the headers are not known.
+/// Unwraps a body whose headers are not known.
 ///
 /// `T` may borrow from the body.
 ///
@@ -77,41 +77,52 @@ pub enum Unwrap {
 ///
 /// # Errors
 ///
-/// `success:false`, a broken envelope, a payload that is not a `T`, more than 16 MiB.
+/// [`ErrorKind::Refused`] for `success:false`, [`ErrorKind::Protocol`] for a broken envelope,
+/// [`ErrorKind::Decode`] for a payload that is not a `T`, and [`ErrorKind::TooLarge`] for more than
+/// 16 MiB.
+///
+/// [`ErrorKind::Refused`]: crate::ErrorKind::Refused
+/// [`ErrorKind::Protocol`]: crate::ErrorKind::Protocol
+/// [`ErrorKind::Decode`]: crate::ErrorKind::Decode
+/// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
 #[doc(alias = "unwrapEnvelope")]
 pub fn unwrap_envelope<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    Unwrap::Strict.bytes(body)
+    UnwrapMode::Strict.bytes(body)
 }
 
 /// Unwraps the body of a response, whose headers say whether it must be an envelope.
 ///
 /// # Errors
 ///
-/// As [`unwrap_envelope`], and a marked response that is no envelope.
+/// The errors of [`unwrap_envelope`], and [`ErrorKind::Protocol`] for a marked response that is not
+/// an envelope.
+///
+/// [`ErrorKind::Protocol`]: crate::ErrorKind::Protocol
 pub fn unwrap_response<'a, T: Deserialize<'a>>(
     headers: &HeaderMap,
     body: &'a [u8],
 ) -> Result<T, Error> {
-    Unwrap::Strict.response(headers, body)
+    UnwrapMode::Strict.response(headers, body)
 }
 
-// ===== impl Unwrap =====
+// ===== impl UnwrapMode =====
 
-impl Unwrap {
-    /// As [`unwrap_envelope`], by this rule.
+impl UnwrapMode {
+    /// Unwraps a body whose headers are not known, in this mode.
     ///
     /// # Errors
     ///
-    /// As [`unwrap_envelope`].
+    /// Those of [`unwrap_envelope`].
     pub fn bytes<'a, T: Deserialize<'a>>(self, body: &'a [u8]) -> Result<T, Error> {
         self.bytes_within(body, MAX_SUCCESS_BYTES)
     }
 
-    /// As [`unwrap_response`], by this rule.
+    /// Unwraps the body of a response, whose headers say whether it must be an envelope, in this
+    /// mode.
     ///
     /// # Errors
     ///
-    /// As [`unwrap_response`].
+    /// Those of [`unwrap_response`].
     pub fn response<'a, T: Deserialize<'a>>(
         self,
         headers: &HeaderMap,
@@ -120,11 +131,11 @@ impl Unwrap {
         self.response_within(headers, body, MAX_SUCCESS_BYTES)
     }
 
-    /// As [`bytes`](Self::bytes), with a limit of the caller's in place of 16 MiB.
+    /// Unwraps a body as [`bytes`](Self::bytes) does, with a limit of `max` bytes and not 16 MiB.
     ///
     /// # Errors
     ///
-    /// As [`unwrap_envelope`].
+    /// Those of [`unwrap_envelope`].
     pub fn bytes_within<'a, T: Deserialize<'a>>(
         self,
         body: &'a [u8],
@@ -133,11 +144,12 @@ impl Unwrap {
         unwrap(self.recognition(false), body, max)
     }
 
-    /// As [`response`](Self::response), with a limit of the caller's in place of 16 MiB.
+    /// Unwraps a body as [`response`](Self::response) does, with a limit of `max` bytes and not
+    /// 16 MiB.
     ///
     /// # Errors
     ///
-    /// As [`unwrap_response`].
+    /// Those of [`unwrap_response`].
     pub fn response_within<'a, T: Deserialize<'a>>(
         self,
         headers: &HeaderMap,
@@ -158,7 +170,7 @@ impl Unwrap {
     }
 }
 
-/// What makes an envelope of a body: [`Unwrap`], and what the headers say.
+/// What makes a body an envelope: the [`UnwrapMode`] together with the headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Recognition {
     Mark,
@@ -167,7 +179,8 @@ enum Recognition {
     Never,
 }
 
-/// A mark of another version promises something that is not known here.
+/// Returns whether the response is marked. The mark of another version is an error, because it
+/// promises something that is not known here.
 fn is_marked(headers: &HeaderMap) -> Result<bool, Error> {
     let mut marks = headers.get_all(ENVELOPE_HEADER).iter().peekable();
     let marked = marks.peek().is_some();
@@ -188,11 +201,11 @@ fn unwrap<'a, T: Deserialize<'a>>(
     if body.len() > max {
         return Err(Error::too_large());
     }
-    // Before anything else: the parser does not look at the encoding of what it skips.
+    // First of all, because the parser does not check the encoding of what it skips.
     let text = std::str::from_utf8(without_bom(body)).map_err(|_| Error::not_utf8())?;
     match recognition {
         Recognition::Mark if text.is_empty() => Err(Error::protocol(
-            "the response is marked as an envelope and empty",
+            "the response is marked as an envelope, but the body is empty",
         )),
         _ if text.is_empty() => decode(NULL),
         Recognition::Never => decode(text),

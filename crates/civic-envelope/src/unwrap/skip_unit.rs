@@ -1,7 +1,7 @@
-//! `()` takes any payload.
+//! `()` accepts any payload.
 //!
-//! For serde's JSON, `()` is `null` and nothing else. Here it says that the caller does not want
-//! the payload, so whatever is there is skipped (and still has to be JSON).
+//! In serde's JSON, only `null` is a `()`. Here, `()` says that the caller does not want the payload.
+//! So any payload is skipped; it still has to be JSON.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
@@ -15,7 +15,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for SkipUnit<T> {
     }
 }
 
-/// Forwards all but `deserialize_unit`; values inside the payload do not pass through here.
+/// Forwards every method but `deserialize_unit`. Values inside the payload do not pass through it.
 struct Outermost<D>(D);
 
 macro_rules! forward {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Recognition, decode};
-use crate::Error;
+use crate::error::Error;
 use crate::error_body::message_words;
 use crate::wire::NULL;
 
@@ -22,9 +22,10 @@ pub(super) fn unwrap<'a, T: Deserialize<'a>>(
     decode(payload(text, recognition)?)
 }
 
-/// The JSON text of the payload: a part of the body, or all of it.
+/// Returns the JSON text of the payload: a part of the body, or the whole.
 fn payload(text: &str, recognition: Recognition) -> Result<&str, Error> {
-    let no_envelope = || Error::protocol("the response is marked as an envelope and is none");
+    let no_envelope =
+        || Error::protocol("the response is marked as an envelope, but the body is not one");
     let marked = recognition == Recognition::Mark;
     if !text
         .trim_start_matches([' ', '\t', '\r', '\n'])
@@ -35,13 +36,13 @@ fn payload(text: &str, recognition: Recognition) -> Result<&str, Error> {
     let members: Members<'_> = match serde_json::from_str(text) {
         Ok(members) => members,
         Err(_) if marked => return Err(no_envelope()),
-        // Not handed on whole: a type that skips its members would take a broken object.
+        // Not passed on as a whole: a type that skips its members would accept a broken object.
         Err(error) => return Err(Error::decode(error)),
     };
 
     if members.has_envelope_members() {
         if members.repeated {
-            return Err(Error::protocol("the envelope has a member twice"));
+            return Err(Error::protocol("the envelope has a duplicate member"));
         }
         if members.success == Some("false") {
             return Err(Error::refused(members.message()));
@@ -54,7 +55,7 @@ fn payload(text: &str, recognition: Recognition) -> Result<&str, Error> {
         Recognition::Mark => Err(no_envelope()),
         Recognition::TwoKeys => match (members.success, members.data) {
             (Some(_), Some(_)) if members.repeated => {
-                Err(Error::protocol("the envelope has a member twice"))
+                Err(Error::protocol("the envelope has a duplicate member"))
             }
             (Some(_), Some(data)) => Ok(data),
             _ => Ok(text),
@@ -63,7 +64,7 @@ fn payload(text: &str, recognition: Recognition) -> Result<&str, Error> {
     }
 }
 
-/// The members of the top-level object, as they stand in the body.
+/// The members of the top-level object, as slices of the body.
 #[derive(Default)]
 struct Members<'a> {
     success: Option<&'a str>,
@@ -71,10 +72,10 @@ struct Members<'a> {
     timestamp: Option<&'a str>,
     message: Option<&'a str>,
     meta: Option<&'a str>,
-    /// One of the above occurs twice. The first one is kept, unless only a later one could make
-    /// an envelope of the object: which of them a reader sees depends on the reader.
+    /// One of the members above is duplicated. The first one is kept, unless only a later one could
+    /// make the object an envelope: which of them a reader sees depends on the reader.
     repeated: bool,
-    /// There are members besides the above.
+    /// There are other members.
     others: bool,
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 
 const RECOGNITIONS: [Recognition; 3] =
     [Recognition::Mark, Recognition::Shape, Recognition::TwoKeys];
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Blind {
 }
 
 /// Why an unwrap failed, without the parser's words: they count lines from different places.
-fn blame(error: &Error) -> (ErrorKind, Option<String>) {
+fn kind_and_message(error: &Error) -> (ErrorKind, Option<String>) {
     (error.kind(), error.message().map(str::to_owned))
 }
 
@@ -76,8 +76,8 @@ fn paths_agree_on<T: DeserializeOwned + Debug + PartialEq>(body: &[u8]) {
             assert_eq!(&fast, slow, "{text:?} ({recognition:?})");
         }
         assert_eq!(
-            together.as_ref().map_err(blame),
-            slow.as_ref().map_err(blame),
+            together.as_ref().map_err(kind_and_message),
+            slow.as_ref().map_err(kind_and_message),
             "{text:?} ({recognition:?})"
         );
     }
@@ -320,7 +320,7 @@ proptest! {
         let body = format!("{space}{{{}}}{space}", list.join(","));
         for recognition in RECOGNITIONS {
             let judged = unwrap::<Value>(recognition, body.as_bytes(), MAX_SUCCESS_BYTES);
-            let judged = judged.map_err(|error| blame(&error));
+            let judged = judged.map_err(|error| kind_and_message(&error));
             let expected = expected(recognition, &members, &body);
             prop_assert_eq!(judged, expected, "{} ({:?})", body, recognition);
         }

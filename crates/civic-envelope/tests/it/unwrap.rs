@@ -1,7 +1,7 @@
 //! What a client makes of each kind of body.
 
 use civic_envelope::{
-    Envelope, ErrorKind, MAX_SUCCESS_BYTES, Unwrap, unwrap_envelope, unwrap_response,
+    Envelope, ErrorKind, MAX_SUCCESS_BYTES, UnwrapMode, unwrap_envelope, unwrap_response,
 };
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -297,18 +297,18 @@ fn each_kind_of_body_is_judged_by_the_rules() {
             "{name}, marked"
         );
         assert_eq!(
-            outcome(Unwrap::Lenient.bytes(bytes)),
+            outcome(UnwrapMode::Lenient.bytes(bytes)),
             lenient,
             "{name}, lenient"
         );
         assert_eq!(
-            outcome(Unwrap::Lenient.response(&marked(), bytes)),
+            outcome(UnwrapMode::Lenient.response(&marked(), bytes)),
             with_mark,
             "{name}, lenient and marked"
         );
-        assert_eq!(outcome(Unwrap::Raw.bytes(bytes)), raw, "{name}, raw");
+        assert_eq!(outcome(UnwrapMode::Raw.bytes(bytes)), raw, "{name}, raw");
         assert_eq!(
-            outcome(Unwrap::Raw.response(&marked(), bytes)),
+            outcome(UnwrapMode::Raw.response(&marked(), bytes)),
             raw,
             "{name}, raw, marked"
         );
@@ -317,7 +317,7 @@ fn each_kind_of_body_is_judged_by_the_rules() {
 
 #[test]
 fn strict_is_the_default() {
-    assert_eq!(Unwrap::default(), Unwrap::Strict);
+    assert_eq!(UnwrapMode::default(), UnwrapMode::Strict);
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn an_empty_body_is_null_unless_it_is_marked() {
             unwrap_envelope::<u8>(body).unwrap_err().kind(),
             ErrorKind::Decode
         );
-        assert_eq!(Unwrap::Raw.bytes::<Option<u8>>(body).unwrap(), None);
+        assert_eq!(UnwrapMode::Raw.bytes::<Option<u8>>(body).unwrap(), None);
         let error = unwrap_response::<Option<u8>>(&marked(), body).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol);
     }
@@ -453,10 +453,12 @@ fn a_body_over_the_limit_is_refused_before_it_is_parsed() {
     let fitting = [vec![b' '; MAX_SUCCESS_BYTES - 1], b"1".to_vec()].concat();
     assert_eq!(unwrap_envelope::<u8>(&fitting).unwrap(), 1);
 
-    assert_eq!(Unwrap::Strict.bytes_within::<u8>(b"12", 2).unwrap(), 12);
-    let error = Unwrap::Strict.bytes_within::<u8>(b"123", 2).unwrap_err();
+    assert_eq!(UnwrapMode::Strict.bytes_within::<u8>(b"12", 2).unwrap(), 12);
+    let error = UnwrapMode::Strict
+        .bytes_within::<u8>(b"123", 2)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    let error = Unwrap::Raw
+    let error = UnwrapMode::Raw
         .response_within::<u8>(&marked(), b"123", 2)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use civic_envelope::EnvelopeBody;
+use civic_envelope::layer::EnvelopeBody;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use proptest::collection::vec;
@@ -306,7 +306,12 @@ async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it
 async fn debug_output_does_not_show_the_payload() {
     let answers = [
         through(&layer(), get("/"), json(full("\"secret\""))).await,
-        through(&layer().checked(100), get("/"), json(full("\"secret\""))).await,
+        through(
+            &layer().with_body_check(100),
+            get("/"),
+            json(full("\"secret\"")),
+        )
+        .await,
         through(&layer(), get("/health"), json(full("\"secret\""))).await,
     ];
     for answer in answers {

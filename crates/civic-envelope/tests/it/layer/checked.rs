@@ -1,7 +1,8 @@
 //! The mode for gateways, which relay bytes that are not their own.
 
 use bytes::Bytes;
-use civic_envelope::{CheckFailed, CorrelationId, EnvelopeBody, ErrorBody, SkipEnvelope};
+use civic_envelope::layer::{CheckFailed, EnvelopeBody};
+use civic_envelope::{CorrelationId, ErrorBody, SkipEnvelope};
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::{Body, SizeHint};
 
@@ -29,7 +30,7 @@ async fn a_checked_body_that_is_one_json_value_is_wrapped() {
             .bytes()
             .map(|byte| Step::Data(Bytes::copy_from_slice(&[byte])));
         for stream in [Scripted::new([Step::data(payload)]), Scripted::new(bytes)] {
-            let answer = through(&layer().checked(10), get("/"), json(stream)).await;
+            let answer = through(&layer().with_body_check(10), get("/"), json(stream)).await;
             assert_eq!(refused(&answer), None);
             assert_eq!(answer.headers()["x-envelope"], "1");
             let length = 63 + payload.len() as u64;
@@ -41,9 +42,14 @@ async fn a_checked_body_that_is_one_json_value_is_wrapped() {
 
 #[tokio::test]
 async fn a_checked_empty_body_becomes_null() {
-    let answer = through(&layer().checked(0), get("/"), json(full(""))).await;
+    let answer = through(&layer().with_body_check(0), get("/"), json(full(""))).await;
     assert_eq!(text(answer.into_body()).await, wrapped("null"));
-    let answer = through(&layer().checked(0), get("/"), Response::new(full(""))).await;
+    let answer = through(
+        &layer().with_body_check(0),
+        get("/"),
+        Response::new(full("")),
+    )
+    .await;
     assert_eq!(text(answer.into_body()).await, wrapped("null"));
 }
 
@@ -63,7 +69,7 @@ async fn an_upstream_cannot_close_the_envelope_and_open_its_own() {
         "\"\n\"",
     ] {
         let stream = Scripted::new([Step::data(payload)]);
-        let answer = through(&layer().checked(100), get("/"), json(stream)).await;
+        let answer = through(&layer().with_body_check(100), get("/"), json(stream)).await;
         assert_eq!(answer.status(), StatusCode::BAD_GATEWAY, "{payload}");
         assert_eq!(refused(&answer), Some(CheckFailed::NotJson), "{payload}");
         assert!(
@@ -72,29 +78,29 @@ async fn an_upstream_cannot_close_the_envelope_and_open_its_own() {
         );
     }
     let latin = Scripted::new([Step::Data(Bytes::from_static(b"\"\xe9\""))]);
-    let answer = through(&layer().checked(100), get("/"), json(latin)).await;
+    let answer = through(&layer().with_body_check(100), get("/"), json(latin)).await;
     assert_eq!(refused(&answer), Some(CheckFailed::NotJson));
 }
 
 #[tokio::test]
 async fn a_checked_body_over_the_limit_is_refused() {
     let fits = Scripted::new([Step::data("[1,"), Step::data("2]")]);
-    let answer = through(&layer().checked(5), get("/"), json(fits)).await;
+    let answer = through(&layer().with_body_check(5), get("/"), json(fits)).await;
     assert_eq!(refused(&answer), None);
 
     // Without a length, when it has arrived; with one, before the first byte.
     let grows = Scripted::new([Step::data("[1,"), Step::data("22]"), Step::Hang]);
-    let answer = through(&layer().checked(5), get("/"), json(grows)).await;
+    let answer = through(&layer().with_body_check(5), get("/"), json(grows)).await;
     assert_eq!(refused(&answer), Some(CheckFailed::TooLarge));
     let says = Scripted::new([Step::Hang]).exactly(6);
-    let answer = through(&layer().checked(5), get("/"), json(says)).await;
+    let answer = through(&layer().with_body_check(5), get("/"), json(says)).await;
     assert_eq!(refused(&answer), Some(CheckFailed::TooLarge));
 }
 
 #[tokio::test]
 async fn a_checked_body_that_breaks_off_is_refused() {
     let breaks = Scripted::new([Step::data("[1]"), Step::Pause, Step::Error]);
-    let answer = through(&layer().checked(100), get("/"), json(breaks)).await;
+    let answer = through(&layer().with_body_check(100), get("/"), json(breaks)).await;
     assert_eq!(refused(&answer), Some(CheckFailed::Broken));
 
     let mut least = SizeHint::new();
@@ -103,7 +109,7 @@ async fn a_checked_body_that_breaks_off_is_refused() {
         Scripted::new([Step::data("[1]")]).hint(least),
         Scripted::new([]).hint(least),
     ] {
-        let answer = through(&layer().checked(100), get("/"), json(short)).await;
+        let answer = through(&layer().with_body_check(100), get("/"), json(short)).await;
         assert_eq!(refused(&answer), Some(CheckFailed::Broken));
     }
 }
@@ -132,7 +138,7 @@ async fn a_refusal_has_the_platforms_shape_and_nothing_of_the_upstreams_head() {
             ],
             full("?"),
         );
-        let answer = through(&layer().checked(100), request, response).await;
+        let answer = through(&layer().with_body_check(100), request, response).await;
         assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
         let mut names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -159,7 +165,7 @@ async fn an_upstreams_mark_is_removed_from_every_response() {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response
     };
-    let gateway = layer().checked(1000);
+    let gateway = layer().with_body_check(1000);
 
     let upstream = r#"{"success":true,"data":1,"timestamp":"t"}"#;
     let answer = through(&gateway, get("/"), marked(200, full(upstream))).await;
@@ -184,7 +190,7 @@ async fn an_upstreams_mark_is_removed_from_every_response() {
 async fn what_would_not_be_wrapped_is_neither_checked_nor_held() {
     let stream = Scripted::new([Step::data("data: 1\n\n"), Step::Hang]);
     let response = ok(&[("content-type", "text/event-stream")], stream);
-    let answer = through(&layer().checked(1), get("/"), response).await;
+    let answer = through(&layer().with_body_check(1), get("/"), response).await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -195,7 +201,7 @@ async fn trailers_of_a_checked_body_follow_the_suffix() {
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect();
     let stream = Scripted::new([Step::data("[1]"), Step::Trailers(trailers)]);
-    let answer = through(&layer().checked(100), get("/"), json(stream)).await;
+    let answer = through(&layer().with_body_check(100), get("/"), json(stream)).await;
     let (mut sent, _) = frames(answer.into_body()).await;
     let last = sent.pop().unwrap().into_trailers().unwrap();
     assert_eq!(data_of(&sent), wrapped("[1]"));
@@ -214,6 +220,6 @@ async fn an_answer_to_head_is_not_checked() {
         ],
         full(""),
     );
-    let answer = through(&layer().checked(5), head("/"), response).await;
+    let answer = through(&layer().with_body_check(5), head("/"), response).await;
     assert_eq!(answer.headers()["content-length"], "963");
 }

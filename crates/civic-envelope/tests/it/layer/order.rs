@@ -1,6 +1,7 @@
 //! Where the layer belongs in a stack, and that it is a good tower citizen.
 
-use civic_envelope::{EnvelopeLayer, EnvelopeService};
+use civic_envelope::EnvelopeLayer;
+use civic_envelope::layer::EnvelopeService;
 use civic_testkit::contract::assert_ready_before_call;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
@@ -63,5 +64,13 @@ async fn compression_goes_outside_or_nothing_is_wrapped() {
 async fn the_layer_calls_only_what_it_polled_ready() {
     let request = || Request::new(());
     assert_ready_before_call(EnvelopeLayer::new(), request()).await;
-    assert_ready_before_call(EnvelopeLayer::new().checked(10), request()).await;
+    assert_ready_before_call(EnvelopeLayer::new().with_body_check(10), request()).await;
+}
+
+#[test]
+fn the_service_gives_access_to_the_service_that_it_wraps() {
+    let mut service = EnvelopeService::new(1);
+    assert_eq!(*service.get_ref(), 1);
+    *service.get_mut() = 2;
+    assert_eq!(service.into_inner(), 2);
 }

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use civic_envelope::{EnvelopeBody, EnvelopeLayer};
+use civic_envelope::EnvelopeLayer;
+use civic_envelope::layer::EnvelopeBody;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
