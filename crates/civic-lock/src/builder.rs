@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lease::Keeper;
-use crate::store::Store;
+use crate::acquire::Acquirer;
+use crate::error::Error;
+use crate::lease::acquire::Keeper;
+use crate::outcome::OnUnavailable;
+use crate::service::LockService;
 use crate::store::host::HostStore;
 use crate::store::redis::RedisStore;
-use crate::{Error, LockService, OnUnavailable};
+use crate::store::settings::Settings;
+use crate::store::store::Store;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,17 +36,49 @@ enum Place {
     Host(Option<PathBuf>),
 }
 
-/// What a store needs to know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) command_timeout: Duration,
-    pub(crate) replica_acks: u32,
+// ===== impl LockService =====
+
+/// Here and not beside the type: a service does not know what it was built from.
+impl LockService {
+    /// From the environment: Redis at `REDIS_URL`; without it, files of this machine and one
+    /// warning.
+    ///
+    /// # Errors
+    ///
+    /// See [`LockServiceBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Redis or Valkey at `url`.
+    ///
+    /// # Errors
+    ///
+    /// See [`LockServiceBuilder::build`].
+    pub fn redis(url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder().redis_url(url).build()
+    }
+
+    /// Files of this machine, in the default folder: `$CIVIC_LOCK_DIR`, else
+    /// `/var/tmp/civic-lock-<uid>`. Without a warning: it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// See [`LockServiceBuilder::build`].
+    pub fn host() -> Result<Self, Error> {
+        Self::builder().host().build()
+    }
+
+    /// With other settings.
+    pub fn builder() -> LockServiceBuilder {
+        LockServiceBuilder::new()
+    }
 }
 
 // ===== impl LockServiceBuilder =====
 
 impl LockServiceBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             place: Place::Environment,
             settings: Settings {
@@ -161,10 +197,8 @@ impl LockServiceBuilder {
                 Store::Host(Arc::new(store))
             }
         };
-        Ok(LockService::new(
-            Keeper::new(store, self.max_hold),
-            self.on_unavailable,
-        ))
+        let keeper = Keeper::new(store, self.max_hold);
+        Ok(LockService::new(Acquirer::new(keeper, self.on_unavailable)))
     }
 }
 

@@ -2,25 +2,32 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
+mod acquire;
+mod boot_clock;
 mod builder;
+mod delivery;
 mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
 mod lease;
 mod name;
+mod outcome;
+mod request;
 pub mod scheduler;
 mod service;
 mod store;
 mod timing;
 
 pub use self::builder::LockServiceBuilder;
+pub use self::delivery::Delivery;
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
 pub use self::layer::LockLayer;
-pub use self::lease::{Lease, LeaseEnd, LeaseGuard, LeaseLost, LostReason};
+pub use self::lease::guard::LeaseGuard;
+pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
+pub use self::lease::machine::LostReason;
 pub use self::name::LockName;
+pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
+pub use self::request::LockRequest;
 pub use self::scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick};
-pub use self::service::{
-    Acquisition, LockRequest, LockService, Mode, OnLoss, OnUnavailable, Outcome,
-};
-pub use self::store::Delivery;
+pub use self::service::{LockService, Mode};

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 const MAX_BYTES: usize = 512;
 

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Shorter leases would be lost to ordinary scheduling delays.
 const MIN_TTL: Duration = Duration::from_millis(500);

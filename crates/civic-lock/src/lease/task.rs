@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::clock;
-use super::handle::{End, Ended, Ending, Shared};
-use super::machine::{Action, Answer, LostReason, Machine};
-use crate::store::{Completed, Holder, Released, Renewed, Store};
+use crate::boot_clock;
+use crate::error::Error;
+use crate::lease::end::{End, Ended, Ending};
+use crate::lease::lease::Shared;
+use crate::lease::machine::{Action, Answer, LostReason, Machine};
+use crate::name::LockName;
+use crate::store::answer::{Completed, Released, Renewed};
+use crate::store::holder::Holder;
+use crate::store::store::Store;
 use crate::timing::Backoff;
-use crate::{Error, LockName};
 
 /// The longest wait between two attempts to release, when the store does not answer.
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(2);
@@ -24,7 +28,7 @@ pub(super) async fn drive(
     mut ended: oneshot::Receiver<End>,
 ) {
     let end = loop {
-        match machine.poll(clock::now()) {
+        match machine.poll(boot_clock::now()) {
             Action::Wait { until } => {
                 tokio::select! {
                     biased;
@@ -43,7 +47,7 @@ pub(super) async fn drive(
                     () = sleep_until(deadline) => Err(Error::timeout(within)),
                 };
                 machine.answered(
-                    clock::now(),
+                    boot_clock::now(),
                     match answer {
                         Ok(Renewed::Renewed) => Answer::Renewed,
                         Ok(Renewed::NotOwner) => Answer::NotOwner,
@@ -73,7 +77,7 @@ pub(super) async fn drive(
 /// Sends the ending until it is confirmed, or until the ttl has done the same.
 async fn finish(store: &Store, shared: &Shared, end: End) {
     let End { ending, mut answer } = end;
-    let give_up = clock::now() + shared.ttl().get() + store.command_timeout();
+    let give_up = boot_clock::now() + shared.ttl().get() + store.command_timeout();
     let mut backoff = Backoff::new(LONGEST_RETRY);
     loop {
         match send(store, shared.name(), shared.holder(), ending).await {
@@ -90,7 +94,7 @@ async fn finish(store: &Store, shared: &Shared, end: End) {
                 }
             }
         }
-        if clock::now() >= give_up {
+        if boot_clock::now() >= give_up {
             return;
         }
         tokio::time::sleep(backoff.wait()).await;
@@ -122,5 +126,5 @@ pub(super) async fn send(
 }
 
 async fn sleep_until(until: Duration) {
-    tokio::time::sleep(until.saturating_sub(clock::now())).await;
+    tokio::time::sleep(until.saturating_sub(boot_clock::now())).await;
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Tick;
-use crate::{Error, LostReason};
+use crate::error::Error;
+use crate::lease::machine::LostReason;
+use crate::scheduler::tick::Tick;
 
 /// What happened to a tick of a job, as one replica sees it.
 ///

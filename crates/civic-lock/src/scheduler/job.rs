@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Schedule, Tick};
+use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::name::LockName;
+use crate::scheduler::schedule::Schedule;
+use crate::scheduler::tick::Tick;
 use crate::timing::Ttl;
-use crate::{Delivery, Error, LockName};
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(6 * 60 * 60);

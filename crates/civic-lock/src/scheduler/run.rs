@@ -4,9 +4,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::Tick;
-use super::event::Turn;
-use crate::{Lease, LockName};
+use crate::lease::lease::Lease;
+use crate::name::LockName;
+use crate::scheduler::event::Turn;
+use crate::scheduler::tick::Tick;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

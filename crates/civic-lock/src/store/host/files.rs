@@ -7,8 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Now, State};
-use crate::{Error, ErrorKind, LockName};
+use crate::error::{Error, ErrorKind};
+use crate::name::LockName;
+use crate::store::host::now::Now;
+use crate::store::host::state::State;
 
 const GUARDS: u64 = 64;
 /// Between two attempts to lock a guard. A transition takes microseconds.

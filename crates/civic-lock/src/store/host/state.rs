@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Now;
-use super::files::{Alive, Folder};
-use crate::LockName;
-use crate::store::{Holder, Released};
+use crate::name::LockName;
+use crate::store::answer::Released;
+use crate::store::holder::Holder;
+use crate::store::host::files::{Alive, Folder};
+use crate::store::host::now::Now;
 use crate::timing::Ttl;
 
 /// Fence and watermark stay at least this long after their last use.

@@ -2,9 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::*;
-use crate::ErrorKind;
+use crate::error::{Error, ErrorKind};
+use crate::name::LockName;
+use crate::store::answer::{Acquired, Released};
+use crate::store::holder::Holder;
+use crate::store::host::HostStore;
+use crate::store::settings::Settings;
+use crate::timing::Ttl;
 
 fn settings(timeout: Duration) -> Settings {
     Settings {

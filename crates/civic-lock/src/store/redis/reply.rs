@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::store::Released;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::store::answer::Released;
 
 /// A reply whose echo was checked.
 pub(super) struct Reply {

@@ -22,15 +22,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::Tick;
-use super::clock::{Lag, OwnClock};
-use super::event::{AfterFailure, Event, Turn};
-use super::job::{Job, OnError};
-use super::run::{Returned, Run, Work};
-use crate::lease::{ClaimOutcome, Keeper, LeaseGuard};
-use crate::store::{ClaimRequest, Completed, Hints, Missed, Peek};
+use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::lease::acquire::{ClaimOutcome, Keeper};
+use crate::lease::guard::LeaseGuard;
+use crate::lease::machine::LostReason;
+use crate::scheduler::clock_offset::{Lag, OwnClock};
+use crate::scheduler::event::{AfterFailure, Event, Turn};
+use crate::scheduler::job::{Job, OnError};
+use crate::scheduler::run::{Returned, Run, Work};
+use crate::scheduler::tick::Tick;
+use crate::store::answer::{Completed, Missed, Peek};
+use crate::store::hints::Hints;
+use crate::store::request::ClaimRequest;
 use crate::timing::{Backoff, Ttl, jitter};
-use crate::{Delivery, Error, LostReason};
 
 /// A wall clock that is set is noticed after this long at the latest.
 const LONGEST_NAP: Duration = Duration::from_secs(30);

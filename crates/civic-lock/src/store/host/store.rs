@@ -1,96 +1,34 @@
-//! Locks in files of one machine, among the processes of one user.
-//!
-//! The promise is that of Redis, with the machine in its place. Not promised: anything between two
-//! machines, over a network file system, or between two users.
-//!
-//! | file | what | lifetime |
-//! |---|---|---|
-//! | `guard-XX` | locked (`flock`) for the length of one transition | never unlinked or renamed |
-//! | `state/<name>` | holder, fence, expiry, watermark; replaced by renaming, under its guard | 7 days without use |
-//! | `alive/<uuid>` | locked by one process for as long as it lives | unlinked by its owner, or by whoever finds it dead |
-//!
-//! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a lease
-//! is free when its expiry (`CLOCK_BOOTTIME` and boot id) has passed, **or** when its holder's alive
-//! file can be locked, that is when its process has died.
-//!
-//! Guards are shared out by a hash of the name, 64 of them: they are held for microseconds, and a
-//! guard a name could never be removed. A process that is stopped in just these microseconds makes
-//! the others answer `Timeout` until it goes on: nobody gets the lock, which is the safe side.
-//! Should somebody unlink a guard all the same, the next one to lock it notices that the path leads
-//! elsewhere, and starts again.
-
-mod files;
-mod state;
+//! Operations on files of this machine.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
-use self::files::{Alive, Folder};
-use self::state::State;
-use super::{
-    Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
-    Renewed,
-};
-use crate::builder::Settings;
-use crate::lease::clock;
+use crate::error::{Error, ErrorKind};
+use crate::name::LockName;
+use crate::store::answer::{Acquired, Claimed, Completed, Missed, Peek, Released, Renewed};
+use crate::store::hints::Hints;
+use crate::store::holder::Holder;
+use crate::store::host::files::{self, Alive, Folder};
+use crate::store::host::now::Now;
+use crate::store::host::state::State;
+use crate::store::host::transitions::{MARKS_KEPT, Write, claim};
+use crate::store::host::watch::Poll;
+use crate::store::request::ClaimRequest;
+use crate::store::settings::Settings;
 use crate::timing::Ttl;
-use crate::{Error, LockName};
-
-/// How often a waiter looks whether the state has changed.
-const HINT_POLL: Duration = Duration::from_millis(200);
 
 pub(crate) struct HostStore {
     settings: Settings,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    folder: Folder,
+pub(super) struct Shared {
+    pub(super) folder: Folder,
     alive: Alive,
     polls: Mutex<std::collections::HashMap<LockName, Weak<Poll>>>,
 }
-
-/// The moment of a transition, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    /// Milliseconds since boot, suspension included: what leases expire by.
-    pub(super) boot_ms: u64,
-    /// Microseconds since the epoch: what fences and ticks are made of.
-    pub(super) wall_us: u64,
-}
-
-impl Now {
-    fn read() -> Self {
-        let wall = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            boot_ms: clock::now().as_millis() as u64,
-            wall_us: wall.as_micros() as u64,
-        }
-    }
-
-    pub(super) fn wall_ms(self) -> u64 {
-        self.wall_us / 1000
-    }
-}
-
-/// What a transition leaves behind.
-pub(super) enum Write {
-    /// The state as it was.
-    Keep,
-    /// A new state; it may be lost with the machine.
-    Replace,
-    /// A new state that must survive the machine: it says which ticks are done.
-    Sync,
-}
-
-/// How many movements of a watermark over missed ticks are remembered.
-const MARKS_KEPT: usize = 16;
 
 // ===== impl HostStore =====
 
@@ -335,10 +273,7 @@ impl HostStore {
             polls.insert(name.clone(), Arc::downgrade(&poll));
             poll
         });
-        Hints {
-            received: poll.heard.subscribe(),
-            _subscription: poll,
-        }
+        Hints::new(poll.heard.subscribe(), poll)
     }
 
     async fn transition<T: Send + 'static>(
@@ -378,113 +313,13 @@ impl HostStore {
         match tokio::time::timeout_at(deadline.into(), work).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(ended)) => Err(Error::new(
-                crate::ErrorKind::Connection,
+                ErrorKind::Connection,
                 "the runtime is shutting down",
             )
             .with_source(ended)),
             Err(_) => Err(Error::timeout(within)),
         }
     }
-}
-
-/// The same decision, in the same order, as `claim.lua`.
-fn claim(
-    state: &mut State,
-    now: Now,
-    alive: &Alive,
-    holder: &Holder,
-    ttl: Ttl,
-    request: ClaimRequest,
-    abandoned: &[Holder],
-) -> (Write, Claimed) {
-    let wall = now.wall_ms();
-    let at_most_once = request.delivery == Delivery::AtMostOnce;
-    let grace = request.grace.as_millis() as u64;
-    let Some(mut done) = state.done else {
-        return (Write::Keep, Claimed::Unregistered { now: wall });
-    };
-    let ours = |held: &str| {
-        held == holder.as_str() || abandoned.iter().any(|value| value.as_str() == held)
-    };
-    let take = |state: &mut State, tick: u64, attempt: u32, done: u64| {
-        let fence = state.take(holder, ttl, now, alive);
-        state.retain(request.retain, now);
-        state.claimed = Some(tick);
-        state.claimant = Some(holder.as_str().to_owned());
-        state.attempt = attempt;
-        if at_most_once && tick > done {
-            state.prev = Some(done);
-            state.done = Some(tick);
-        }
-        let claimed = Claimed::Claimed {
-            tick,
-            fence,
-            attempt,
-            done,
-        };
-        (Write::Sync, claimed)
-    };
-    let too_late = |tick: u64| (Write::Keep, Claimed::TooLate { tick, done });
-
-    let held = state.holder.clone();
-    // Mine already: the answer to an earlier call was lost, and its work has not begun.
-    if let (Some(held), Some(claimed)) = (&held, state.claimed)
-        && state.claimant.as_ref() == Some(held)
-        && ours(held)
-    {
-        if let Some(prev) = state.prev
-            && claimed == done
-        {
-            done = prev;
-        }
-        if held == holder.as_str() {
-            state.extend(ttl.as_millis(), now);
-            let (fence, attempt) = (state.fence, state.attempt);
-            let claimed = Claimed::Claimed {
-                tick: claimed,
-                fence,
-                attempt,
-                done,
-            };
-            return (Write::Replace, claimed);
-        }
-        let attempt = state.attempt;
-        return take(state, claimed, attempt, done);
-    }
-    // On minimum hold the holder is there for those who know no watermark; to us it is free.
-    let busy = held.filter(|held| !ours(held) && state.by.as_ref() != Some(held));
-    let running = |state: &State, holder: String| {
-        let running = Claimed::Running {
-            holder,
-            ttl: state.ttl(now),
-            tick: state.claimed,
-        };
-        (Write::Keep, running)
-    };
-    if let Some(claimed) = state.claimed.filter(|&claimed| claimed > done) {
-        if let Some(held) = busy {
-            return running(state, held);
-        }
-        // Its holder died or gave it up.
-        if at_most_once || wall.saturating_sub(claimed) > grace {
-            return too_late(claimed);
-        }
-        let attempt = state.attempt + 1;
-        return take(state, claimed, attempt, done);
-    }
-    if request.tick <= done {
-        return (Write::Keep, Claimed::AlreadyDone { done });
-    }
-    if request.tick > wall + request.max_skew.as_millis() as u64 {
-        return (Write::Keep, Claimed::ClockAhead { now: wall });
-    }
-    if wall.saturating_sub(request.tick) > grace {
-        return too_late(request.tick);
-    }
-    if let Some(held) = busy {
-        return running(state, held);
-    }
-    take(state, request.tick, 1, done)
 }
 
 impl fmt::Debug for HostStore {
@@ -495,41 +330,3 @@ impl fmt::Debug for HostStore {
             .finish_non_exhaustive()
     }
 }
-
-// ===== hints =====
-
-#[derive(Debug)]
-struct Poll {
-    heard: watch::Sender<u64>,
-    task: tokio::task::AbortHandle,
-}
-
-impl Poll {
-    fn start(path: PathBuf) -> Self {
-        let heard = watch::Sender::new(0);
-        let tell = heard.clone();
-        let task = tokio::spawn(async move {
-            let mut last = files::stamp(&path);
-            loop {
-                tokio::time::sleep(HINT_POLL).await;
-                let stamp = files::stamp(&path);
-                // A renewal changes the file as well; a release leaves no holder.
-                if stamp != last && files::is_free(&path) {
-                    tell.send_modify(|count| *count += 1);
-                }
-                last = stamp;
-            }
-        })
-        .abort_handle();
-        Self { heard, task }
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-#[cfg(test)]
-mod tests;

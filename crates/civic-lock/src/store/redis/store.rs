@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::reply::Reply;
-use super::{Hub, Link, builder};
-use crate::builder::Settings;
-use crate::store::scripts::{self, Script};
-use crate::store::{
-    Acquired, ClaimRequest, Claimed, Completed, Delivery, Hints, Holder, Missed, Peek, Released,
-    Renewed,
-};
+use crate::delivery::Delivery;
+use crate::error::{Error, ErrorKind};
+use crate::name::LockName;
+use crate::store::answer::{Acquired, Claimed, Completed, Missed, Peek, Released, Renewed};
+use crate::store::hints::Hints;
+use crate::store::holder::Holder;
+use crate::store::redis::config::builder;
+use crate::store::redis::connection::Link;
+use crate::store::redis::reply::Reply;
+use crate::store::redis::script::{self as scripts, Script};
+use crate::store::redis::subscriber::Hub;
+use crate::store::request::ClaimRequest;
+use crate::store::settings::Settings;
 use crate::timing::Ttl;
-use crate::{Error, ErrorKind, LockName};
 
 /// The keys of fence and watermark live at least this long.
 const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);

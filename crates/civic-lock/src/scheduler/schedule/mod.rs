@@ -38,8 +38,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
-use super::Tick;
-use crate::Error;
+use crate::error::Error;
+use crate::scheduler::tick::Tick;
 
 /// The longest interval: a year, so that an overflow cannot be asked for.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(366 * 86_400);

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::Tick;
+use crate::scheduler::tick::Tick;
 
 /// A measurement is repeated after this long.
 const LIFE: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ pub(super) struct Script {
 macro_rules! scripts {
     ($($name:ident: $file:literal),* $(,)?) => {
         $(pub(super) static $name: Script = Script {
-            text: concat!(include_str!("prelude.lua"), "\n", include_str!($file)),
+            text: concat!(include_str!("scripts/prelude.lua"), "\n", include_str!(concat!("scripts/", $file))),
             sha: OnceLock::new(),
         };)*
 

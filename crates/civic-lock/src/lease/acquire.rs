@@ -17,12 +17,20 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::handle::{Ending, LeaseGuard, Shared};
-use super::machine::Machine;
-use super::{clock, task};
-use crate::store::{Acquired, ClaimRequest, Claimed, Delivery, Holder, Store};
+use crate::boot_clock;
+use crate::delivery::Delivery;
+use crate::error::{Error, ErrorKind};
+use crate::lease::end::Ending;
+use crate::lease::guard::LeaseGuard;
+use crate::lease::lease::Shared;
+use crate::lease::machine::Machine;
+use crate::lease::task;
+use crate::name::LockName;
+use crate::store::answer::{Acquired, Claimed};
+use crate::store::holder::Holder;
+use crate::store::request::ClaimRequest;
+use crate::store::store::Store;
 use crate::timing::{Backoff, Timing, Ttl};
-use crate::{Error, ErrorKind, LockName};
 
 /// Takes leases from one store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -126,7 +134,7 @@ impl Keeper {
         let undo = Ending::Release { hold: None };
         let holder = self.new_holder();
         let abandoned = self.abandoned_values(&name);
-        let sent = clock::now();
+        let sent = boot_clock::now();
         let acquired = self
             .0
             .store
@@ -175,7 +183,7 @@ impl Keeper {
     ) -> Result<ClaimOutcome, Error> {
         let holder = self.new_holder();
         let abandoned = self.abandoned_values(&name);
-        let sent = clock::now();
+        let sent = boot_clock::now();
         let claimed = self
             .0
             .store
@@ -218,9 +226,9 @@ impl Keeper {
         on_drop: Ending,
     ) -> Result<LeaseGuard, Error> {
         let machine = Machine::new(timing, sent, self.0.max_hold);
-        if clock::now() >= machine.deadline() {
+        if boot_clock::now() >= machine.deadline() {
             // The answer took so long that the lease is lost already.
-            let error = Error::timeout(clock::now().saturating_sub(sent));
+            let error = Error::timeout(boot_clock::now().saturating_sub(sent));
             self.failed(&name, holder, timing, on_drop, &error);
             return Err(error);
         }
@@ -255,7 +263,7 @@ impl Keeper {
         if !error.is_ambiguous() && error.kind() != ErrorKind::NotReplicated {
             return;
         }
-        let until = clock::now() + timing.ttl.get() + self.0.store.command_timeout();
+        let until = boot_clock::now() + timing.ttl.get() + self.0.store.command_timeout();
         let mut abandoned = self.abandoned();
         let all = abandoned.entry(name.clone()).or_default();
         let first = all.is_empty();
@@ -291,7 +299,7 @@ impl Keeper {
 
     /// The next one to take back. None ends the task: the name is removed under the same lock.
     fn next_abandoned(&self, name: &LockName) -> Option<Abandoned> {
-        let now = clock::now();
+        let now = boot_clock::now();
         let mut abandoned = self.abandoned();
         let all = abandoned.get_mut(name)?;
         all.retain(|one| now < one.until);

@@ -1,0 +1,176 @@
+//! One lock to be taken, with its own settings.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::acquire::Acquirer;
+use crate::boot_clock;
+use crate::error::Error;
+use crate::lease::guard::LeaseGuard;
+use crate::lease::lease::Lease;
+use crate::name::LockName;
+use crate::outcome::{Acquisition, OnLoss, Outcome};
+use crate::timing::Ttl;
+
+/// One lock to be taken, with what is to be different from the defaults.
+#[derive(Debug)]
+#[must_use = "nothing happens before `run` or `take`"]
+pub struct LockRequest {
+    acquirer: Acquirer,
+    parsed: Result<(LockName, Ttl), Error>,
+    minimum_hold: Duration,
+    on_loss: OnLoss,
+    wait: Option<Duration>,
+}
+
+// ===== impl LockRequest =====
+
+impl LockRequest {
+    pub(crate) fn new<N>(acquirer: Acquirer, name: N, ttl: Duration) -> Self
+    where
+        N: TryInto<LockName, Error: Into<Error>>,
+    {
+        let parsed = name
+            .try_into()
+            .map_err(Into::into)
+            .and_then(|name| Ok((name, Ttl::new(ttl)?)));
+        Self {
+            acquirer,
+            parsed,
+            minimum_hold: Duration::ZERO,
+            on_loss: OnLoss::default(),
+            wait: None,
+        }
+    }
+
+    /// Keeps the key for at least this long, counted from when the lock was taken, so that others
+    /// whose clocks differ do not run the same thing again. Applies to [`run`](Self::run).
+    ///
+    /// Defaults to zero.
+    pub fn minimum_hold(mut self, hold: Duration) -> Self {
+        self.minimum_hold = hold;
+        self
+    }
+
+    /// What becomes of running work when its lease is lost. Applies to [`run`](Self::run).
+    ///
+    /// Defaults to [`OnLoss::DropWork`].
+    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.on_loss = on_loss;
+        self
+    }
+
+    /// Waits for the lock at most this long.
+    ///
+    /// Defaults to not waiting.
+    pub fn wait(mut self, within: Duration) -> Self {
+        self.wait = Some(within);
+        self
+    }
+
+    /// Takes the lock.
+    pub async fn take(self) -> Acquisition {
+        match self.parsed {
+            Err(error) => Acquisition::Unavailable(error),
+            Ok((name, ttl)) => match self.wait {
+                None => self.acquirer.take_once(&name, ttl).await,
+                Some(within) => self.acquirer.take_within(&name, ttl, within).await,
+            },
+        }
+    }
+
+    /// Runs `work` under the lock.
+    pub async fn run<F, W>(self, work: F) -> Outcome<W::Output>
+    where
+        F: FnOnce(Lease) -> W,
+        W: Future,
+    {
+        let (on_loss, minimum_hold) = (self.on_loss, self.minimum_hold);
+        match self.take().await {
+            Acquisition::Acquired(guard) => run(guard, work, on_loss, minimum_hold).await,
+            Acquisition::Busy { holder, ttl } => Outcome::Busy { holder, ttl },
+            Acquisition::Unavailable(error) => Outcome::Unavailable(error),
+        }
+    }
+}
+
+async fn run<F, W>(
+    guard: LeaseGuard,
+    work: F,
+    on_loss: OnLoss,
+    minimum_hold: Duration,
+) -> Outcome<W::Output>
+where
+    F: FnOnce(Lease) -> W,
+    W: Future,
+{
+    let began = boot_clock::now();
+    let ran_for = || boot_clock::now().saturating_sub(began);
+    let hold = || Some(minimum_hold.saturating_sub(ran_for())).filter(|rest| !rest.is_zero());
+    let lease = guard.lease().clone();
+    let ended = {
+        let work = {
+            let lease = lease.clone();
+            // Also a panic before the first await is one of the work.
+            catch_unwind(AssertUnwindSafe(|| work(lease)))
+        };
+        match work {
+            Err(panic) => Some(Err(panic)),
+            Ok(work) => {
+                let work = caught(work);
+                tokio::select! {
+                    // The value of work that has ended is never thrown away.
+                    biased;
+                    ended = work => Some(ended),
+                    _ = lease.lost(), if on_loss == OnLoss::DropWork => None,
+                }
+            }
+        }
+    };
+    match ended {
+        Some(Ok(value)) => Outcome::Ran {
+            value,
+            lease: guard.release_held(hold()).await,
+        },
+        Some(Err(panic)) => {
+            guard.release_held(hold()).await;
+            resume_unwind(panic)
+        }
+        None => {
+            let ran_for = ran_for();
+            guard.release().await;
+            Outcome::Lost { ran_for }
+        }
+    }
+}
+
+/// Runs the work to its end or to its panic.
+async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
+    let mut work = pin!(work);
+    std::future::poll_fn(move |cx| {
+        // The panic goes on in `run`, after the lock is released: nobody sees what it broke.
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::LockService;
+
+    #[test]
+    fn the_defaults_of_a_request_are_those_of_the_documentation() {
+        let service = LockService::redis("redis://localhost").expect("a valid URL");
+        let request = service.lock("nightly", Duration::from_secs(30));
+        assert_eq!(request.minimum_hold, Duration::ZERO);
+        assert_eq!(request.on_loss, OnLoss::DropWork);
+        assert_eq!(request.wait, None);
+    }
+}

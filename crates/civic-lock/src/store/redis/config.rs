@@ -1,0 +1,114 @@
+//! The configuration of the client library, from a URL.
+
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::types::Builder;
+use fred::types::config::{
+    Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, TcpConfig,
+};
+
+use crate::error::Error;
+
+/// Commands that may wait for the connection; beyond it they fail at once.
+const MAX_QUEUED: usize = 100_000;
+
+pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, Error> {
+    let config = config(url)?;
+    let mut builder = Builder::from_config(config);
+    builder
+        .with_connection_config(|connection: &mut ConnectionConfig| {
+            connection.connection_timeout = command_timeout.min(Duration::from_secs(2));
+            connection.internal_command_timeout = command_timeout.min(Duration::from_secs(2));
+            connection.max_command_attempts = 1;
+            // The library asks for a slot that is on its way on a connection that others use, takes
+            // the next reply for its own, and asks the old node again. So it is not to.
+            connection.max_redirections = 0;
+            connection.max_command_buffer_len = MAX_QUEUED;
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+            connection.reconnect_errors = vec![
+                ReconnectError::ClusterDown,
+                ReconnectError::Loading,
+                ReconnectError::MasterDown,
+                ReconnectError::ReadOnly,
+            ];
+        })
+        .with_performance_config(|performance: &mut PerformanceConfig| {
+            performance.default_command_timeout = command_timeout;
+        });
+    // For ever: a policy that ends makes a client that never comes back. The first delay comes
+    // before the first attempt.
+    let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
+    policy.set_jitter(20);
+    builder.set_policy(policy);
+    Ok(builder)
+}
+
+fn config(url: &str) -> Result<Config, Error> {
+    let invalid = || {
+        Error::config(
+            "the URL of Redis is not one of redis[s]://, redis[s]-cluster://, \
+             redis[s]-sentinel://…?sentinelServiceName=…, or the same with valkey",
+        )
+    };
+    let (scheme, rest) = url.trim().split_once("://").ok_or_else(invalid)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (base, topology) = scheme
+        .split_once('-')
+        .map_or((scheme.as_str(), None), |(base, topology)| {
+            (base, Some(topology))
+        });
+    let tls = match base {
+        "redis" | "valkey" => false,
+        "rediss" | "valkeys" => true,
+        _ => return Err(invalid()),
+    };
+    let plain = match topology {
+        None => format!("redis://{rest}"),
+        Some("cluster") => format!("redis-cluster://{rest}"),
+        Some("sentinel") => format!("redis-sentinel://{rest}"),
+        Some(_) => return Err(invalid()),
+    };
+    // Without its text: the parser's error might quote the URL.
+    let mut config = Config::from_url(&plain).map_err(|_| invalid())?;
+    config.fail_fast = false;
+    if tls {
+        encrypt(&mut config)?;
+    }
+    Ok(config)
+}
+
+#[cfg(not(feature = "tls"))]
+fn encrypt(_: &mut Config) -> Result<(), Error> {
+    Err(Error::config(
+        "the URL of Redis asks for TLS: build civic-lock with the feature `tls`",
+    ))
+}
+
+/// With a named provider of cryptography: the process-wide default panics when the dependency
+/// graph has two.
+#[cfg(feature = "tls")]
+fn encrypt(config: &mut Config) -> Result<(), Error> {
+    use fred::rustls::crypto::aws_lc_rs;
+    use fred::rustls::{ClientConfig, RootCertStore};
+
+    let mut roots = RootCertStore::empty();
+    // One bad certificate of the system does not spoil the others.
+    roots.add_parsable_certificates(fred::rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(Error::config(
+            "TLS is asked for, and the system has no root certificates",
+        ));
+    }
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::config("TLS versions").with_source(error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.tls = Some(fred::types::config::TlsConnector::from(tls).into());
+    Ok(())
+}
