@@ -41,7 +41,7 @@ pub(crate) const WORKSPACE: Part = Part {
 /// What is refused without a feature can only be seen without it.
 pub(crate) const WITHOUT_FEATURES: Part = Part {
     name: "without features",
-    build: &["--package", "civic-lock", "--test", "lock"],
+    build: &["--package", "civic-lock", "--test", "it"],
     filters: &["settings"],
 };
 

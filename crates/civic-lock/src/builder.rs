@@ -1,4 +1,4 @@
-//! What a [`LockService`] is built from. Every setting is checked here, and nowhere later.
+//! How a [`LockService`] is built. Every setting is checked here, and nowhere later.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::acquire::Acquirer;
 use crate::error::Error;
-use crate::lease::acquire::Keeper;
+use crate::lease::acquire::Leases;
 use crate::outcome::OnUnavailable;
 use crate::service::LockService;
 use crate::store::host::HostStore;
@@ -15,33 +15,40 @@ use crate::store::redis::RedisStore;
 use crate::store::settings::Settings;
 use crate::store::store::Store;
 
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Builds a [`LockService`].
 #[derive(Clone)]
 #[must_use]
 pub struct LockServiceBuilder {
-    place: Place,
+    location: Location,
     settings: Settings,
     max_hold: Duration,
-    require_redis: bool,
+    requirement: Requirement,
     on_unavailable: OnUnavailable,
 }
 
 #[derive(Clone)]
-enum Place {
+enum Location {
     Environment,
     Redis(String),
     Host(Option<PathBuf>),
 }
 
+/// What the store has to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Requirement {
+    Any,
+    Redis,
+}
+
 // ===== impl LockService =====
 
-/// Here and not beside the type: a service does not know what it was built from.
+/// Builds services: from the environment, from a URL, or with other settings.
 impl LockService {
-    /// From the environment: Redis at `REDIS_URL`; without it, files of this machine and one
-    /// warning.
+    /// Builds a service from the environment: Redis at `REDIS_URL`; without it, files of this
+    /// machine and one warning.
     ///
     /// # Errors
     ///
@@ -50,7 +57,7 @@ impl LockService {
         Self::builder().build()
     }
 
-    /// Redis or Valkey at `url`.
+    /// Builds a service on Redis or Valkey at `url`.
     ///
     /// # Errors
     ///
@@ -59,8 +66,8 @@ impl LockService {
         Self::builder().redis_url(url).build()
     }
 
-    /// Files of this machine, in the default folder: `$CIVIC_LOCK_DIR`, else
-    /// `/var/tmp/civic-lock-<uid>`. Without a warning: it was asked for.
+    /// Builds a service on files of this machine, in the default folder: `$CIVIC_LOCK_DIR`, else
+    /// `/var/tmp/civic-lock-<uid>`. It logs no warning, because it was asked for.
     ///
     /// # Errors
     ///
@@ -69,7 +76,7 @@ impl LockService {
         Self::builder().host().build()
     }
 
-    /// With other settings.
+    /// Returns a builder with the default settings.
     pub fn builder() -> LockServiceBuilder {
         LockServiceBuilder::new()
     }
@@ -80,58 +87,60 @@ impl LockService {
 impl LockServiceBuilder {
     fn new() -> Self {
         Self {
-            place: Place::Environment,
+            location: Location::Environment,
             settings: Settings {
-                command_timeout: COMMAND_TIMEOUT,
+                command_timeout: DEFAULT_COMMAND_TIMEOUT,
                 replica_acks: 0,
             },
-            max_hold: MAX_HOLD,
-            require_redis: false,
+            max_hold: DEFAULT_MAX_HOLD,
+            requirement: Requirement::Any,
             on_unavailable: OnUnavailable::default(),
         }
     }
 
     /// Locks in Redis or Valkey.
     ///
-    /// `redis://`, `redis-cluster://`, `redis-sentinel://…?sentinelServiceName=…`, further nodes as
-    /// `?node=host:port`; `valkey` works wherever `redis` does. `rediss` and `valkeys` (TLS) need
-    /// the feature `tls`, and are refused without it, before anything is sent.
+    /// The URL is `redis://`, `redis-cluster://` or `redis-sentinel://…?sentinelServiceName=…`,
+    /// with further nodes as `?node=host:port`. `valkey` works wherever `redis` does. `rediss` and
+    /// `valkeys` (TLS) need the feature `tls`, and are refused without it before anything is sent.
     ///
-    /// Defaults to the environment variable `REDIS_URL`, and where that is not set to the host.
+    /// Defaults to the environment variable `REDIS_URL`, and to the host if that is not set.
     pub fn redis_url(mut self, url: impl Into<String>) -> Self {
-        self.place = Place::Redis(url.into());
+        self.location = Location::Redis(url.into());
         self
     }
 
     /// Locks in files of this machine, among the processes of this user.
     pub fn host(mut self) -> Self {
-        self.place = Place::Host(None);
+        self.location = Location::Host(None);
         self
     }
 
-    /// Locks in files of this folder. It is created if need be; it must belong to this user, be
-    /// closed to everybody else, and be on a local file system.
-    pub fn host_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.place = Place::Host(Some(folder.into()));
-        self
-    }
-
-    /// Refuses to be built without Redis, so that a production service cannot end up with locks of
-    /// its own machine because a variable is missing.
-    pub fn require_redis(mut self) -> Self {
-        self.require_redis = true;
-        self
-    }
-
-    /// How long one question to the store may take, connecting included.
+    /// Locks in files of this folder.
     ///
-    /// Defaults to 1 s. Between 10 ms and 60 s.
+    /// The folder is created if it does not exist. It must belong to this user, be closed to all
+    /// other users, and be on a local file system.
+    pub fn host_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.location = Location::Host(Some(folder.into()));
+        self
+    }
+
+    /// Refuses to build a service without Redis, so that a production service cannot end up with
+    /// locks of this machine only because a variable is missing.
+    pub fn require_redis(mut self) -> Self {
+        self.requirement = Requirement::Redis;
+        self
+    }
+
+    /// Sets how long one command to the store may take, connecting included: 10 ms to 60 s.
+    ///
+    /// Defaults to 1 s.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.settings.command_timeout = timeout;
         self
     }
 
-    /// How long a lease is renewed at most: the bound for work that hangs.
+    /// Sets for how long a lease is renewed at most: the bound for work that hangs.
     ///
     /// Defaults to 24 hours.
     pub fn max_hold(mut self, most: Duration) -> Self {
@@ -139,11 +148,11 @@ impl LockServiceBuilder {
         self
     }
 
-    /// How many replicas must have acknowledged a lock before it counts as taken. Each acquire then
-    /// waits for them (`WAIT`), one at a time, on a connection of its own.
+    /// Sets how many replicas must have acknowledged a lock before it counts as acquired. Each
+    /// acquire then waits for them (`WAIT`), one at a time, on a separate connection.
     ///
-    /// It makes it less likely, not impossible, that a failover forgets a lock: only a fence helps
-    /// against that. Ignored on the host.
+    /// This makes it less likely, not impossible, that a failover forgets a lock: only a fence
+    /// helps against that. Ignored on the host.
     ///
     /// Defaults to 0.
     pub fn replica_acks(mut self, replicas: u32) -> Self {
@@ -151,7 +160,7 @@ impl LockServiceBuilder {
         self
     }
 
-    /// What becomes of work when the store cannot be asked.
+    /// Sets what becomes of work when the store cannot be asked.
     ///
     /// Defaults to [`OnUnavailable::FailClosed`].
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
@@ -159,36 +168,39 @@ impl LockServiceBuilder {
         self
     }
 
-    /// Builds the service. It connects when the first lock is taken.
+    /// Builds the service. It connects when the first lock is acquired.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when a setting is out of its bounds, the URL cannot be understood or
-    /// asks for TLS without the feature `tls`, the folder cannot be created or is not private, or
-    /// Redis is required and there is no URL.
+    /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting is out of its bounds,
+    /// the URL cannot be understood or asks for TLS without the feature `tls`, the folder cannot be
+    /// created or is not private, or Redis is required and there is no URL.
     pub fn build(self) -> Result<LockService, Error> {
         let timeout = self.settings.command_timeout;
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(60) {
             return Err(Error::config(format!(
-                "a command timeout of {timeout:?} is outside of 10 ms to 60 s"
+                "the command timeout is {timeout:?}; it must be 10 ms to 60 s"
             )));
         }
-        let url = match &self.place {
-            Place::Redis(url) => Some(url.clone()),
-            Place::Host(_) => None,
-            Place::Environment => std::env::var("REDIS_URL")
+        let url = match &self.location {
+            Location::Redis(url) => Some(url.clone()),
+            Location::Host(_) => None,
+            Location::Environment => std::env::var("REDIS_URL")
                 .ok()
                 .filter(|url| !url.is_empty()),
         };
-        let store = match (url, self.place) {
+        let store = match (url, self.location) {
             (Some(url), _) => Store::Redis(Arc::new(RedisStore::new(&url, self.settings)?)),
-            (None, _) if self.require_redis => {
-                return Err(Error::config("Redis is required, and REDIS_URL is not set"));
+            (None, _) if self.requirement == Requirement::Redis => {
+                return Err(Error::config(
+                    "Redis is required, and REDIS_URL is not set. Set it, for example: \
+                     export REDIS_URL=redis://localhost:6379",
+                ));
             }
-            (None, Place::Host(folder)) => {
+            (None, Location::Host(folder)) => {
                 Store::Host(Arc::new(HostStore::open(folder, self.settings)?))
             }
-            (None, Place::Environment | Place::Redis(_)) => {
+            (None, Location::Environment | Location::Redis(_)) => {
                 let store = HostStore::open(None, self.settings)?;
                 tracing::warn!(
                     folder = %store.folder().display(),
@@ -197,24 +209,24 @@ impl LockServiceBuilder {
                 Store::Host(Arc::new(store))
             }
         };
-        let keeper = Keeper::new(store, self.max_hold);
-        Ok(LockService::new(Acquirer::new(keeper, self.on_unavailable)))
+        let leases = Leases::new(store, self.max_hold);
+        Ok(LockService::new(Acquirer::new(leases, self.on_unavailable)))
     }
 }
 
 /// The URL may hold a password.
 impl fmt::Debug for LockServiceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match &self.place {
-            Place::Environment => "environment".to_owned(),
-            Place::Redis(_) => "redis [redacted]".to_owned(),
-            Place::Host(folder) => format!("host {folder:?}"),
+        let location = match &self.location {
+            Location::Environment => "environment".to_owned(),
+            Location::Redis(_) => "redis [redacted]".to_owned(),
+            Location::Host(folder) => format!("host {folder:?}"),
         };
         f.debug_struct("LockServiceBuilder")
-            .field("place", &place)
+            .field("location", &location)
             .field("settings", &self.settings)
             .field("max_hold", &self.max_hold)
-            .field("require_redis", &self.require_redis)
+            .field("requirement", &self.requirement)
             .field("on_unavailable", &self.on_unavailable)
             .finish()
     }
@@ -227,11 +239,11 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let builder = LockService::builder();
-        assert!(matches!(builder.place, Place::Environment));
+        assert!(matches!(builder.location, Location::Environment));
         assert_eq!(builder.settings.command_timeout, Duration::from_secs(1));
         assert_eq!(builder.settings.replica_acks, 0);
         assert_eq!(builder.max_hold, Duration::from_secs(24 * 60 * 60));
         assert_eq!(builder.on_unavailable, OnUnavailable::FailClosed);
-        assert!(!builder.require_redis);
+        assert_eq!(builder.requirement, Requirement::Any);
     }
 }

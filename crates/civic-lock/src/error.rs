@@ -1,13 +1,11 @@
 //! Why a lock could not be decided, or a setting was refused.
 //!
-//! An [`Error`] never means that somebody else holds the lock: that is
-//! [`Outcome::Busy`](crate::Outcome::Busy). Its text never holds a URL, a user or a password.
+//! An [`Error`] never means that another holder has the lock: that is
+//! [`Outcome::Busy`](crate::Outcome::Busy). Its text never contains a URL, a user or a password.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong between this process and the store, or in a setting.
 pub struct Error(Box<Repr>);
@@ -15,42 +13,43 @@ pub struct Error(Box<Repr>);
 struct Repr {
     kind: ErrorKind,
     detail: String,
-    source: Option<Source>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Whose fault it is, and so what the caller should do.
+/// What went wrong, and so what the caller should do.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is wrong: a URL, a duration, a folder that others can write to. Will never work
-    /// until it is changed.
+    /// A setting is wrong: a URL, a duration, a folder that other users can write to. It will not
+    /// work until it is changed.
     Config,
-    /// A lock name is empty, too long, or has a brace or a control character in it.
+    /// A lock name is empty, too long, or contains a brace or a control character. It will not work
+    /// until it is changed.
     Name,
-    /// The store did not answer within the command timeout. Whether it has acted is unknown; the
-    /// library undoes what it may have done.
+    /// The store did not answer within the command timeout. It may have acted; the library undoes
+    /// what it may have done.
     Timeout,
-    /// There is no connection to the store, or it broke. Whether it has acted is unknown; the
-    /// library undoes what it may have done.
+    /// There is no connection to the store, or it broke. The store may have acted; the library
+    /// undoes what it may have done.
     Connection,
-    /// The store answered something that cannot be an answer to what was asked: the connection
-    /// was dropped, and what may have been done is undone.
+    /// The store's answer does not belong to the command. The connection was dropped, and the
+    /// library undoes what may have been done.
     Corrupt,
-    /// A key, or a file, of the lock holds something that is not a lock. Nobody gets the lock
-    /// until it is removed.
+    /// A key or a file of the lock holds something that is not a lock. No one gets the lock until
+    /// it is removed.
     WrongType,
-    /// The store refused, for the reason that is in the text: no login, no permission, out of
-    /// memory, read-only, loading, busy with a script, too many clients, a slot of a Cluster that is
-    /// on its way. Nothing was done.
+    /// The store refused, for the reason in the text: no login, no permission, out of memory,
+    /// read-only, loading, busy with a script, too many clients, a slot of a Cluster that is
+    /// moving. Nothing was done.
     Refused,
     /// The command reached the store after its caller had given up, and did nothing.
     Expired,
-    /// Fewer replicas than asked for have acknowledged the lock. It was released.
+    /// Fewer replicas than configured have acknowledged the lock. It was released.
     NotReplicated,
 }
 
 impl ErrorKind {
-    /// A stable name in `snake_case`, for logs and metrics.
+    /// Returns a stable name in `snake_case`, for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +83,15 @@ impl Error {
         Self::new(ErrorKind::Timeout, format!("no answer within {after:?}"))
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+    /// The runtime ended before the answer came.
+    pub(crate) fn runtime_shutdown() -> Self {
+        Self::new(ErrorKind::Connection, "the runtime is shutting down")
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -93,13 +100,13 @@ impl Error {
         &self.0.detail
     }
 
-    /// Whose fault it is.
+    /// Returns what went wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the store may have done what was asked, although no valid answer arrived.
+    /// Returns whether the store may have done what was asked, although no valid answer arrived.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         matches!(
@@ -126,8 +133,8 @@ impl fmt::Display for Error {
             ErrorKind::Name => "invalid lock name",
             ErrorKind::Timeout => "the lock store did not answer in time",
             ErrorKind::Connection => "no connection to the lock store",
-            ErrorKind::Corrupt => "the lock store's answer belongs to another question",
-            ErrorKind::WrongType => "what is stored under the lock's name is not a lock",
+            ErrorKind::Corrupt => "the answer of the lock store does not belong to the command",
+            ErrorKind::WrongType => "the key of the lock holds something that is not a lock",
             ErrorKind::Refused => "the lock store refused",
             ErrorKind::Expired => "the command reached the lock store too late",
             ErrorKind::NotReplicated => "too few replicas acknowledged the lock",

@@ -10,6 +10,7 @@ mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
 mod lease;
+mod mutex;
 mod name;
 mod outcome;
 mod request;
@@ -29,5 +30,5 @@ pub use self::lease::machine::LostReason;
 pub use self::name::LockName;
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
-pub use self::scheduler::{Event, Job, OnError, Run, Schedule, Scheduler, Tick};
-pub use self::service::{LockService, Mode};
+pub use self::scheduler::{Attempt, Event, Job, OnError, Run, Schedule, Scheduler, Tick};
+pub use self::service::{Backend, LockService};

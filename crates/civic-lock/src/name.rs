@@ -2,10 +2,13 @@
 //!
 //! A name is 1 to 512 bytes of UTF-8 without `{`, `}` and control characters. Braces are refused
 //! because a Redis Cluster hashes what stands between them: the three keys of a lock would land
-//! on different nodes, and no script could touch them together.
+//! on different nodes, and no script could use them together.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
@@ -13,8 +16,10 @@ const MAX_BYTES: usize = 512;
 
 /// A checked lock name.
 ///
-/// Everything in this crate that takes a name takes a `&str` or a `String` as well.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// Every function of this crate that takes a name takes a `&str` or a `String` as well. With serde
+/// it is a string, which is checked when it is deserialized.
+#[derive(Clone, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct LockName(Arc<str>);
 
 impl LockName {
@@ -22,7 +27,7 @@ impl LockName {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Name`] when it is empty, longer than 512 bytes, or contains `{`, `}` or a
+    /// Returns [`ErrorKind::Name`] if it is empty, longer than 512 bytes, or contains `{`, `}` or a
     /// control character.
     pub fn new(name: impl AsRef<str>) -> Result<Self, Error> {
         let name = name.as_ref();
@@ -34,7 +39,7 @@ impl LockName {
             return refuse("it is longer than 512 bytes");
         }
         if name.contains(['{', '}']) {
-            return refuse("it contains a brace, which Redis Cluster would hash by");
+            return refuse("it contains `{` or `}`, which Redis Cluster would hash by");
         }
         if name.chars().any(char::is_control) {
             return refuse("it contains a control character");
@@ -42,29 +47,30 @@ impl LockName {
         Ok(Self(name.into()))
     }
 
-    /// The name as it was given.
+    /// Returns the name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// `lock:<name>`: the holder. The platform's Node services know this key.
+    /// Returns `lock:<name>`, the key of the holder. The platform's Node services know it.
     #[must_use]
     pub fn key(&self) -> String {
         format!("lock:{}", self.0)
     }
 
-    /// `{lock:<name>}:fence`: the last fencing token, in the same cluster slot.
+    /// Returns `{lock:<name>}:fence`, the key of the last fencing token, in the same cluster slot.
     pub(crate) fn fence_key(&self) -> String {
         format!("{{lock:{}}}:fence", self.0)
     }
 
-    /// `{lock:<name>}:tick`: what was done and claimed, in the same cluster slot.
+    /// Returns `{lock:<name>}:tick`, the key of what was done and claimed, in the same cluster
+    /// slot.
     pub(crate) fn tick_key(&self) -> String {
         format!("{{lock:{}}}:tick", self.0)
     }
 
-    /// `{lock:<name>}:hint`: the channel on which a release is announced.
+    /// Returns `{lock:<name>}:hint`, the channel on which a release is announced.
     pub(crate) fn hint_channel(&self) -> String {
         format!("{{lock:{}}}:hint", self.0)
     }
@@ -79,6 +85,26 @@ impl fmt::Debug for LockName {
 impl fmt::Display for LockName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for LockName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LockName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::new(name)
+    }
+}
+
+impl From<LockName> for String {
+    fn from(name: LockName) -> Self {
+        name.0.as_ref().to_owned()
     }
 }
 
@@ -132,6 +158,25 @@ mod tests {
         }
         assert!(LockName::new("x".repeat(512)).is_ok());
         assert!(LockName::new("x".repeat(513)).is_err());
+    }
+
+    #[test]
+    fn a_name_is_a_checked_string_in_every_form() {
+        let name = LockName::new("cron:nightly").expect("a valid name");
+        assert_eq!("cron:nightly".parse::<LockName>().expect("valid"), name);
+        assert_eq!(name.as_ref() as &str, "cron:nightly");
+        let json = serde_json::to_string(&name).expect("a string");
+        assert_eq!(json, r#""cron:nightly""#);
+        assert_eq!(
+            serde_json::from_str::<LockName>(&json).expect("valid"),
+            name
+        );
+        for refused in [r#""""#, r#""a{b""#, r#""a\nb""#, "7"] {
+            assert!(
+                serde_json::from_str::<LockName>(refused).is_err(),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One lock to be taken, with its own settings.
+//! One lock to be acquired, with its own settings.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,39 +15,38 @@ use crate::name::LockName;
 use crate::outcome::{Acquisition, OnLoss, Outcome};
 use crate::timing::Ttl;
 
-/// One lock to be taken, with what is to be different from the defaults.
+/// A request for one lock, with its own settings. Made by
+/// [`LockService::request`](crate::LockService::request).
 #[derive(Debug)]
-#[must_use = "nothing happens before `run` or `take`"]
+#[must_use = "nothing happens before `run` or `acquire`"]
 pub struct LockRequest {
     acquirer: Acquirer,
-    parsed: Result<(LockName, Ttl), Error>,
+    target: Result<(LockName, Ttl), Error>,
     minimum_hold: Duration,
     on_loss: OnLoss,
     wait: Option<Duration>,
 }
-
-// ===== impl LockRequest =====
 
 impl LockRequest {
     pub(crate) fn new<N>(acquirer: Acquirer, name: N, ttl: Duration) -> Self
     where
         N: TryInto<LockName, Error: Into<Error>>,
     {
-        let parsed = name
+        let target = name
             .try_into()
             .map_err(Into::into)
             .and_then(|name| Ok((name, Ttl::new(ttl)?)));
         Self {
             acquirer,
-            parsed,
+            target,
             minimum_hold: Duration::ZERO,
             on_loss: OnLoss::default(),
             wait: None,
         }
     }
 
-    /// Keeps the key for at least this long, counted from when the lock was taken, so that others
-    /// whose clocks differ do not run the same thing again. Applies to [`run`](Self::run).
+    /// Keeps the key for at least this long, counted from when the lock was acquired, so that other
+    /// replicas whose clocks differ do not run the same thing again. Applies to [`run`](Self::run).
     ///
     /// Defaults to zero.
     pub fn minimum_hold(mut self, hold: Duration) -> Self {
@@ -55,7 +54,7 @@ impl LockRequest {
         self
     }
 
-    /// What becomes of running work when its lease is lost. Applies to [`run`](Self::run).
+    /// Sets what becomes of running work when its lease is lost. Applies to [`run`](Self::run).
     ///
     /// Defaults to [`OnLoss::DropWork`].
     pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
@@ -71,28 +70,39 @@ impl LockRequest {
         self
     }
 
-    /// Takes the lock.
-    pub async fn take(self) -> Acquisition {
-        match self.parsed {
-            Err(error) => Acquisition::Unavailable(error),
+    /// Acquires the lock.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the returned future is dropped, a lock that was acquired, or that may have
+    /// been acquired, is released in the background. A waiter loses its place in the queue.
+    pub async fn acquire(self) -> Acquisition {
+        match self.target {
+            Err(error) => Acquisition::Invalid(error),
             Ok((name, ttl)) => match self.wait {
-                None => self.acquirer.take_once(&name, ttl).await,
-                Some(within) => self.acquirer.take_within(&name, ttl, within).await,
+                None => self.acquirer.once(&name, ttl).await,
+                Some(within) => self.acquirer.waiting(&name, ttl, within).await,
             },
         }
     }
 
     /// Runs `work` under the lock.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the returned future is dropped, the work is dropped at its current await and the lock is
+    /// released in the background. [`minimum_hold`](Self::minimum_hold) does not apply then.
     pub async fn run<F, W>(self, work: F) -> Outcome<W::Output>
     where
         F: FnOnce(Lease) -> W,
         W: Future,
     {
         let (on_loss, minimum_hold) = (self.on_loss, self.minimum_hold);
-        match self.take().await {
+        match self.acquire().await {
             Acquisition::Acquired(guard) => run(guard, work, on_loss, minimum_hold).await,
             Acquisition::Busy { holder, ttl } => Outcome::Busy { holder, ttl },
             Acquisition::Unavailable(error) => Outcome::Unavailable(error),
+            Acquisition::Invalid(error) => Outcome::Invalid(error),
         }
     }
 }
@@ -114,7 +124,7 @@ where
     let ended = {
         let work = {
             let lease = lease.clone();
-            // Also a panic before the first await is one of the work.
+            // A panic before the first await is one of the work too.
             catch_unwind(AssertUnwindSafe(|| work(lease)))
         };
         match work {
@@ -151,7 +161,8 @@ where
 async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     std::future::poll_fn(move |cx| {
-        // The panic goes on in `run`, after the lock is released: nobody sees what it broke.
+        // The panic goes on in `run`, after the lock is released. Until then no one sees what it
+        // has left half done.
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
@@ -168,7 +179,7 @@ mod tests {
     #[test]
     fn the_defaults_of_a_request_are_those_of_the_documentation() {
         let service = LockService::redis("redis://localhost").expect("a valid URL");
-        let request = service.lock("nightly", Duration::from_secs(30));
+        let request = service.request("nightly", Duration::from_secs(30));
         assert_eq!(request.minimum_hold, Duration::ZERO);
         assert_eq!(request.on_loss, OnLoss::DropWork);
         assert_eq!(request.wait, None);

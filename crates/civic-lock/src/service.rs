@@ -10,7 +10,7 @@ use crate::outcome::{Acquisition, Outcome};
 use crate::request::LockRequest;
 use crate::store::store::Store;
 
-/// Takes locks, all from one store. Cheap to clone; the copies share their connection.
+/// Acquires locks, all from one store. Cheap to clone; the copies share their connection.
 ///
 /// See the [crate documentation](crate) for what is promised and what is not.
 #[derive(Clone, Debug)]
@@ -21,26 +21,25 @@ pub struct LockService {
 
 /// Where the locks live.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Mode {
+#[non_exhaustive]
+pub enum Backend {
     /// In Redis or Valkey: among all replicas.
     Redis,
-    /// In files of this machine: among its processes of one user.
+    /// In files of this machine: among the processes of one user.
     Host,
 }
-
-// ===== impl LockService =====
 
 impl LockService {
     pub(crate) fn new(acquirer: Acquirer) -> Self {
         Self { acquirer }
     }
 
-    /// Where the locks live.
+    /// Returns where the locks live.
     #[must_use]
-    pub fn mode(&self) -> Mode {
-        match self.acquirer.keeper().store() {
-            Store::Redis(_) => Mode::Redis,
-            Store::Host(_) => Mode::Host,
+    pub fn backend(&self) -> Backend {
+        match self.acquirer.leases().store() {
+            Store::Redis(_) => Backend::Redis,
+            Store::Host(_) => Backend::Host,
         }
     }
 
@@ -48,12 +47,17 @@ impl LockService {
         &self.acquirer
     }
 
-    /// Runs `work` if nobody else holds `name`, and releases it afterwards: on success, error,
+    /// Runs `work` if no one else holds `name`, and then releases the lock: on success, error,
     /// panic, drop and loss.
     ///
-    /// The lease has a `ttl` of 500 ms to 7 days and renews itself. When it is lost, the work is
-    /// dropped; see [`lock`](Self::lock) for other ways. `Unavailable` is returned within the
-    /// command timeout. A panic of the work releases the lock and goes on.
+    /// The lease has a `ttl` of 500 ms to 7 days, and renews itself. When it is lost, the work is
+    /// dropped; [`request`](Self::request) offers other ways. [`Outcome::Unavailable`] is returned
+    /// within the command timeout. A panic of the work releases the lock and goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the returned future is dropped, the work is dropped at its current await and the lock is
+    /// released in the background.
     #[doc(alias = "withLock")]
     pub async fn with_lock<N, F, W>(&self, name: N, ttl: Duration, work: F) -> Outcome<W::Output>
     where
@@ -61,31 +65,41 @@ impl LockService {
         F: FnOnce(Lease) -> W,
         W: Future,
     {
-        self.lock(name, ttl).run(work).await
+        self.request(name, ttl).run(work).await
     }
 
-    /// Takes `name` if nobody else holds it.
+    /// Acquires `name` if no one else holds it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the returned future is dropped, a lock that was acquired, or that may have
+    /// been acquired, is released in the background.
     pub async fn try_acquire<N>(&self, name: N, ttl: Duration) -> Acquisition
     where
         N: TryInto<LockName, Error: Into<Error>>,
     {
-        self.lock(name, ttl).take().await
+        self.request(name, ttl).acquire().await
     }
 
-    /// Takes `name`, and waits for it at most as long as `within`.
+    /// Acquires `name`, and waits for it at most as long as `within`.
     ///
-    /// Of the waiters of one process only one asks the store, the first come. It sleeps for a
-    /// random part of what is left of the holder's ttl, at most a second, and is woken by the
-    /// release where the hint is heard. `Unavailable` is not waited out.
+    /// Of the waiters of one process only the first one asks the store. It sleeps for a random part
+    /// of what is left of the holder's ttl, at most one second, and is woken by the release if it
+    /// hears the hint. [`Acquisition::Unavailable`] is returned at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the returned future is dropped, a lock that was acquired, or that may have
+    /// been acquired, is released in the background, and the caller loses its place in the queue.
     pub async fn acquire<N>(&self, name: N, ttl: Duration, within: Duration) -> Acquisition
     where
         N: TryInto<LockName, Error: Into<Error>>,
     {
-        self.lock(name, ttl).wait(within).take().await
+        self.request(name, ttl).wait(within).acquire().await
     }
 
-    /// A lock to be taken with other settings than the defaults.
-    pub fn lock<N>(&self, name: N, ttl: Duration) -> LockRequest
+    /// Makes a request for one lock, to be changed before it is sent.
+    pub fn request<N>(&self, name: N, ttl: Duration) -> LockRequest
     where
         N: TryInto<LockName, Error: Into<Error>>,
     {

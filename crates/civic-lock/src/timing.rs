@@ -9,7 +9,7 @@
 //!
 //! The inequality that everything rests on: `renew + attempt + retry < lose < ttl`. At least one
 //! renewal that gets no answer is followed by another one before the holder is told that the
-//! lease is lost; and it is told before the server lets anybody else in.
+//! lease is lost, and it is told before the server lets anyone else in.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::error::Error;
 
 /// Shorter leases would be lost to ordinary scheduling delays.
 const MIN_TTL: Duration = Duration::from_millis(500);
-/// The fence key lives 7 days, or twice the ttl where that is longer.
+/// The fence key lives for 7 days, or for twice the ttl if that is longer.
 const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A holder that is told needs some time to stop, however short the lease.
 const MIN_MARGIN: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ impl Ttl {
     pub(crate) fn new(ttl: Duration) -> Result<Self, Error> {
         if ttl < MIN_TTL || ttl > MAX_TTL {
             return Err(Error::config(format!(
-                "a ttl of {ttl:?} is outside of 500 ms to 7 days"
+                "the ttl is {ttl:?}; it must be 500 ms to 7 days"
             )));
         }
         Ok(Self(Duration::from_millis(ttl.as_millis() as u64)))
@@ -45,21 +45,21 @@ impl Ttl {
     }
 }
 
-/// When a lease is renewed, given up and told to be lost, counted from the moment at which the
-/// last confirmed acquire or renewal was sent.
+/// When a lease is renewed, and when its holder is told that it is lost. Counted from the moment at
+/// which the last confirmed acquire or renewal was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Timing {
     /// The time to live itself.
     pub(crate) ttl: Ttl,
-    /// Send a renewal: ttl/3.
+    /// When to send a renewal: ttl/3.
     pub(crate) renew: Duration,
-    /// Wait at most this long for the answer to one renewal: the command timeout, but never more
-    /// than ttl/4, so that a second one fits.
+    /// How long to wait for the answer to one renewal: the command timeout, but never more than
+    /// ttl/4, so that a second one fits.
     pub(crate) attempt: Duration,
-    /// Wait this long before a renewal that failed is sent again.
+    /// How long to wait before a renewal that failed is sent again.
     pub(crate) retry: Duration,
-    /// Tell the holder that the lease is lost: ttl − drift − margin. Drift is what the two clocks
-    /// may differ by in the course of one ttl, 1 % + 2 ms; margin is ttl/10, at least 50 ms.
+    /// When to tell the holder that the lease is lost: ttl − drift − margin. Drift is how far the
+    /// two clocks may diverge within one ttl, 1 % + 2 ms; margin is ttl/10, at least 50 ms.
     pub(crate) lose: Duration,
 }
 
@@ -77,22 +77,22 @@ impl Timing {
         };
         if timing.renew + timing.attempt + timing.retry >= timing.lose {
             return Err(Error::config(format!(
-                "a ttl of {whole:?} leaves no time for a second renewal"
+                "the ttl of {whole:?} leaves no time for a second renewal; make it longer"
             )));
         }
         Ok(timing)
     }
 }
 
-/// A random part of `most`, evenly distributed: what keeps waiters from coming all at once.
+/// Returns a random part of `most`, evenly distributed. It keeps waiters from coming all at once.
 pub(crate) fn jitter(most: Duration) -> Duration {
     let random = uuid::Uuid::new_v4().as_u128() as u32;
     most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// The waits between attempts at something that the store does not answer: 100 ms, doubling up to a
-/// cap, each times uniform(0.5, 1). Ten thousand leases of a process whose store is gone must not
-/// knock ten times a second each.
+/// The waits between attempts at a command that the store does not answer: 100 ms, doubling up to a
+/// cap, each times uniform(0.5, 1). If a process with ten thousand leases loses its store, each of
+/// them must not retry ten times per second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     base: Duration,

@@ -176,7 +176,7 @@ impl Trial {
                     print(&self.line("busy", Some(&holder), None, ttl))?;
                     (false, self.pause(self.hold, stop.as_mut()).await)
                 }
-                Acquisition::Unavailable(error) => {
+                Acquisition::Unavailable(error) | Acquisition::Invalid(error) => {
                     let line = self.line("unavailable", None, None, None);
                     print(&Line {
                         cause: Some(error.to_string()),
@@ -237,7 +237,7 @@ impl Trial {
                     let pause = HAMMER_PAUSE + HAMMER_PAUSE * u32::from(random) / 128;
                     self.pause(pause, stop.as_mut()).await
                 }
-                Acquisition::Unavailable(error) => {
+                Acquisition::Unavailable(error) | Acquisition::Invalid(error) => {
                     tracing::warn!(%error, "unavailable");
                     tally.unavailable += 1;
                     let line = self.line("unavailable", None, None, None);

@@ -134,7 +134,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         })
         .map_err(|error| StartError::refused(&error))?;
 
-    tracing::info!(job = JOB, mode = ?locks.mode(), "waiting for ticks");
+    tracing::info!(job = JOB, backend = ?locks.backend(), "waiting for ticks");
     scheduler.run(shutdown.draining()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -144,13 +144,13 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
 
 impl<'a> Line<'a> {
     fn of(event: &Event, replica: &'a str) -> Self {
-        let turn = event.turn();
+        let attempt = event.attempt();
         Self {
             event: event.name(),
             tick: event.tick().map(civic_lock::Tick::as_millis),
             replica,
-            fence: turn.map(|turn| turn.fence),
-            attempt: turn.map(|turn| turn.attempt),
+            fence: attempt.map(|attempt| attempt.fence),
+            attempt: attempt.map(|attempt| attempt.number),
             cause: match event {
                 Event::Lost { reason, .. } => Some(reason.to_string()),
                 Event::Failed { error, .. } => Some(error.to_string()),

@@ -1,5 +1,6 @@
 //! Holds the lock until the response body has ended.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,45 +10,45 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::lease::guard::LeaseGuard;
-
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use crate::lease::machine::LostReason;
 
 pin_project! {
-    /// The response body of [`Lock`]: it has the lock until it has ended or is dropped.
+    /// The response body of [`Lock`](super::Lock). It holds the lock until it has ended or is
+    /// dropped.
     pub struct LockBody<B> {
         #[pin]
-        inner: BodyKind<B>,
+        inner: Inner<B>,
         held: Option<Held>,
     }
 }
 
 pin_project! {
-    #[project = BodyKindProjection]
-    enum BodyKind<B> {
+    #[project = InnerProjection]
+    enum Inner<B> {
         Passed { #[pin] body: B },
-        Made { body: Option<Bytes> },
+        Generated { body: Option<Bytes> },
     }
 }
 
+/// A lock that a body holds.
 pub(super) struct Held {
     pub(super) guard: LeaseGuard,
-    pub(super) lost: BoxFuture<()>,
+    pub(super) lost: Pin<Box<dyn Future<Output = LostReason> + Send>>,
 }
 
-// ===== impl LockBody =====
-
 impl<B> LockBody<B> {
+    /// A body of the inner service.
     pub(super) fn passed(body: B, held: Option<Held>) -> Self {
         Self {
-            inner: BodyKind::Passed { body },
+            inner: Inner::Passed { body },
             held,
         }
     }
 
-    pub(super) fn made(body: Bytes) -> Self {
+    /// A body of the layer itself.
+    pub(super) fn generated(body: Bytes) -> Self {
         Self {
-            inner: BodyKind::Made { body: Some(body) },
+            inner: Inner::Generated { body: Some(body) },
             held: None,
         }
     }
@@ -56,25 +57,25 @@ impl<B> LockBody<B> {
 impl<B> Body for LockBody<B>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = Box<dyn StdError + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.project();
         if let Some(Err(lost)) = this.held.as_ref().map(|held| held.guard.lease().check()) {
             *this.held = None;
             return Poll::Ready(Some(Err(lost.into())));
         }
         let frame = match this.inner.project() {
-            BodyKindProjection::Made { body } => {
+            InnerProjection::Generated { body } => {
                 return Poll::Ready(body.take().map(|body| Ok(Frame::data(body))));
             }
-            BodyKindProjection::Passed { body } => body.poll_frame(cx),
+            InnerProjection::Passed { body } => body.poll_frame(cx),
         };
         if frame.is_pending()
             && let Some(held) = this.held
@@ -91,15 +92,15 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            BodyKind::Passed { body } => body.is_end_stream(),
-            BodyKind::Made { body } => body.is_none(),
+            Inner::Passed { body } => body.is_end_stream(),
+            Inner::Generated { body } => body.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            BodyKind::Passed { body } => body.size_hint(),
-            BodyKind::Made { body } => {
+            Inner::Passed { body } => body.size_hint(),
+            Inner::Generated { body } => {
                 SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
             }
         }

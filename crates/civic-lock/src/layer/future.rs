@@ -2,30 +2,33 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use civic_envelope::CorrelationId;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::layer::body::{BoxFuture, Held, LockBody};
-use crate::layer::refusal::{Refusal, refusal};
+use crate::layer::body::{Held, LockBody};
+use crate::layer::refusal::LockRefusal;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::lease::Lease;
+use crate::lease::machine::LostReason;
 use crate::outcome::Acquisition;
 
 pin_project! {
-    /// The response future of [`Lock`].
-    pub struct ResponseFuture<S, B>
+    /// The response future of [`Lock`](super::Lock).
+    pub struct LockFuture<S, B>
     where
         S: Service<Request<B>>,
     {
         #[pin]
         state: State<S, B, S::Future>,
-        correlation_id: Option<String>,
+        correlation_id: Option<CorrelationId>,
         retry_after: Duration,
     }
 }
@@ -34,7 +37,7 @@ pin_project! {
     #[project = StateProjection]
     pub(super) enum State<S, B, F> {
         Acquiring {
-            acquiring: BoxFuture<Acquisition>,
+            acquiring: Pin<Box<dyn Future<Output = Acquisition> + Send>>,
             // Both are taken when the lock is.
             inner: Option<S>,
             request: Option<Request<B>>,
@@ -47,18 +50,16 @@ pin_project! {
             #[pin]
             running: F,
             guard: Option<LeaseGuard>,
-            lost: BoxFuture<()>,
+            lost: Pin<Box<dyn Future<Output = LostReason> + Send>>,
         },
         Done,
     }
 }
 
-// ===== impl ResponseFuture =====
-
-impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+impl<S: Service<Request<B>>, B> LockFuture<S, B> {
     pub(super) fn new(
         state: State<S, B, S::Future>,
-        correlation_id: Option<String>,
+        correlation_id: Option<CorrelationId>,
         retry_after: Duration,
     ) -> Self {
         Self {
@@ -69,7 +70,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     }
 }
 
-impl<S, ReqB, ResB> Future for ResponseFuture<S, ReqB>
+impl<S, ReqB, ResB> Future for LockFuture<S, ReqB>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     ResB: Body<Data = Bytes>,
@@ -78,7 +79,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
+        let refusal = loop {
             let next = match this.state.as_mut().project() {
                 StateProjection::Acquiring {
                     acquiring,
@@ -98,10 +99,11 @@ where
                             lost: lost(lease),
                         }
                     }
-                    refused => {
-                        let answer = refusal(&refused, *this.retry_after);
-                        return Poll::Ready(Ok(answer.into_response(this.correlation_id.take())));
+                    Acquisition::Busy { holder, ttl } => break LockRefusal::Busy { holder, ttl },
+                    Acquisition::Unavailable(error) => {
+                        break LockRefusal::Unavailable(Arc::new(error));
                     }
+                    Acquisition::Invalid(error) => break LockRefusal::InvalidKey(Arc::new(error)),
                 },
                 StateProjection::Unlocked { running } => {
                     let response = ready!(running.poll(cx))?;
@@ -112,7 +114,7 @@ where
                     guard,
                     lost,
                 } => {
-                    // What has ended is not thrown away.
+                    // A response that has arrived is not thrown away.
                     if let Poll::Ready(response) = running.poll(cx) {
                         let lost = std::mem::replace(lost, Box::pin(std::future::pending()));
                         let held = guard.take().map(|guard| Held { guard, lost });
@@ -121,31 +123,25 @@ where
                                 .map(|response| response.map(|body| LockBody::passed(body, held))),
                         );
                     }
-                    ready!(lost.as_mut().poll(cx));
-                    let answer = Refusal {
-                        status: StatusCode::SERVICE_UNAVAILABLE,
-                        message: "The lock was lost while the request was being served",
-                        retry_after: None,
-                    };
-                    // The inner future goes first, then the guard.
-                    this.state.set(State::Done);
-                    return Poll::Ready(Ok(answer.into_response(this.correlation_id.take())));
+                    break LockRefusal::Lost(ready!(lost.as_mut().poll(cx)));
                 }
                 StateProjection::Done => unreachable!("polled after it was ready"),
             };
             this.state.set(next);
-        }
+        };
+        // The inner future is dropped first, then the guard.
+        this.state.set(State::Done);
+        let correlation_id = this.correlation_id.take();
+        Poll::Ready(Ok(refusal.into_response(*this.retry_after, correlation_id)))
     }
 }
 
-impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
+impl<S: Service<Request<B>>, B> fmt::Debug for LockFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("LockFuture").finish_non_exhaustive()
     }
 }
 
-fn lost(lease: Lease) -> BoxFuture<()> {
-    Box::pin(async move {
-        lease.lost().await;
-    })
+fn lost(lease: Lease) -> Pin<Box<dyn Future<Output = LostReason> + Send>> {
+    Box::pin(async move { lease.lost().await })
 }

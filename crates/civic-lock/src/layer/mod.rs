@@ -1,22 +1,26 @@
 //! One request per key at a time, among all replicas.
 //!
-//! [`LockLayer`] takes a lock before it calls the inner service and releases it when the response
-//! *body* has ended or is dropped: a body that streams is part of the work.
+//! [`LockLayer`] acquires a lock before it calls the inner service, and releases it when the
+//! response *body* has ended or is dropped: a body that streams is part of the work.
 //!
-//! 1. The key of a request is computed by a function of the request's head. No key: no lock.
-//! 2. The lock is free: the request goes in, with the [`Lease`] among its extensions.
-//! 3. Somebody else has it: `409 Conflict` with `Retry-After`. Nobody waits in line.
-//! 4. The store cannot be asked: `503 Service Unavailable` with `Retry-After`, which says that the
-//!    request was not taken. (A service that [fails open](crate::OnUnavailable::FailOpen) lets it in.)
-//! 5. The lease is lost while the request is served: the inner future is dropped and the answer is
-//!    `503` *without* `Retry-After`, because part of the work may have been done. A body that was
-//!    being sent ends with an error, so that it cannot pass for a whole one.
+//! 1. A function of the request's head computes the key. A request without a key is not locked.
+//! 2. If the lock is free, the request goes in, with the [`Lease`](crate::Lease) among its
+//!    extensions.
+//! 3. If another request holds it, the answer is `409 Conflict` with `Retry-After`. Requests do not
+//!    wait in line.
+//! 4. If the store cannot be asked, the answer is `503 Service Unavailable` with `Retry-After`,
+//!    which says that the request was not taken. (A service that
+//!    [fails open](crate::OnUnavailable::FailOpen) lets it in.)
+//! 5. If the lease is lost while the request is served, the inner future is dropped, and the answer
+//!    is `503` *without* `Retry-After`, because part of the work may have been done. A body that
+//!    was being sent ends with an error, so that it cannot pass for a whole one.
 //!
-//! Answers have the platform's error body. Nothing waits and nothing fails in `poll_ready`.
+//! These answers have the platform's error body, and a [`LockRefusal`] among their extensions.
+//! Nothing waits and nothing fails in `poll_ready`.
 //!
 //! Not promised: fairness, and exclusion of work that the handler has spawned and left behind. As
 //! with every lease, a process that was stopped for longer than the ttl needs the
-//! [fence](Lease::fence).
+//! [fence](crate::Lease::fence).
 //!
 //! # Example
 //!
@@ -37,7 +41,7 @@
 //! })?;
 //! let service = ServiceBuilder::new().layer(layer).service(service_fn(
 //!     async |request: Request<()>| {
-//!         let lease = request.extensions().get::<Lease>().expect("the layer is there");
+//!         let lease = request.extensions().get::<Lease>().expect("the layer adds it");
 //!         assert_eq!(lease.name().as_str(), "import:springfield");
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //!     },
@@ -45,7 +49,7 @@
 //!
 //! let first = service.clone().oneshot(Request::get("/import/springfield").body(())?).await?;
 //! assert_eq!(first.status(), StatusCode::OK);
-//! // The first response is still there, body and all, and so is its lock.
+//! // The first response has not been read to its end, so its lock is still held.
 //! let second = service.oneshot(Request::get("/import/springfield").body(())?).await?;
 //! assert_eq!(second.status(), StatusCode::CONFLICT);
 //! # Ok(())
@@ -60,6 +64,7 @@ mod service;
 mod settings;
 
 pub use self::body::LockBody;
-pub use self::future::ResponseFuture;
+pub use self::future::LockFuture;
 pub use self::layer::LockLayer;
+pub use self::refusal::LockRefusal;
 pub use self::service::Lock;

@@ -1,5 +1,6 @@
 //! The answers of the layer itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,59 +8,72 @@ use civic_envelope::{CorrelationId, ErrorBody};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::error::ErrorKind;
+use crate::error::Error;
 use crate::layer::body::LockBody;
-use crate::outcome::Acquisition;
+use crate::lease::machine::LostReason;
 
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) message: &'static str,
-    pub(super) retry_after: Option<Duration>,
+/// Why [`LockLayer`](super::LockLayer) refused a request, in the extensions of its response.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LockRefusal {
+    /// Another request holds the lock. The status is 409.
+    Busy {
+        /// The value under the key, as its holder has put it there.
+        holder: String,
+        /// How long it will stay there unless renewed. A foreign key may have no ttl.
+        ttl: Option<Duration>,
+    },
+    /// The key of the request is not a lock name. The status is 400.
+    InvalidKey(Arc<Error>),
+    /// The store could not be asked. The status is 503.
+    Unavailable(Arc<Error>),
+    /// The lease was lost while the request was being served. The status is 503.
+    Lost(LostReason),
 }
 
-pub(super) fn refusal(outcome: &Acquisition, retry_after: Duration) -> Refusal {
-    let (status, message, retry_after) = match outcome {
-        Acquisition::Busy { .. } => (
-            StatusCode::CONFLICT,
-            "Another request holds the lock",
-            Some(retry_after),
-        ),
-        Acquisition::Unavailable(error) if error.kind() == ErrorKind::Name => (
-            StatusCode::BAD_REQUEST,
-            "The key of the request is not a lock name",
-            None,
-        ),
-        Acquisition::Unavailable(error) => {
-            tracing::warn!(%error, "a request was turned away for want of a lock");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The lock service is unavailable",
-                Some(retry_after),
-            )
+impl LockRefusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Busy { .. } => StatusCode::CONFLICT,
+            Self::InvalidKey(_) => StatusCode::BAD_REQUEST,
+            Self::Unavailable(_) | Self::Lost(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
-        Acquisition::Acquired(_) => unreachable!("an acquired lock is not a refusal"),
-    };
-    Refusal {
-        status,
-        message,
-        retry_after,
     }
-}
 
-impl Refusal {
-    pub(super) fn into_response<B>(self, correlation_id: Option<String>) -> Response<LockBody<B>> {
-        let mut body = ErrorBody::new(self.status, self.message);
-        if let Some(id) = correlation_id {
-            body = body.with_correlation_id(CorrelationId::parse(&id).ok());
+    fn message(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "Another request holds the lock",
+            Self::InvalidKey(_) => "The key of the request is not a lock name",
+            Self::Unavailable(_) => "The lock service is unavailable",
+            Self::Lost(_) => "The lock was lost while the request was being served",
         }
-        let mut response: Response<Bytes> = body.into_response();
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_millis().div_ceil(1000).max(1);
+    }
+
+    /// `Retry-After` says that the request was not taken. After a loss part of the work may have
+    /// been done.
+    fn may_retry(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unavailable(_))
+    }
+
+    pub(super) fn into_response<B>(
+        self,
+        retry_after: Duration,
+        correlation_id: Option<CorrelationId>,
+    ) -> Response<LockBody<B>> {
+        if let Self::Unavailable(error) = &self {
+            tracing::warn!(%error, "request rejected: the lock store is unavailable");
+        }
+        let mut response: Response<Bytes> = ErrorBody::new(self.status(), self.message())
+            .with_correlation_id(correlation_id)
+            .into_response();
+        if self.may_retry() {
+            let seconds = retry_after.as_millis().div_ceil(1000).max(1);
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response.map(LockBody::made)
+        response.extensions_mut().insert(self);
+        response.map(LockBody::generated)
     }
 }

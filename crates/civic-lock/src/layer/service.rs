@@ -1,42 +1,63 @@
-//! Takes a lock before it calls the inner service.
+//! Acquires a lock, and then calls the inner service.
 
+use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use civic_envelope::inner_accessors;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::layer::body::{BoxError, LockBody};
-use crate::layer::future::{ResponseFuture, State};
+use crate::error::Error;
+use crate::layer::body::LockBody;
+use crate::layer::future::{LockFuture, State};
 use crate::layer::settings::Settings;
+use crate::service::LockService;
 
-/// The service of [`LockLayer`].
+/// Lets one request per key in. The service of [`LockLayer`](super::LockLayer).
 #[derive(Clone)]
 pub struct Lock<S> {
     inner: S,
     settings: Arc<Settings>,
 }
 
-// ===== impl Lock =====
-
 impl<S> Lock<S> {
-    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+    /// Wraps `inner`, with the defaults of [`LockLayer`](super::LockLayer).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if the ttl is not 500 ms to 7 days.
+    pub fn new(
+        inner: S,
+        locks: &LockService,
+        ttl: Duration,
+        key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let settings = Arc::new(Settings::new(locks, ttl, key)?);
+        Ok(Self::with_settings(inner, settings))
+    }
+
+    pub(super) fn with_settings(inner: S, settings: Arc<Settings>) -> Self {
         Self { inner, settings }
     }
+
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Lock<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
     ResB: Body<Data = Bytes>,
-    ResB::Error: Into<BoxError>,
+    ResB::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     type Response = Response<LockBody<ResB>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, ReqB>;
+    type Future = LockFuture<S, ReqB>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -57,15 +78,15 @@ where
                 // The instance that was polled ready is the one to be called.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                let lock = settings.locks.lock(key, settings.ttl);
+                let lock = settings.locks.request(key, settings.ttl);
                 State::Acquiring {
-                    acquiring: Box::pin(lock.take()),
+                    acquiring: Box::pin(lock.acquire()),
                     inner: Some(ready),
                     request: Some(request),
                 }
             }
         };
-        ResponseFuture::new(state, correlation_id, settings.retry_after)
+        LockFuture::new(state, correlation_id, settings.retry_after)
     }
 }
 
@@ -77,6 +98,7 @@ impl<S: fmt::Debug> fmt::Debug for Lock<S> {
     }
 }
 
+/// Percent-encodes what a lock name may not contain.
 fn encoded(key: &str) -> String {
     let mut name = String::with_capacity(key.len());
     for c in key.chars() {

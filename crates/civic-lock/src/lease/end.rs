@@ -1,13 +1,17 @@
-//! What ends a lease.
+//! What is sent to the store when a lease ends.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::store::answer::Released;
+use crate::name::LockName;
+use crate::store::answer::Ownership;
+use crate::store::command::{Abandon, Complete, Release, Unclaim};
+use crate::store::holder::Holder;
+use crate::store::store::Store;
 
-/// What is sent to the store at the end.
+/// What is sent to the store when a lease ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Release { hold: Option<Duration> },
@@ -16,25 +20,31 @@ pub(crate) enum Ending {
     Unclaim,
 }
 
-/// What the store made of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    /// Ours until now; released, held for the rest of its minimum, completed.
-    Owned,
-    /// The key was gone or somebody else's.
-    NotOwner,
+/// What the guard asks of the task of its lease.
+#[derive(Debug)]
+pub(super) struct EndRequest {
+    pub(super) ending: Ending,
+    /// `None` if no one waits for the answer.
+    pub(super) answer: Option<oneshot::Sender<Result<Ownership, Error>>>,
 }
 
-pub(crate) struct End {
-    pub(crate) ending: Ending,
-    pub(crate) answer: Option<oneshot::Sender<Result<Ended, Error>>>,
-}
-
-impl Ended {
-    pub(crate) fn released(self) -> Released {
+impl Ending {
+    /// Sends it once.
+    pub(super) async fn send(
+        self,
+        store: &Store,
+        name: &LockName,
+        holder: &Holder,
+    ) -> Result<Ownership, Error> {
+        let holder = holder.clone();
         match self {
-            Self::Owned => Released::Released,
-            Self::NotOwner => Released::NotOwner,
+            Self::Release { hold } => store.run(name, Release { holder, hold }).await,
+            Self::Complete { tick, hold } => {
+                let complete = Complete { holder, tick, hold };
+                store.run(name, complete).await
+            }
+            Self::Abandon => store.run(name, Abandon { holder }).await,
+            Self::Unclaim => store.run(name, Unclaim { holder }).await,
         }
     }
 }

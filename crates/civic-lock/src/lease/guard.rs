@@ -1,4 +1,4 @@
-//! What ends a lease.
+//! Keeps a lease, and ends it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,58 +6,64 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, ErrorKind};
-use crate::lease::end::{End, Ended, Ending};
+use crate::error::Error;
+use crate::lease::end::{EndRequest, Ending};
 use crate::lease::lease::{Lease, LeaseEnd, Shared};
 use crate::lease::machine::LostReason;
-use crate::store::answer::{Completed, Released};
+use crate::store::answer::Ownership;
 
-/// Ends the lease when it is dropped.
+/// Keeps a lease, and releases the lock when it is dropped.
 ///
-/// Dropping never blocks: a task releases the key in the background. Where no runtime is left to
-/// run it, at the exit of the process say, the ttl ends the lease.
+/// Dropping never blocks: a task releases the key in the background. If no runtime is left to run
+/// it, for example when the process exits, the ttl ends the lease.
 #[must_use = "a lease ends when its guard is dropped"]
 pub struct LeaseGuard {
     lease: Lease,
-    end: Option<oneshot::Sender<End>>,
+    task: Option<oneshot::Sender<EndRequest>>,
     on_drop: Ending,
 }
 
-// ===== impl LeaseGuard =====
-
 impl LeaseGuard {
-    pub(super) fn new(shared: Arc<Shared>, end: oneshot::Sender<End>, on_drop: Ending) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        task: oneshot::Sender<EndRequest>,
+        on_drop: Ending,
+    ) -> Self {
         Self {
             lease: Lease::new(shared),
-            end: Some(end),
+            task: Some(task),
             on_drop,
         }
     }
 
-    /// Nothing to release.
+    /// A guard with nothing to release.
     pub(crate) fn unprotected(lease: Lease) -> Self {
         Self {
             lease,
-            end: None,
+            task: None,
             on_drop: Ending::Release { hold: None },
         }
     }
 
-    /// What a drop does from now on.
+    /// Sets what a drop does from now on.
     pub(crate) fn on_drop(&mut self, ending: Ending) {
         self.on_drop = ending;
     }
 
-    /// A view of the lease, to be given to the work.
+    /// Returns a view of the lease, for the work.
     #[must_use]
     pub fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    /// Releases the lock and says whether it was kept until now.
+    /// Releases the lock, and returns whether it was kept until now.
     ///
-    /// It returns within the command timeout. Where the store does not answer in time, the release
-    /// is repeated in the background until it is confirmed or the ttl has passed.
+    /// It returns within the command timeout. If the store does not answer in time, the release is
+    /// repeated in the background until it is confirmed or the ttl has passed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the lock is released even if the returned future is dropped, or never polled.
     pub async fn release(self) -> LeaseEnd {
         self.release_held(None).await
     }
@@ -68,63 +74,57 @@ impl LeaseGuard {
             return LeaseEnd::Unprotected;
         }
         let sure = self.lease.check().is_ok();
-        match self.end(Ending::Release { hold }).await {
-            Ok(Ended::NotOwner) => LeaseEnd::LostAfter,
+        match self.finish(Ending::Release { hold }).await {
+            Ok(Ownership::NotOurs) => LeaseEnd::Lost,
             // No answer says nothing about the time in which the work ran: the clock does.
-            Ok(Ended::Owned) | Err(_) if sure => LeaseEnd::Kept,
-            Ok(Ended::Owned) | Err(_) => LeaseEnd::LostAfter,
+            Ok(Ownership::Ours) | Err(_) if sure => LeaseEnd::Kept,
+            Ok(Ownership::Ours) | Err(_) => LeaseEnd::Lost,
         }
     }
 
     /// Moves the watermark to `tick` and releases the key, or leaves it for `hold`.
     ///
-    /// An error means that no answer came within the command timeout; the call is then repeated in
+    /// An error means that no answer came within the command timeout. The call is then repeated in
     /// the background until it is confirmed or the ttl has passed.
     pub(crate) async fn complete(
         self,
         tick: u64,
         hold: Option<Duration>,
-    ) -> Result<Completed, Error> {
-        Ok(match self.end(Ending::Complete { tick, hold }).await? {
-            Ended::Owned => Completed::Completed,
-            Ended::NotOwner => Completed::NotOwner,
-        })
+    ) -> Result<Ownership, Error> {
+        self.finish(Ending::Complete { tick, hold }).await
     }
 
-    /// Releases the key, leaves the tick claimed, and announces it: somebody else takes it over at
-    /// once. This is also what a drop of a claimed lease does.
-    pub(crate) async fn abandon(self) -> Result<Released, Error> {
-        self.end(Ending::Abandon).await.map(Ended::released)
+    /// Releases the key, leaves the tick claimed, and announces it: another replica takes it over
+    /// at once. A drop of a claimed lease does the same.
+    pub(crate) async fn abandon(self) -> Result<Ownership, Error> {
+        self.finish(Ending::Abandon).await
     }
 
     /// Takes the claim back: its work has not begun.
-    pub(crate) async fn unclaim(self) -> Result<Released, Error> {
-        self.end(Ending::Unclaim).await.map(Ended::released)
+    pub(crate) async fn unclaim(self) -> Result<Ownership, Error> {
+        self.finish(Ending::Unclaim).await
     }
 
-    async fn end(mut self, ending: Ending) -> Result<Ended, Error> {
+    async fn finish(mut self, ending: Ending) -> Result<Ownership, Error> {
         let (answer, answered) = oneshot::channel();
-        if let Some(end) = self.end.take() {
-            let _ = end.send(End {
+        if let Some(task) = self.task.take() {
+            let _ = task.send(EndRequest {
                 ending,
                 answer: Some(answer),
             });
         }
-        answered.await.unwrap_or_else(|_| {
+        answered
+            .await
             // The task is gone only with its runtime.
-            Err(Error::new(
-                ErrorKind::Connection,
-                "the runtime has shut down",
-            ))
-        })
+            .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
     }
 }
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
-        self.lease.end(LostReason::Released);
-        if let Some(end) = self.end.take() {
-            let _ = end.send(End {
+        self.lease.mark_ended(LostReason::Released);
+        if let Some(task) = self.task.take() {
+            let _ = task.send(EndRequest {
                 ending: self.on_drop,
                 answer: None,
             });

@@ -13,7 +13,9 @@ use crate::name::LockName;
 use crate::store::holder::Holder;
 use crate::timing::Ttl;
 
-/// A view of a lease. Copies show the same lease; none of them keeps it alive.
+/// A view of a lease. Copies show the same lease, and none of them keeps it alive.
+///
+/// The [`LeaseGuard`](crate::LeaseGuard) keeps it alive. A lease renews itself until it ends.
 #[derive(Clone)]
 pub struct Lease(Arc<Shared>);
 
@@ -21,30 +23,38 @@ pub struct Lease(Arc<Shared>);
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LeaseEnd {
-    /// Nobody else had the lock while the work ran.
+    /// No one else had the lock while the work ran.
     Kept,
-    /// The lease was lost before the work had ended: somebody else may have had the lock too.
-    LostAfter,
-    /// There was no lease: the store was away and the service was told to run all the same.
+    /// The lease was lost before the work had ended, so another holder may have had the lock too.
+    Lost,
+    /// There was no lease: the store was unavailable, and the service fails open.
     Unprotected,
 }
 
-/// The lease is no longer sure: stop, or let a fence decide.
+/// The error of [`Lease::check`]: the lease is no longer sure. Stop, or let a fence decide.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LeaseLost {
     reason: LostReason,
 }
 
+/// What the task, the guard and the views of one lease share.
 pub(crate) struct Shared {
     name: LockName,
     holder: Holder,
     fence: u64,
     ttl: Ttl,
-    /// Nanoseconds of the lease's clock from which on it is not sure any more.
+    /// The lease is not sure any more from then on, in nanoseconds of the boot clock.
     deadline: AtomicU64,
     ended: AtomicU8,
     token: CancellationToken,
-    protected: bool,
+    protection: Protection,
+}
+
+/// Whether there is a lock behind a lease.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Protection {
+    Protected,
+    Unprotected,
 }
 
 const LIVE: u8 = 0;
@@ -61,7 +71,7 @@ const fn code(reason: LostReason) -> u8 {
 // ===== impl Shared =====
 
 impl Shared {
-    pub(crate) fn new(
+    pub(super) fn new(
         name: LockName,
         holder: Holder,
         fence: u64,
@@ -73,32 +83,33 @@ impl Shared {
             holder,
             fence,
             ttl,
-            deadline: AtomicU64::new(nanos(deadline)),
+            deadline: AtomicU64::new(boot_clock::nanos(deadline)),
             ended: AtomicU8::new(LIVE),
             token: CancellationToken::new(),
-            protected: true,
+            protection: Protection::Protected,
         }
     }
 
-    pub(crate) fn name(&self) -> &LockName {
+    pub(super) fn name(&self) -> &LockName {
         &self.name
     }
 
-    pub(crate) fn holder(&self) -> &Holder {
+    pub(super) fn holder(&self) -> &Holder {
         &self.holder
     }
 
-    pub(crate) fn ttl(&self) -> Ttl {
+    pub(super) fn ttl(&self) -> Ttl {
         self.ttl
     }
 
-    /// A renewal was confirmed.
-    pub(crate) fn extend(&self, deadline: Duration) {
-        self.deadline.store(nanos(deadline), Ordering::Release);
+    /// Moves the deadline: a renewal was confirmed.
+    pub(super) fn extend(&self, deadline: Duration) {
+        self.deadline
+            .store(boot_clock::nanos(deadline), Ordering::Release);
     }
 
-    /// Ends it for everybody who looks. The first reason stays.
-    pub(crate) fn end(&self, reason: LostReason) {
+    /// Shows the end to every view. The first reason stays.
+    pub(super) fn mark_ended(&self, reason: LostReason) {
         let first =
             self.ended
                 .compare_exchange(LIVE, code(reason), Ordering::AcqRel, Ordering::Acquire);
@@ -113,7 +124,7 @@ impl Shared {
                 let left = self
                     .deadline
                     .load(Ordering::Acquire)
-                    .saturating_sub(nanos(boot_clock::now()));
+                    .saturating_sub(boot_clock::nanos(boot_clock::now()));
                 if left > 0 {
                     return Ok(Duration::from_nanos(left));
                 }
@@ -128,11 +139,6 @@ impl Shared {
     }
 }
 
-/// 584 years of uptime fit.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 // ===== impl Lease =====
 
 impl Lease {
@@ -140,88 +146,96 @@ impl Lease {
         Self(shared)
     }
 
-    pub(super) fn end(&self, reason: LostReason) {
-        self.0.end(reason);
-    }
-
-    /// No lease at all, for work that runs although the store is away.
+    /// A lease without a lock, for work that runs although the store is unavailable.
     pub(crate) fn unprotected(name: LockName, holder: Holder, ttl: Ttl) -> Self {
         let mut shared = Shared::new(name, holder, 0, ttl, Duration::MAX);
-        shared.protected = false;
+        shared.protection = Protection::Unprotected;
         Self(Arc::new(shared))
     }
 
-    /// The name of the lock.
+    pub(super) fn mark_ended(&self, reason: LostReason) {
+        self.0.mark_ended(reason);
+    }
+
+    /// Returns the name of the lock.
     #[must_use]
     pub fn name(&self) -> &LockName {
         &self.0.name
     }
 
-    /// The value that this acquisition has put under the key: `<host>:<pid>:<uuid>:<n>`.
+    /// Returns the value that this acquisition has put under the key: `<host>:<pid>:<uuid>:<n>`.
     #[must_use]
     pub fn holder(&self) -> &str {
         self.0.holder.as_str()
     }
 
-    /// The fencing token: larger than that of every earlier holder of this lock, less than 2^53.
+    /// Returns the fencing token: larger than that of every earlier holder of this lock, and less
+    /// than 2^53.
     ///
-    /// Send it along with each write to a resource that refuses tokens smaller than the largest it
-    /// has seen. Without such a resource it only helps to find out afterwards. It is 0, which every
-    /// such resource refuses, when the lease is not [protected](Self::is_protected).
+    /// Send it along with each write to a resource that refuses tokens smaller than the largest one
+    /// it has seen. Without such a resource it only helps to find out afterwards. It is 0, which
+    /// every such resource refuses, when the lease is not [protected](Self::is_protected).
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.0.fence
     }
 
-    /// The time to live that was asked for.
+    /// Returns the time to live that was asked for.
     #[must_use]
     pub fn ttl(&self) -> Duration {
         self.0.ttl.get()
     }
 
-    /// Whether there is a lock behind it. It is false only for work that a service that fails open
-    /// runs while the store is away.
+    /// Returns whether there is a lock behind the lease.
+    ///
+    /// It is false only for work that a service that [fails open](crate::OnUnavailable::FailOpen)
+    /// runs while the store is unavailable.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        self.0.protected
+        self.0.protection == Protection::Protected
     }
 
-    /// How long the lease is sure without a further renewal; zero once it is lost.
+    /// Returns for how long the lease is sure without a further renewal; zero once it is lost.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.check().unwrap_or(Duration::ZERO)
     }
 
-    /// Whether nobody else can have the lock right now. Ask before each side effect.
+    /// Checks that no one else can have the lock right now. Call it before each side effect.
     ///
-    /// It reads the clock and nothing else, so it is exact even where the runtime has been blocked
-    /// or the process was stopped. What it says is true of the moment of the call: between the call
-    /// and the effect the process may be stopped, and only a [fence](Self::fence) covers that.
+    /// It reads the clock and nothing else, so it is exact even if the runtime was blocked or the
+    /// process was stopped. The answer is true for the moment of the call: the process may be
+    /// stopped between the call and the effect, and only a [fence](Self::fence) covers that.
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] once the lease is lost or has been released.
+    /// Returns [`LeaseLost`] once the lease is lost or has been released.
     pub fn check(&self) -> Result<(), LeaseLost> {
         self.0.check().map(|_| ())
     }
 
-    /// Waits until the lease is lost or released, and says why.
+    /// Waits until the lease is lost or released, and returns why.
     ///
     /// It returns before the key expires in the store, as long as the runtime is not blocked and
     /// the process is not stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a lease that has ended stays ended.
     pub async fn lost(&self) -> LostReason {
         self.0.token.cancelled().await;
         match self.0.check() {
             Err(lost) => lost.reason,
-            // The token fires only after the reason was written.
+            // The token is cancelled only after the reason was written.
             Ok(_) => LostReason::Expired,
         }
     }
 
-    /// Cancelled when the lease is lost or released.
+    /// Returns a token that is cancelled when the lease is lost or released.
+    ///
+    /// Cancelling the returned token does not end the lease.
     #[must_use]
     pub fn cancellation_token(&self) -> CancellationToken {
-        // A child, so that nobody can end the lease by cancelling what he was given.
         self.0.token.child_token()
     }
 }
@@ -240,7 +254,7 @@ impl fmt::Debug for Lease {
 // ===== impl LeaseLost =====
 
 impl LeaseLost {
-    /// Why it is lost.
+    /// Returns why the lease is lost.
     #[must_use]
     pub fn reason(&self) -> LostReason {
         self.reason

@@ -1,4 +1,5 @@
-//! The one task that drives a lease: it renews, tells, and at the end releases.
+//! The one task that drives a lease: it renews, tells the holder of a loss, and at the end
+//! releases.
 //!
 //! It owns the whole state, so a renewal can never overtake a release.
 
@@ -9,50 +10,56 @@ use tokio::sync::oneshot;
 
 use crate::boot_clock;
 use crate::error::Error;
-use crate::lease::end::{End, Ended, Ending};
+use crate::lease::end::EndRequest;
 use crate::lease::lease::Shared;
 use crate::lease::machine::{Action, Answer, LostReason, Machine};
-use crate::name::LockName;
-use crate::store::answer::{Completed, Released, Renewed};
-use crate::store::holder::Holder;
+use crate::store::answer::Ownership;
+use crate::store::command::Renew;
 use crate::store::store::Store;
 use crate::timing::Backoff;
 
 /// The longest wait between two attempts to release, when the store does not answer.
-pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(2);
+pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 pub(super) async fn drive(
     store: Store,
     shared: Arc<Shared>,
     mut machine: Machine,
-    mut ended: oneshot::Receiver<End>,
+    mut guard: oneshot::Receiver<EndRequest>,
 ) {
-    let end = loop {
+    let request = loop {
         match machine.poll(boot_clock::now()) {
             Action::Wait { until } => {
                 tokio::select! {
                     biased;
-                    end = &mut ended => break end,
+                    request = &mut guard => break request,
                     () = sleep_until(until) => {}
                 }
             }
             Action::Renew { within } => {
                 let deadline = machine.deadline();
-                let renewal = store.renew(shared.name(), shared.holder(), shared.ttl(), within);
+                let renew = Renew {
+                    holder: shared.holder().clone(),
+                    ttl: shared.ttl(),
+                };
                 let answer = tokio::select! {
                     biased;
-                    end = &mut ended => break end,
-                    answer = renewal => answer,
+                    request = &mut guard => break request,
+                    answer = store.run_within(within, shared.name(), renew) => answer,
                     // The store keeps to `within`; the holder is told in time even if it does not.
                     () = sleep_until(deadline) => Err(Error::timeout(within)),
                 };
                 machine.answered(
                     boot_clock::now(),
                     match answer {
-                        Ok(Renewed::Renewed) => Answer::Renewed,
-                        Ok(Renewed::NotOwner) => Answer::NotOwner,
+                        Ok(Ownership::Ours) => Answer::Renewed,
+                        Ok(Ownership::NotOurs) => Answer::NotOwner,
                         Err(error) => {
-                            tracing::debug!(name = %shared.name(), %error, "a renewal was not confirmed");
+                            tracing::debug!(
+                                name = %shared.name(),
+                                %error,
+                                "a renewal was not confirmed"
+                            );
                             Answer::None
                         }
                     },
@@ -60,30 +67,35 @@ pub(super) async fn drive(
                 shared.extend(machine.deadline());
             }
             Action::Lost(reason) => {
-                tracing::warn!(name = %shared.name(), holder = shared.holder().as_str(), %reason, "lease lost");
-                shared.end(reason);
-                break (&mut ended).await;
+                tracing::warn!(
+                    name = %shared.name(),
+                    holder = shared.holder().as_str(),
+                    %reason,
+                    "lease lost"
+                );
+                shared.mark_ended(reason);
+                break (&mut guard).await;
             }
             Action::Ended => return,
         }
     };
     machine.release();
-    // A guard always says how it ends; without a word, the ttl ends it.
-    let Ok(end) = end else { return };
-    shared.end(LostReason::Released);
-    finish(&store, &shared, end).await;
+    // A guard always says how it ends. If it did not, the ttl ends the lease.
+    let Ok(request) = request else { return };
+    shared.mark_ended(LostReason::Released);
+    send_until_confirmed(&store, &shared, request).await;
 }
 
-/// Sends the ending until it is confirmed, or until the ttl has done the same.
-async fn finish(store: &Store, shared: &Shared, end: End) {
-    let End { ending, mut answer } = end;
+/// Sends the ending until it is confirmed, or until the ttl has had the same effect.
+async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndRequest) {
+    let EndRequest { ending, mut answer } = request;
     let give_up = boot_clock::now() + shared.ttl().get() + store.command_timeout();
-    let mut backoff = Backoff::new(LONGEST_RETRY);
+    let mut backoff = Backoff::new(MAX_RETRY_DELAY);
     loop {
-        match send(store, shared.name(), shared.holder(), ending).await {
-            Ok(ended) => {
+        match ending.send(store, shared.name(), shared.holder()).await {
+            Ok(ownership) => {
                 if let Some(answer) = answer {
-                    let _ = answer.send(Ok(ended));
+                    let _ = answer.send(Ok(ownership));
                 }
                 return;
             }
@@ -99,30 +111,6 @@ async fn finish(store: &Store, shared: &Shared, end: End) {
         }
         tokio::time::sleep(backoff.wait()).await;
     }
-}
-
-/// Sends an ending once.
-pub(super) async fn send(
-    store: &Store,
-    name: &LockName,
-    holder: &Holder,
-    ending: Ending,
-) -> Result<Ended, Error> {
-    let released = match ending {
-        Ending::Release { hold } => store.release(name, holder, hold).await?,
-        Ending::Abandon => store.abandon(name, holder).await?,
-        Ending::Unclaim => store.unclaim(name, holder).await?,
-        Ending::Complete { tick, hold } => {
-            return Ok(match store.complete(name, holder, tick, hold).await? {
-                Completed::Completed => Ended::Owned,
-                Completed::NotOwner => Ended::NotOwner,
-            });
-        }
-    };
-    Ok(match released {
-        Released::Released | Released::Held => Ended::Owned,
-        Released::NotOwner => Ended::NotOwner,
-    })
 }
 
 async fn sleep_until(until: Duration) {

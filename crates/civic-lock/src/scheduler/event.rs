@@ -15,61 +15,62 @@ use crate::scheduler::tick::Tick;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The tick is ours; its work begins.
-    Started(Turn),
-    /// The work has ended and the tick is recorded as done.
-    Ran(Turn),
-    /// The same, for a tick that another holder, or an earlier attempt, had begun and not done.
-    TookOver(Turn),
+    /// The tick was claimed here, and its work begins.
+    Started(Attempt),
+    /// The work has ended, and the tick is recorded as done.
+    Ran(Attempt),
+    /// The same, for a tick that another holder or an earlier attempt had begun and not done.
+    TookOver(Attempt),
     /// Another replica has done the tick.
     Skipped {
-        /// The tick.
+        /// The tick that the other replica has done.
         tick: Tick,
     },
-    /// Nobody has done the tick within its misfire grace, and nobody will. One replica reports it.
+    /// The tick was not done within its misfire grace, and will not be. One replica reports it.
     Missed {
-        /// The tick.
+        /// The tick that will not be done.
         tick: Tick,
     },
-    /// The lease was lost before the work was recorded: the work was dropped if it was still
+    /// The lease was lost before the work was recorded. The work was dropped if it was still
     /// running. With `AtLeastOnce` the tick is run again; with `AtMostOnce` it is not.
     Lost {
         /// Which attempt it was.
-        turn: Turn,
-        /// Why.
+        attempt: Attempt,
+        /// Why the lease was lost.
         reason: LostReason,
     },
     /// The work returned an error or panicked.
     Failed {
         /// Which attempt it was.
-        turn: Turn,
-        /// The text of the error, or of the panic.
+        attempt: Attempt,
+        /// The text of the error or of the panic.
         error: Arc<str>,
         /// What follows from it.
         then: AfterFailure,
     },
-    /// This replica is shutting down: the work was dropped and another replica takes the tick over.
-    /// With `AtMostOnce` nobody does, and the event is [`Lost`](Self::Lost).
-    HandedOver(Turn),
+    /// This replica is shutting down: the work was dropped, and another replica takes the tick
+    /// over. With `AtMostOnce` no other replica does, and the event is [`Lost`](Self::Lost).
+    HandedOver(Attempt),
     /// The work has ended, but the store did not confirm that the tick is done. The record is
-    /// repeated in the background for one ttl; if that fails too, the tick runs again.
+    /// repeated in the background for one ttl. If that fails too, the tick runs again.
     Unrecorded {
         /// Which attempt it was.
-        turn: Turn,
+        attempt: Attempt,
         /// Why the store did not confirm.
         cause: Arc<Error>,
     },
-    /// The store cannot be asked: nothing runs here until it can. Reported once an outage.
+    /// The store cannot be asked, and nothing runs here until it can. Reported once per outage.
     Unavailable {
-        /// The tick that is waited for; none while the job is being registered.
+        /// The tick that is waited for. `None` while the job is being registered.
         tick: Option<Tick>,
-        /// Why.
+        /// Why the store cannot be asked.
         cause: Arc<Error>,
     },
-    /// This replica's clock is ahead of the store's by more than is tolerated: the tick is left
-    /// alone until the store's clock gets there.
+    /// This replica's clock is ahead of the store's by more than the
+    /// [maximum skew](super::Scheduler::max_skew). The tick is left alone until the store's clock
+    /// gets there.
     ClockAhead {
-        /// The tick.
+        /// The tick that is left alone.
         tick: Tick,
         /// How far the tick lies in the store's future.
         by: Duration,
@@ -78,28 +79,29 @@ pub enum Event {
 
 /// One attempt at a tick.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Turn {
+#[non_exhaustive]
+pub struct Attempt {
     /// The scheduled instant.
     pub tick: Tick,
-    /// The fencing token: strictly larger for each attempt.
+    /// The fencing token, strictly larger for each attempt.
     pub fence: u64,
     /// 1 for the first attempt at the tick, on whichever replica.
-    pub attempt: u32,
+    pub number: u32,
 }
 
 /// What follows from a failure of the work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AfterFailure {
-    /// The tick is done all the same.
+    /// The tick counts as done in spite of the failure.
     Consumed,
     /// The tick is tried again, here or on another replica, within its misfire grace.
     Retried,
 }
 
 impl Event {
-    /// A stable name in `kebab-case`: `started`, `ran`, `took-over`, `skipped`, `missed`, `lost`,
-    /// `failed`, `handed-over`, `unrecorded`, `unavailable`, `clock-ahead`.
+    /// Returns a stable name in `kebab-case`: `started`, `ran`, `took-over`, `skipped`, `missed`,
+    /// `lost`, `failed`, `handed-over`, `unrecorded`, `unavailable` or `clock-ahead`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -117,7 +119,7 @@ impl Event {
         }
     }
 
-    /// The tick that it is about.
+    /// Returns the tick that the event is about.
     #[must_use]
     pub const fn tick(&self) -> Option<Tick> {
         match self {
@@ -125,24 +127,24 @@ impl Event {
                 Some(*tick)
             }
             Self::Unavailable { tick, .. } => *tick,
-            _ => match self.turn() {
-                Some(turn) => Some(turn.tick),
+            _ => match self.attempt() {
+                Some(attempt) => Some(attempt.tick),
                 None => None,
             },
         }
     }
 
-    /// The attempt that it is about; none when nothing ran here.
+    /// Returns the attempt that the event is about; `None` if nothing ran here.
     #[must_use]
-    pub const fn turn(&self) -> Option<Turn> {
+    pub const fn attempt(&self) -> Option<Attempt> {
         match self {
-            Self::Started(turn)
-            | Self::Ran(turn)
-            | Self::TookOver(turn)
-            | Self::Lost { turn, .. }
-            | Self::Failed { turn, .. }
-            | Self::HandedOver(turn)
-            | Self::Unrecorded { turn, .. } => Some(*turn),
+            Self::Started(attempt)
+            | Self::Ran(attempt)
+            | Self::TookOver(attempt)
+            | Self::Lost { attempt, .. }
+            | Self::Failed { attempt, .. }
+            | Self::HandedOver(attempt)
+            | Self::Unrecorded { attempt, .. } => Some(*attempt),
             Self::Skipped { .. }
             | Self::Missed { .. }
             | Self::Unavailable { .. }
@@ -150,11 +152,11 @@ impl Event {
         }
     }
 
-    /// For the log.
+    /// Writes the event to the log.
     pub(super) fn trace(&self, job: &str) {
         let (event, tick) = (self.name(), self.tick().map(Tick::as_millis));
-        let fence = self.turn().map(|turn| turn.fence);
-        let attempt = self.turn().map(|turn| turn.attempt);
+        let fence = self.attempt().map(|attempt| attempt.fence);
+        let attempt = self.attempt().map(|attempt| attempt.number);
         match self {
             Self::Started(_) | Self::Skipped { .. } => {
                 tracing::debug!(job, event, tick, fence, attempt);

@@ -11,14 +11,14 @@ use crate::timing::Ttl;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(6 * 60 * 60);
-const LONGEST_DEFAULT_HOLD: Duration = Duration::from_secs(60);
-const SHORTEST_DEFAULT_GRACE: Duration = Duration::from_secs(60);
-const LONGEST_DEFAULT_GRACE: Duration = Duration::from_secs(60 * 60);
+const MAX_DEFAULT_HOLD: Duration = Duration::from_secs(60);
+const MIN_DEFAULT_GRACE: Duration = Duration::from_secs(60);
+const MAX_DEFAULT_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// A scheduled job: its name, its schedule and its guarantees.
 ///
-/// Replicas that give a job the same name share its ticks. Checked as a whole when it is given to
-/// [`Scheduler::job`](super::Scheduler::job).
+/// Replicas that give a job the same name share its ticks. The settings are checked as a whole when
+/// the job is given to [`Scheduler::job`](super::Scheduler::job).
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,25 +47,26 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// The tick is done: it is not run again. This is the default.
+    /// The tick counts as done, and is not run again. This is the default.
     #[default]
     Consume,
     /// The tick is run again, within its misfire grace.
     Retry {
-        /// How often it is run at most, the first time, and takeovers after a crash, included. At
+        /// How often it is run at most, including the first time and takeovers after a crash. At
         /// least 2.
         attempts: u32,
-        /// Between the failure and the next attempt. The lock is kept meanwhile.
+        /// The pause between the failure and the next attempt. The lock is kept meanwhile.
         delay: Duration,
     },
 }
 
 impl Job {
-    /// A job with a schedule of its own making.
+    /// Creates a job with a schedule.
     ///
     /// # Errors
     ///
-    /// The name is not a [lock name](LockName::new).
+    /// Returns [`ErrorKind::Name`](crate::ErrorKind::Name) if the name is not a
+    /// [lock name](LockName::new).
     pub fn new<N>(name: N, schedule: Schedule) -> Result<Self, Error>
     where
         N: TryInto<LockName, Error: Into<Error>>,
@@ -82,11 +83,11 @@ impl Job {
         })
     }
 
-    /// A job with a cron expression.
+    /// Creates a job with a cron expression.
     ///
     /// # Errors
     ///
-    /// Those of [`Job::new`] and [`Schedule::cron`].
+    /// See [`Job::new`] and [`Schedule::cron`].
     pub fn cron<N>(name: N, expression: &str) -> Result<Self, Error>
     where
         N: TryInto<LockName, Error: Into<Error>>,
@@ -94,11 +95,11 @@ impl Job {
         Self::new(name, Schedule::cron(expression)?)
     }
 
-    /// A job that is due at each multiple of an interval since the epoch.
+    /// Creates a job that is due at each multiple of an interval since the epoch.
     ///
     /// # Errors
     ///
-    /// Those of [`Job::new`] and [`Schedule::every`].
+    /// See [`Job::new`] and [`Schedule::every`].
     pub fn every<N>(name: N, interval: Duration) -> Result<Self, Error>
     where
         N: TryInto<LockName, Error: Into<Error>>,
@@ -112,14 +113,14 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// Those of [`Schedule::timezone`].
+    /// See [`Schedule::timezone`].
     pub fn timezone(mut self, name: &str) -> Result<Self, Error> {
         self.schedule = self.schedule.timezone(name)?;
         Ok(self)
     }
 
-    /// How long the lease lives without a renewal, and so how long a tick stays with a holder that
-    /// has died. It does not limit the length of the work.
+    /// Sets how long the lease lives without a renewal, and so how long a tick stays with a holder
+    /// that has died. It does not limit the length of the work.
     ///
     /// Defaults to 30 s.
     #[must_use]
@@ -128,7 +129,7 @@ impl Job {
         self
     }
 
-    /// Whether a tick whose holder died runs again.
+    /// Sets whether a tick whose holder died runs again.
     ///
     /// Defaults to [`Delivery::AtLeastOnce`].
     #[must_use]
@@ -137,21 +138,23 @@ impl Job {
         self
     }
 
-    /// How late a tick may begin, or be begun again. After that it is [missed](super::Event::Missed).
+    /// Sets how late a tick may begin, or begin again. After that it is
+    /// [missed](super::Event::Missed).
     ///
     /// A grace that is shorter than the ttl leaves no time for a takeover.
     ///
-    /// Defaults to half the time to the following tick, but at least one minute and two ttl, and
-    /// at most one hour where that is longer than two ttl.
+    /// Defaults to half the time to the following tick, but at least one minute and at most one
+    /// hour, and never less than twice the ttl.
     #[must_use]
     pub fn misfire_grace(mut self, grace: Duration) -> Self {
         self.misfire_grace = Some(grace);
         self
     }
 
-    /// How long the key stays at least, counted from the claim, however short the work. Node peers,
-    /// which only know the key, skip the tick if they come within this time. It never delays
-    /// the next tick of this scheduler.
+    /// Sets how long the key stays at least, counted from the claim, however short the work.
+    ///
+    /// Node peers, which only know the key, skip the tick if they come within this time. It never
+    /// delays the next tick of this scheduler.
     ///
     /// Defaults to half the time to the following tick, but at most 60 s.
     #[must_use]
@@ -160,8 +163,8 @@ impl Job {
         self
     }
 
-    /// How long the lease is renewed at most. Work that takes longer is taken to be stuck: it
-    /// loses the lease and is dropped.
+    /// Sets for how long the lease is renewed at most. Work that takes longer is assumed to be
+    /// stuck: it loses the lease and is dropped.
     ///
     /// Defaults to 6 hours.
     #[must_use]
@@ -170,7 +173,7 @@ impl Job {
         self
     }
 
-    /// What becomes of a tick whose work failed.
+    /// Sets what becomes of a tick whose work failed.
     ///
     /// Defaults to [`OnError::Consume`].
     #[must_use]
@@ -179,37 +182,37 @@ impl Job {
         self
     }
 
-    /// The name of the job, and of its lock.
+    /// Returns the name of the job, which is also that of its lock.
     #[must_use]
     pub fn name(&self) -> &LockName {
         &self.name
     }
 
-    /// When it is due.
+    /// Returns when the job is due.
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
     }
 
-    /// The ttl, checked together with all that depends on it.
+    /// Checks the settings as a whole, and returns the ttl.
     pub(super) fn checked(&self) -> Result<Ttl, Error> {
         let ttl = Ttl::new(self.ttl)?;
         if self.max_hold < self.ttl {
             return Err(Error::config(format!(
-                "job {}: max_hold is shorter than the ttl",
+                "job {}: max_hold is shorter than the ttl; make it at least as long",
                 self.name
             )));
         }
         if let OnError::Retry { attempts, .. } = self.on_error {
             if attempts < 2 {
                 return Err(Error::config(format!(
-                    "job {}: a retry needs at least 2 attempts",
+                    "job {}: OnError::Retry needs at least 2 attempts",
                     self.name
                 )));
             }
             if self.delivery == Delivery::AtMostOnce {
                 return Err(Error::config(format!(
-                    "job {}: a tick that runs at most once cannot be retried",
+                    "job {}: Delivery::AtMostOnce excludes OnError::Retry",
                     self.name
                 )));
             }
@@ -220,17 +223,17 @@ impl Job {
     pub(super) fn grace_of(&self, tick: Tick) -> Duration {
         self.misfire_grace.unwrap_or_else(|| {
             let half = self.interval_at(tick) / 2;
-            half.clamp(SHORTEST_DEFAULT_GRACE, LONGEST_DEFAULT_GRACE)
+            half.clamp(MIN_DEFAULT_GRACE, MAX_DEFAULT_GRACE)
                 .max(2 * self.ttl)
         })
     }
 
     pub(super) fn hold_of(&self, tick: Tick) -> Duration {
         self.minimum_hold
-            .unwrap_or_else(|| (self.interval_at(tick) / 2).min(LONGEST_DEFAULT_HOLD))
+            .unwrap_or_else(|| (self.interval_at(tick) / 2).min(MAX_DEFAULT_HOLD))
     }
 
-    /// What is known of the job must outlive the pause before its next tick.
+    /// How long the fence and the watermark are kept: longer than the pause before the next tick.
     pub(super) fn retain_of(&self, tick: Tick) -> Duration {
         4 * self.interval_at(tick)
     }

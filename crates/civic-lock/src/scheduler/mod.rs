@@ -3,20 +3,20 @@
 //! # What is not promised
 //!
 //! - **Not "exactly once" under faults.** A holder that dies between its work and the record of it
-//!   has done the work, and nobody can know. [`Delivery`](crate::Delivery) says which error to
+//!   has done the work, and no one can know. [`Delivery`](crate::Delivery) says which error to
 //!   make: [`AtLeastOnce`](crate::Delivery::AtLeastOnce) runs the tick again, with a higher fence
-//!   and attempt; [`AtMostOnce`](crate::Delivery::AtMostOnce) does not, and the tick may be lost
-//!   without an event.
+//!   and attempt number; [`AtMostOnce`](crate::Delivery::AtMostOnce) does not, and the tick may be
+//!   lost without an event.
 //! - **No mutual exclusion for a holder that was stopped.** A process that is stopped for longer
-//!   than the ttl, and then goes on, is told; but what it does in between can only be refused by
-//!   the resource, by the [fence](crate::Lease::fence).
+//!   than the ttl is told when it goes on. What it does until then can only be refused by the
+//!   resource, by the [fence](crate::Lease::fence).
 //! - **No protection from a store that loses its data.** A tick that was done before may then be
 //!   run again.
-//! - **No punctuality.** A tick runs when a replica thinks that it is due: the one whose clock is
-//!   ahead claims it first, by up to [`max_skew`](Scheduler::max_skew) early by the store's clock.
-//!   (One whose clock is behind goes by the store's.)
-//! - **No second report.** The replica that records ticks as missed reports them; if it dies between
-//!   the two, their events are lost with it.
+//! - **No punctuality.** A tick runs when a replica thinks that it is due. The replica whose clock
+//!   is ahead claims it first, by up to [`max_skew`](Scheduler::max_skew) early by the store's
+//!   clock. (One whose clock is behind goes by the store's.)
+//! - **No second report.** The replica that records ticks as missed reports them. If it dies
+//!   between the two, their events are lost with it.
 //!
 //! # What is promised
 //!
@@ -25,15 +25,15 @@
 //!   which the store remembers as a watermark.
 //! - A tick whose holder died, was stopped or lost its lease is **taken over** within ttl + jitter
 //!   (at most 250 ms), whatever the length of the work, with `attempt >= 2` and a strictly larger
-//!   fence; also if later ticks are due by then, which wait for it.
-//! - A holder that is **shut down** gives the tick back: another replica takes it over at once
-//!   where it hears the hint, else within the [poll cap](Scheduler::poll_cap).
-//! - A tick that is not begun, or begun again, within its misfire grace is **reported as missed**
-//!   by exactly one replica, also if all replicas were down. With `AtLeastOnce` nothing is lost
-//!   silently.
+//!   fence. Later ticks that are due by then wait for it.
+//! - A holder that is **shut down** gives the tick back. Another replica takes it over at once if
+//!   it hears the hint, and otherwise within the [poll cap](Scheduler::poll_cap).
+//! - A tick that is not begun, or not begun again, within its misfire grace is **reported as
+//!   missed** by exactly one replica, even if all replicas were down. With `AtLeastOnce` nothing is
+//!   lost silently.
 //! - Ticks of one job **never overlap** and run in order, oldest first.
-//! - The work is told and dropped **before** another replica can take the tick over, as long as
-//!   the process is not stopped nor its runtime blocked.
+//! - The work is told and dropped **before** another replica can take the tick over, as long as the
+//!   process is not stopped nor its runtime blocked.
 //! - While the store is **unavailable nothing runs**, even if the service is told to fail open.
 //! - A panic in the work, or in the observer, stays there.
 //!
@@ -64,14 +64,18 @@
 
 mod clock_offset;
 mod event;
+mod execute;
 mod job;
+mod misfire;
+mod replica;
 mod run;
 pub mod schedule;
 mod scheduler;
+mod settings;
 mod tick;
 mod worker;
 
-pub use self::event::{AfterFailure, Event, Turn};
+pub use self::event::{AfterFailure, Attempt, Event};
 pub use self::job::{Job, OnError};
 pub use self::run::Run;
 pub use self::schedule::Schedule;

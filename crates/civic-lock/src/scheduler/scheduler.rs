@@ -10,18 +10,21 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::lease::acquire::Keeper;
+use crate::lease::acquire::Leases;
 use crate::outcome::OnUnavailable;
-use crate::scheduler::clock_offset::Lag;
+use crate::scheduler::clock_offset::{ClockOffset, LocalClock};
 use crate::scheduler::event::Event;
 use crate::scheduler::job::Job;
+use crate::scheduler::replica::Replica;
 use crate::scheduler::run::{Run, Work};
-use crate::scheduler::worker::{Duty, Settings};
+use crate::scheduler::settings::{Observer, Settings};
+use crate::scheduler::worker::JobWorker;
 use crate::service::LockService;
 use crate::timing::Ttl;
 
-/// Runs jobs, together with the other replicas that are given the same ones. See the
-/// [module documentation](self).
+/// Runs jobs, together with the other replicas that are given the same jobs.
+///
+/// See the [module documentation](super) for what is promised and what is not.
 pub struct Scheduler {
     service: LockService,
     jobs: Vec<(Job, Ttl, Work)>,
@@ -29,14 +32,14 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler without jobs.
+    /// Creates a scheduler without jobs.
     #[must_use]
     pub fn new(service: &LockService) -> Self {
         Self {
             service: service.clone(),
             jobs: Vec::new(),
             settings: Settings {
-                clock: Box::new(SystemTime::now),
+                clock: LocalClock::new(SystemTime::now),
                 observer: None,
                 poll_cap: Duration::from_secs(5),
                 max_skew: Duration::from_secs(5),
@@ -47,12 +50,13 @@ impl Scheduler {
 
     /// Adds a job and its work.
     ///
-    /// The work runs in a task of its own, which is aborted when the lease is lost: code that
-    /// never awaits has to ask [`Lease::check`](crate::Lease::check) itself.
+    /// The work runs in its own task, which is aborted when the lease is lost. Code that never
+    /// awaits has to call [`Lease::check`](crate::Lease::check) itself.
     ///
     /// # Errors
     ///
-    /// The job's settings contradict each other, or its name is taken.
+    /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if the settings of the job
+    /// contradict each other, or if there is a job of the same name.
     pub fn job<W, F, E>(mut self, job: Job, work: W) -> Result<Self, Error>
     where
         W: Fn(Run) -> F + Send + Sync + 'static,
@@ -61,7 +65,7 @@ impl Scheduler {
     {
         if self.jobs.iter().any(|(other, ..)| other.name == job.name) {
             return Err(Error::config(format!(
-                "there are two jobs of the name {}",
+                "there are two jobs named {}; give each its own name",
                 job.name
             )));
         }
@@ -70,24 +74,27 @@ impl Scheduler {
         Ok(self)
     }
 
-    /// Calls this with each event of each job. It must not block; to wait, send the event elsewhere.
+    /// Calls `observer` with each event of each job. It must not block: to wait, send the event
+    /// elsewhere.
     #[must_use]
     pub fn on_event(mut self, observer: impl Fn(&Job, &Event) + Send + Sync + 'static) -> Self {
-        self.settings.observer = Some(Box::new(observer));
+        self.settings.observer = Some(Observer::new(observer));
         self
     }
 
-    /// Where this replica reads the time of day. A clock that is behind the store's is put right by
-    /// it; one that is ahead is not, but a claim that is too early is refused.
+    /// Sets where this replica reads the time of day.
+    ///
+    /// A clock that is behind the store's is corrected by it. One that is ahead is not, but a claim
+    /// that is too early is refused.
     ///
     /// Defaults to [`SystemTime::now`].
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.settings.clock = Box::new(clock);
+        self.settings.clock = LocalClock::new(clock);
         self
     }
 
-    /// How often a replica that stands by looks after a tick that runs elsewhere, at least.
+    /// Sets how often, at least, a replica that stands by looks after a tick that runs elsewhere.
     ///
     /// Defaults to 5 s.
     #[must_use]
@@ -96,7 +103,7 @@ impl Scheduler {
         self
     }
 
-    /// How far in the store's future a tick may lie when it is claimed.
+    /// Sets how far in the store's future a tick may lie when it is claimed.
     ///
     /// Defaults to 5 s.
     #[must_use]
@@ -105,9 +112,11 @@ impl Scheduler {
         self
     }
 
-    /// How long work that is running may go on when the replica is shut down. What is not finished
-    /// by then is dropped and handed over; with `AtMostOnce` it is lost. Work that never awaits
-    /// cannot be dropped: it is waited for, and keeps its lease meanwhile.
+    /// Sets how long running work may go on when the replica is shut down.
+    ///
+    /// Work that has not finished by then is dropped and its tick handed over; with `AtMostOnce`
+    /// the tick is lost. Work that never awaits cannot be dropped: the scheduler waits for it, and
+    /// it keeps its lease meanwhile.
     ///
     /// Defaults to zero: the tick is handed over at once.
     #[must_use]
@@ -116,52 +125,54 @@ impl Scheduler {
         self
     }
 
-    /// Runs the jobs until `shutdown` is ready; then gives back what is running, and returns.
+    /// Runs the jobs until `shutdown` is ready, then gives back what is running, and returns.
     ///
-    /// Dropping this future stops the jobs too, without waiting for their work to end. A panic of the
-    /// [clock](Self::clock) goes on here; those of the work and of the observer do not.
+    /// A panic of the [clock](Self::clock) goes on here; panics of the work and of the observer do
+    /// not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future stops the jobs too, without waiting for their work to end.
+    /// Their leases are given back in the background.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         if self.service.acquirer().on_unavailable() == OnUnavailable::FailOpen {
             tracing::warn!(
-                "the service fails open, its scheduled jobs do not: without a store no tick is run"
+                "the service fails open, but its scheduled jobs do not: no tick runs without a store"
             );
         }
         let stop = CancellationToken::new();
         let settings = Arc::new(self.settings);
-        let mut duties = JoinSet::new();
+        let mut workers = JoinSet::new();
         for (job, ttl, work) in self.jobs {
-            // A keeper of its own, for the job's own bound on renewal.
-            let keeper = Keeper::new(
-                self.service.acquirer().keeper().store().clone(),
-                job.max_hold,
-            );
-            let duty = Duty {
+            // Separate leases, for the job's own bound on renewal.
+            let store = self.service.acquirer().leases().store().clone();
+            let leases = Leases::new(store, job.max_hold);
+            let replica = Replica {
                 job: Arc::new(job),
                 ttl,
-                work,
-                keeper,
-                lag: Lag::new(),
+                leases,
+                clock_offset: ClockOffset::new(),
                 settings: settings.clone(),
                 stop: stop.clone(),
             };
-            duties.spawn(duty.run());
+            workers.spawn(JobWorker { replica, work }.run());
         }
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                // A duty ends before it is told to only by a panic, of the clock say.
-                Some(ended) = duties.join_next() => pass_on(ended),
+                // A worker ends early only by a panic, for example of the clock.
+                Some(ended) = workers.join_next() => resume_panic(ended),
             }
         }
         stop.cancel();
-        while let Some(ended) = duties.join_next().await {
-            pass_on(ended);
+        while let Some(ended) = workers.join_next().await {
+            resume_panic(ended);
         }
     }
 }
 
-fn pass_on(ended: Result<(), JoinError>) {
+fn resume_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
     {

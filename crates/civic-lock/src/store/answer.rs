@@ -1,69 +1,62 @@
 //! What a store answers.
+//!
+//! [`Acquired`] and [`Claimed`] are generic over what a holder gets: a store answers with a fence,
+//! and a lease is made from it without changing anything else about the answer.
 
 use std::time::Duration;
 
-/// The answer to `acquire`.
+/// The answer to [`Acquire`](super::command::Acquire).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Acquired {
-    /// The key is ours, for one ttl from now.
-    Acquired { fence: u64 },
-    /// Somebody else's. A foreign key may have no ttl at all.
+pub(crate) enum Acquired<T> {
+    /// The key is ours for one ttl from now.
+    Granted(T),
+    /// Another holder has the key. A foreign key may have no ttl.
     Busy {
         holder: String,
         ttl: Option<Duration>,
     },
 }
 
-/// The answer to `renew`.
+/// Whether the key was ours when the command reached the store: the answer to
+/// [`Renew`](super::command::Renew), [`Release`](super::command::Release),
+/// [`Complete`](super::command::Complete), [`Abandon`](super::command::Abandon) and
+/// [`Unclaim`](super::command::Unclaim).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Renewed {
-    /// The key is ours, for one ttl from now.
-    Renewed,
-    /// The key is gone or somebody else's. It was not touched.
-    NotOwner,
+pub(crate) enum Ownership {
+    /// The key was ours, and the command was carried out.
+    Ours,
+    /// The key was gone or had another holder. It was not touched.
+    NotOurs,
 }
 
-/// The answer to `release`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::enum_variant_names)] // the answer to `release` is that it is released
-pub(crate) enum Released {
-    /// The key is gone.
-    Released,
-    /// The key stays for the rest of the minimum hold.
-    Held,
-    /// The key was gone or somebody else's. It was not touched.
-    NotOwner,
-}
-
-/// The answer to `peek`.
+/// The answer to [`Peek`](super::command::Peek).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Peek {
-    /// The latest tick that is done; none before the job was registered.
+pub(crate) struct Peeked {
+    /// The latest tick that is done. `None` before the job was registered.
     pub(crate) done: Option<u64>,
     /// The tick that is claimed and not done.
     pub(crate) claimed: Option<u64>,
-    /// How often the claimed tick was claimed; 0 without a claim.
+    /// How often the claimed tick was claimed. 0 without a claim.
     pub(crate) attempt: u32,
     /// Who holds the key, minimum hold included.
     pub(crate) holder: Option<String>,
-    /// The store's clock.
+    /// The store's clock, in milliseconds since the epoch.
     pub(crate) now: u64,
 }
 
-/// The answer to `claim`. `done` is the watermark before the claim.
+/// The answer to [`Claim`](super::command::Claim). `done` is the watermark before the claim.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[allow(clippy::enum_variant_names)] // the answer to `claim` is that it is claimed
-pub(crate) enum Claimed {
-    /// Run `tick`, which may be earlier than the one asked for.
-    Claimed {
+pub(crate) enum Claimed<T> {
+    /// Run `tick`, which may be earlier than the one that was asked for.
+    Granted {
+        lease: T,
         tick: u64,
-        fence: u64,
         attempt: u32,
         done: u64,
     },
-    /// Somebody has run it.
+    /// The tick is done.
     AlreadyDone { done: u64 },
-    /// The key is held. `tick` is the one that runs; none when the holder has not claimed any.
+    /// The key is held. `tick` is the one that runs; `None` if the holder has not claimed any.
     Running {
         holder: String,
         ttl: Option<Duration>,
@@ -71,32 +64,67 @@ pub(crate) enum Claimed {
     },
     /// The tick lies in the store's future: our clock is ahead.
     ClockAhead { now: u64 },
-    /// `tick` is past its grace: give it up with `miss`, then claim again. It may be earlier than
-    /// the one asked for.
+    /// `tick` is past its grace: give it up with [`Miss`](super::command::Miss), then claim again.
+    /// It may be earlier than the one that was asked for.
     TooLate { tick: u64, done: u64 },
-    /// The job has no watermark: `register` it first, then claim again. A job that knows ticks it
-    /// has seen done (the store has lost its data) registers the latest of these, not `now`.
+    /// The job has no watermark: [`Register`](super::command::Register) it first, then claim again.
+    /// A job that has seen ticks done (the store has lost its data) registers the latest of these,
+    /// not `now`.
     Unregistered { now: u64 },
 }
 
-/// The answer to `complete`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Completed {
-    /// The watermark is at least at the tick. Also the answer to a repeated call.
-    Completed,
-    /// The key is not ours; nothing has changed.
-    NotOwner,
-}
-
-/// The answer to `miss`.
+/// The answer to [`Miss`](super::command::Miss).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Missed {
-    /// The watermark was `from` and is now `to`: report the ticks between them.
+    /// This call has moved the watermark from `from` to `to`: report the ticks between them.
     Marked,
-    /// Somebody else has moved it, or somebody has claimed a tick.
+    /// Another caller has moved it or has claimed a tick.
     Changed {
         done: Option<u64>,
-        /// No earlier call with the same value has moved it, also if its answer was lost.
+        /// Whether it is known that no earlier call with the same value has moved the watermark,
+        /// even one whose answer was lost.
         certain: bool,
     },
+}
+
+// ===== impl Acquired =====
+
+impl<T> Acquired<T> {
+    pub(crate) fn try_map<U, E>(
+        self,
+        map: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<Acquired<U>, E> {
+        Ok(match self {
+            Self::Granted(lease) => Acquired::Granted(map(lease)?),
+            Self::Busy { holder, ttl } => Acquired::Busy { holder, ttl },
+        })
+    }
+}
+
+// ===== impl Claimed =====
+
+impl<T> Claimed<T> {
+    pub(crate) fn try_map<U, E>(
+        self,
+        map: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<Claimed<U>, E> {
+        Ok(match self {
+            Self::Granted {
+                lease,
+                tick,
+                attempt,
+                done,
+            } => Claimed::Granted {
+                lease: map(lease)?,
+                tick,
+                attempt,
+                done,
+            },
+            Self::AlreadyDone { done } => Claimed::AlreadyDone { done },
+            Self::Running { holder, ttl, tick } => Claimed::Running { holder, ttl, tick },
+            Self::ClockAhead { now } => Claimed::ClockAhead { now },
+            Self::TooLate { tick, done } => Claimed::TooLate { tick, done },
+            Self::Unregistered { now } => Claimed::Unregistered { now },
+        })
+    }
 }

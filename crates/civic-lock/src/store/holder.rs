@@ -1,4 +1,4 @@
-//! Who holds a lock.
+//! The value that says who holds a lock.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,20 +1,23 @@
 //! The seam between a lease and where its keys live.
 //!
-//! One operation is one atomic transition of one lock, in less than the command timeout; it never
-//! panics. Times are milliseconds since the epoch by the store's own clock, which is the only
-//! wall clock that decides anything. [`Redis`](redis::RedisStore) runs each as one script,
-//! [`Host`](host::HostStore) under one file lock; both pass the same conformance suite.
+//! One [command](command) is one atomic transition of one lock. It takes less than the command
+//! timeout, and never panics. Times are milliseconds since the epoch by the store's own clock,
+//! which is the only wall clock that decides anything. [`RedisStore`](redis::RedisStore) runs each
+//! as one script, [`HostStore`](host::HostStore) as one transition under one file lock. Both pass
+//! the same conformance suite.
 //!
-//! An operation that fails with [`Error::is_ambiguous`] may have been carried out. Repeating
-//! `renew`, `release`, `complete`, `abandon`, `unclaim` and `miss` is harmless. What became of an
-//! `acquire` or a `claim` must be undone: the [`Keeper`](crate::lease::Keeper) does it.
+//! A command that fails with [`Error::is_ambiguous`](crate::Error::is_ambiguous) may have been
+//! carried out. Repeating `Renew`, `Release`, `Complete`, `Abandon`, `Unclaim` and `Miss` is
+//! harmless. What became of an `Acquire` or a `Claim` must be undone:
+//! [`Leases`](crate::lease::acquire::Leases) does it.
 
 pub(crate) mod answer;
+pub(crate) mod command;
 pub(crate) mod hints;
 pub(crate) mod holder;
 pub(crate) mod host;
+pub(crate) mod limits;
 pub(crate) mod redis;
-pub(crate) mod request;
 pub(crate) mod settings;
 pub(crate) mod store;
 

@@ -1,7 +1,7 @@
 //! The states of a lease, without a clock, a store or a task.
 //!
-//! The promise: until [`deadline`](Machine::deadline), unless it is lost or released, no other holder
-//! can have the key, provided that both clocks run at the same rate to within 1 %.
+//! The promise: until [`deadline`](Machine::deadline), unless it is lost or released, no other
+//! holder can have the key, provided that both clocks run at the same rate to within 1 %.
 //!
 //! | state | renewal due | renewed | not owner | no answer | deadline | end |
 //! |---|---|---|---|---|---|---|
@@ -25,11 +25,11 @@ use crate::timing::Timing;
 pub enum LostReason {
     /// The store says that the key is gone or has another holder.
     NotOwner,
-    /// No renewal was confirmed in time: the store does not answer, or this process was stopped.
+    /// No renewal was confirmed in time: the store did not answer, or this process was stopped.
     Expired,
-    /// The lease was held for as long as it may be, and was not renewed any more.
+    /// The lease was held for as long as its maximum hold allows, and is not renewed any more.
     MaxHold,
-    /// The lease was given back; only its copies are left.
+    /// The lock was released. Only views of its lease are left.
     Released,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for LostReason {
         f.write_str(match self {
             Self::NotOwner => "another holder may have the lock",
             Self::Expired => "no renewal was confirmed in time",
-            Self::MaxHold => "it was held for as long as it may be",
+            Self::MaxHold => "its maximum hold has passed",
             Self::Released => "it was released",
         })
     }
@@ -90,7 +90,7 @@ pub(crate) struct Machine {
     state: State,
     /// When the last confirmed acquire or renewal was sent.
     confirmed: Duration,
-    /// Not renewed from here on.
+    /// It is not renewed from then on.
     renew_until: Duration,
 }
 
@@ -107,12 +107,12 @@ impl Machine {
         }
     }
 
-    /// From here on the lease is not sure any more.
+    /// The lease is not sure any more from then on.
     pub(crate) fn deadline(&self) -> Duration {
         self.confirmed + self.timing.lose
     }
 
-    /// Whether nobody else can have the key at `now`.
+    /// Whether no one else can have the key at `now`.
     #[cfg(test)]
     fn is_sure(&self, now: Duration) -> bool {
         now < self.deadline() && !matches!(self.state, State::Lost(_) | State::Released)

@@ -20,9 +20,9 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// What befalls one renewal.
+/// What happens to one renewal.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum RenewalCase {
     /// Carried out and answered.
     Answered,
     /// Carried out; the answer is lost.
@@ -35,8 +35,8 @@ enum Fate {
     Stopped(u64),
 }
 
-/// A lease and the truth about its key.
-struct World {
+/// A lease, and the truth about its key.
+struct Simulation {
     machine: Machine,
     ttl: Duration,
     now: Duration,
@@ -45,12 +45,12 @@ struct World {
     told: Option<Duration>,
 }
 
-impl World {
+impl Simulation {
     fn new(ttl_ms: u64, latency: Duration) -> Self {
         let timing = timing(ttl_ms);
         let ttl = timing.ttl.get();
         let sent = ms(1_000_000);
-        let mut world = Self {
+        let mut simulation = Self {
             machine: Machine::new(timing, sent, NEVER),
             ttl,
             now: sent + latency,
@@ -58,9 +58,9 @@ impl World {
             told: None,
         };
         // Carried out as early as can be: as soon as it was sent.
-        world.carry_out(sent);
-        world.check();
-        world
+        simulation.carry_out(sent);
+        simulation.check();
+        simulation
     }
 
     /// The store's clock is 1 % fast.
@@ -79,8 +79,8 @@ impl World {
         }
     }
 
-    /// Runs the machine until it has sent a renewal and met its fate, or is lost.
-    fn renewal(&mut self, fate: Fate) {
+    /// Runs the machine until it has sent a renewal and got its answer, or is lost.
+    fn renewal(&mut self, case: RenewalCase) {
         loop {
             self.check();
             match self.machine.poll(self.now) {
@@ -89,7 +89,7 @@ impl World {
                     self.now = until;
                 }
                 Action::Renew { within } => {
-                    self.meet(fate, within);
+                    self.meet(case, within);
                     self.check();
                     return;
                 }
@@ -102,23 +102,23 @@ impl World {
         }
     }
 
-    fn meet(&mut self, fate: Fate, within: Duration) {
+    fn meet(&mut self, case: RenewalCase, within: Duration) {
         let sent = self.now;
-        let (answer, took) = match fate {
-            Fate::Answered => {
+        let (answer, took) = match case {
+            RenewalCase::Answered => {
                 self.carry_out(sent);
                 (Answer::Renewed, within / 2)
             }
-            Fate::ReplyLost => {
+            RenewalCase::ReplyLost => {
                 self.carry_out(sent);
                 (Answer::None, within)
             }
-            Fate::RequestLost => (Answer::None, within),
-            Fate::Refused => {
+            RenewalCase::RequestLost => (Answer::None, within),
+            RenewalCase::Refused => {
                 self.expires = sent;
                 (Answer::NotOwner, within / 2)
             }
-            Fate::Stopped(percent) => {
+            RenewalCase::Stopped(percent) => {
                 self.carry_out(sent);
                 (
                     Answer::Renewed,
@@ -133,22 +133,22 @@ impl World {
 
 #[test]
 fn sure_implies_that_the_key_is_there_in_every_interleaving() {
-    let fates = [
-        Fate::Answered,
-        Fate::ReplyLost,
-        Fate::RequestLost,
-        Fate::Refused,
-        Fate::Stopped(60),
-        Fate::Stopped(200),
+    let cases = [
+        RenewalCase::Answered,
+        RenewalCase::ReplyLost,
+        RenewalCase::RequestLost,
+        RenewalCase::Refused,
+        RenewalCase::Stopped(60),
+        RenewalCase::Stopped(200),
     ];
     let depth = 6;
-    let total = fates.len().pow(depth);
+    let total = cases.len().pow(depth);
     for ttl in [500, 1_000, 30_000] {
         for mut path in 0..total {
-            let mut world = World::new(ttl, ms(1));
+            let mut simulation = Simulation::new(ttl, ms(1));
             for _ in 0..depth {
-                world.renewal(fates[path % fates.len()]);
-                path /= fates.len();
+                simulation.renewal(cases[path % cases.len()]);
+                path /= cases.len();
             }
         }
     }
@@ -157,12 +157,12 @@ fn sure_implies_that_the_key_is_there_in_every_interleaving() {
 #[test]
 fn a_holder_is_told_before_its_key_expires_when_no_renewal_arrives() {
     for ttl in [500, 1_000, 5_000, 30_000, 600_000] {
-        let mut world = World::new(ttl, ms(1));
-        let expires = world.expires;
-        while world.told.is_none() {
-            world.renewal(Fate::RequestLost);
+        let mut simulation = Simulation::new(ttl, ms(1));
+        let expires = simulation.expires;
+        while simulation.told.is_none() {
+            simulation.renewal(RenewalCase::RequestLost);
         }
-        let told = world.told.expect("the loop has ended");
+        let told = simulation.told.expect("the loop has ended");
         assert!(
             told < expires,
             "ttl {ttl}: told at {told:?}, gone at {expires:?}"
@@ -177,44 +177,44 @@ fn a_holder_is_told_before_its_key_expires_when_no_renewal_arrives() {
 #[test]
 fn one_lost_answer_does_not_lose_the_lease() {
     for ttl in [500, 1_000, 30_000] {
-        let mut world = World::new(ttl, ms(1));
+        let mut simulation = Simulation::new(ttl, ms(1));
         for _ in 0..50 {
-            world.renewal(Fate::ReplyLost);
-            world.renewal(Fate::Answered);
-            assert_eq!(world.told, None, "ttl {ttl}");
+            simulation.renewal(RenewalCase::ReplyLost);
+            simulation.renewal(RenewalCase::Answered);
+            assert_eq!(simulation.told, None, "ttl {ttl}");
         }
     }
 }
 
 #[test]
 fn a_lost_answer_does_not_move_the_deadline() {
-    let mut world = World::new(30_000, ms(1));
-    let before = world.machine.deadline();
-    world.renewal(Fate::ReplyLost);
-    assert_eq!(world.machine.deadline(), before);
-    assert!(matches!(world.machine.state, State::Unsure { .. }));
-    world.renewal(Fate::Answered);
-    assert!(world.machine.deadline() > before);
+    let mut simulation = Simulation::new(30_000, ms(1));
+    let before = simulation.machine.deadline();
+    simulation.renewal(RenewalCase::ReplyLost);
+    assert_eq!(simulation.machine.deadline(), before);
+    assert!(matches!(simulation.machine.state, State::Unsure { .. }));
+    simulation.renewal(RenewalCase::Answered);
+    assert!(simulation.machine.deadline() > before);
 }
 
 #[test]
 fn not_owner_is_lost_at_once_and_for_good() {
-    let mut world = World::new(30_000, ms(1));
-    world.renewal(Fate::Refused);
+    let mut simulation = Simulation::new(30_000, ms(1));
+    simulation.renewal(RenewalCase::Refused);
     assert_eq!(
-        world.machine.poll(world.now),
+        simulation.machine.poll(simulation.now),
         Action::Lost(LostReason::NotOwner)
     );
-    world.machine.answered(world.now, Answer::Renewed);
-    assert!(!world.machine.is_sure(world.now));
+    simulation.machine.answered(simulation.now, Answer::Renewed);
+    assert!(!simulation.machine.is_sure(simulation.now));
 }
 
 #[test]
 fn an_answer_that_comes_after_the_deadline_does_not_bring_the_lease_back() {
-    let mut world = World::new(1_000, ms(1));
-    world.renewal(Fate::Stopped(100));
+    let mut simulation = Simulation::new(1_000, ms(1));
+    simulation.renewal(RenewalCase::Stopped(100));
     assert_eq!(
-        world.machine.poll(world.now),
+        simulation.machine.poll(simulation.now),
         Action::Lost(LostReason::Expired)
     );
 }
@@ -236,7 +236,7 @@ fn a_lease_is_not_renewed_beyond_its_maximum() {
                 machine.answered(now, Answer::Renewed);
             }
             Action::Lost(reason) => break reason,
-            Action::Ended => unreachable!("nobody released it"),
+            Action::Ended => unreachable!("no one released it"),
         }
     };
     assert_eq!(reason, LostReason::MaxHold);
@@ -254,13 +254,13 @@ fn a_released_lease_does_nothing_any_more() {
     assert!(!machine.is_sure(ms(402)));
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn case() -> impl Strategy<Value = RenewalCase> {
     prop_oneof![
-        4 => Just(Fate::Answered),
-        2 => Just(Fate::ReplyLost),
-        2 => Just(Fate::RequestLost),
-        1 => Just(Fate::Refused),
-        2 => (0u64..300).prop_map(Fate::Stopped),
+        4 => Just(RenewalCase::Answered),
+        2 => Just(RenewalCase::ReplyLost),
+        2 => Just(RenewalCase::RequestLost),
+        1 => Just(RenewalCase::Refused),
+        2 => (0u64..300).prop_map(RenewalCase::Stopped),
     ]
 }
 
@@ -269,11 +269,11 @@ proptest! {
     fn sure_implies_that_the_key_is_there(
         ttl in 500u64..3_600_000,
         latency in 0u64..400,
-        fates in prop::collection::vec(fate(), 1..60),
+        cases in prop::collection::vec(case(), 1..60),
     ) {
-        let mut world = World::new(ttl, ms(latency));
-        for fate in fates {
-            world.renewal(fate);
+        let mut simulation = Simulation::new(ttl, ms(latency));
+        for case in cases {
+            simulation.renewal(case);
         }
     }
 }

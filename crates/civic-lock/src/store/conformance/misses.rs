@@ -1,9 +1,9 @@
-//! Ticks that nobody ran in time.
+//! Ticks that no replica ran in time.
 
 use std::time::Duration;
 
 use crate::store::answer::{Claimed, Missed};
-use crate::store::conformance::support::{Case, claimed};
+use crate::store::conformance::support::{Case, granted};
 use crate::store::store::Store;
 
 conformance! {
@@ -15,7 +15,7 @@ conformance! {
 
 async fn a_claimed_tick_past_its_grace_is_missed_once_and_not_lost_silently(store: Store) {
     let job = Case::registered(&store, "job").await;
-    claimed(&job.claim("a").await);
+    granted(&job.claim("a").await);
     job.abandon("a").await;
     let mut short = job.request();
     short.grace = Duration::from_millis(500);
@@ -25,12 +25,12 @@ async fn a_claimed_tick_past_its_grace_is_missed_once_and_not_lost_silently(stor
         done: job.done,
     };
     assert_eq!(job.claim_as("b", short).await, too_late);
-    // Nothing has changed: whoever does not hear this answer asks again.
+    // Nothing has changed: a caller that does not get this answer asks again.
     assert_eq!(job.claim_as("c", short).await, too_late);
     let (from, to) = (job.done, job.tick);
     assert_eq!(job.miss("b1", from, to).await, Missed::Marked);
     assert_eq!(job.miss("c1", from, to).await, changed_to(to, true));
-    let (tick, _, attempt, done) = claimed(&job.claim_as("b", short).await);
+    let (tick, _, attempt, done) = granted(&job.claim_as("b", short).await);
     assert_eq!((tick, attempt, done), (short.tick, 1, job.tick));
 }
 
@@ -55,7 +55,7 @@ async fn only_one_reports_the_ticks_that_nobody_claimed(store: Store) {
     assert_eq!(job.miss("a", from, to).await, Missed::Marked);
     assert_eq!(job.miss("b", from, to).await, changed);
     assert_eq!(job.miss("b", to, from).await, changed, "backwards");
-    let (tick, ..) = claimed(&job.claim("a").await);
+    let (tick, ..) = granted(&job.claim("a").await);
     assert_eq!(
         job.miss("b", to, to + 1).await,
         changed,
@@ -76,7 +76,7 @@ async fn a_lost_answer_about_missed_ticks_is_given_again(store: Store) {
     }
     assert_eq!(job.peek().await.done, Some(to));
     assert_eq!(job.miss("b", from, to).await, changed_to(to, true));
-    // Also when others have gone on since, and as long as it can be known.
+    // Even if others have gone on since, for as long as it can be known.
     let mut last = to;
     for other in 1..16 {
         assert_eq!(job.miss("b", from, to).await, changed_to(last, true));

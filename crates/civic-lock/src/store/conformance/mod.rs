@@ -1,7 +1,7 @@
 //! One set of cases, run against both stores.
 //!
-//! Each case gets a name of its own in a store that others use at the same time. Cases do not
-//! sleep: where time has to pass, it is asked for until it has.
+//! Each case gets its own name in a store that others use at the same time. Cases do not sleep:
+//! where time has to pass, they ask the store until it has.
 
 macro_rules! conformance {
     ($($case:ident),* $(,)?) => {

@@ -8,11 +8,13 @@ use tempfile::TempDir;
 
 use crate::delivery::Delivery;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Claimed, Completed, Missed, Peek, Released};
+use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
+use crate::store::command::{
+    Abandon, Acquire, Claim, ClaimRequest, Complete, Miss, Peek, Register, Release, Renew, Unclaim,
+};
 use crate::store::holder::Holder;
 use crate::store::host::HostStore;
 use crate::store::redis::RedisStore;
-use crate::store::request::ClaimRequest;
 use crate::store::settings::Settings;
 use crate::store::store::Store;
 use crate::timing::Ttl;
@@ -46,6 +48,58 @@ pub(super) fn holder(value: &str) -> Holder {
     Holder::new(value)
 }
 
+/// Acquires the lock for one minute.
+pub(super) async fn acquire(store: &Store, name: &LockName, who: &str) -> Acquired<u64> {
+    acquire_for(store, name, who, ttl(60_000)).await
+}
+
+pub(super) async fn acquire_for(
+    store: &Store,
+    name: &LockName,
+    who: &str,
+    ttl: Ttl,
+) -> Acquired<u64> {
+    let acquire = Acquire {
+        holder: holder(who),
+        ttl,
+        orphans: Vec::new(),
+    };
+    store.run(name, acquire).await.expect("acquire")
+}
+
+pub(super) async fn renew(store: &Store, name: &LockName, who: &str, ttl: Ttl) -> Ownership {
+    let renew = Renew {
+        holder: holder(who),
+        ttl,
+    };
+    store.run(name, renew).await.expect("renew")
+}
+
+pub(super) async fn release(
+    store: &Store,
+    name: &LockName,
+    who: &str,
+    hold: Option<Duration>,
+) -> Ownership {
+    let release = Release {
+        holder: holder(who),
+        hold,
+    };
+    store.run(name, release).await.expect("release")
+}
+
+pub(super) async fn register(store: &Store, name: &LockName, done: u64) -> u64 {
+    let register = Register {
+        done,
+        retain: GRACE,
+    };
+    store.run(name, register).await.expect("register")
+}
+
+pub(super) async fn peek(store: &Store, name: &LockName) -> Peeked {
+    store.run(name, Peek).await.expect("peek")
+}
+
 /// A job under test: its lock, and a tick that is due.
 pub(super) struct Case {
     pub(super) store: Store,
@@ -59,10 +113,9 @@ impl Case {
     /// A job with a watermark 10 s in the past.
     pub(super) async fn registered(store: &Store, name: &str) -> Self {
         let name = LockName::new(name).expect("a valid name");
-        let now = store.peek(&name).await.expect("peek").now;
+        let now = peek(store, &name).await.now;
         let done = now - 10_000;
-        let registered = store.register(&name, done, GRACE).await;
-        assert_eq!(registered.expect("register"), done);
+        assert_eq!(register(store, &name, done).await, done);
         Self {
             store: store.clone(),
             name,
@@ -81,57 +134,85 @@ impl Case {
         }
     }
 
-    pub(super) async fn claim(&self, who: &str) -> Claimed {
+    pub(super) async fn claim(&self, who: &str) -> Claimed<u64> {
         self.claim_as(who, self.request()).await
     }
 
-    pub(super) async fn claim_as(&self, who: &str, request: ClaimRequest) -> Claimed {
-        self.store
-            .claim(&self.name, &holder(who), ttl(60_000), request, &[])
-            .await
-            .expect("claim")
+    pub(super) async fn claim_as(&self, who: &str, request: ClaimRequest) -> Claimed<u64> {
+        self.claim_with(who, request, &[]).await
     }
 
-    pub(super) async fn complete(&self, who: &str, tick: u64, hold: Option<Duration>) -> Completed {
+    /// Claims, and carries the values of this process along that no lease uses.
+    pub(super) async fn claim_with(
+        &self,
+        who: &str,
+        request: ClaimRequest,
+        orphans: &[&str],
+    ) -> Claimed<u64> {
+        let claim = Claim {
+            holder: holder(who),
+            ttl: ttl(60_000),
+            request,
+            orphans: orphans.iter().map(|orphan| holder(orphan)).collect(),
+        };
+        self.store.run(&self.name, claim).await.expect("claim")
+    }
+
+    pub(super) async fn complete(&self, who: &str, tick: u64, hold: Option<Duration>) -> Ownership {
+        let complete = Complete {
+            holder: holder(who),
+            tick,
+            hold,
+        };
         self.store
-            .complete(&self.name, &holder(who), tick, hold)
+            .run(&self.name, complete)
             .await
             .expect("complete")
     }
 
-    pub(super) async fn abandon(&self, who: &str) -> Released {
-        self.store
-            .abandon(&self.name, &holder(who))
-            .await
-            .expect("abandon")
+    pub(super) async fn abandon(&self, who: &str) -> Ownership {
+        let abandon = Abandon {
+            holder: holder(who),
+        };
+        self.store.run(&self.name, abandon).await.expect("abandon")
+    }
+
+    pub(super) async fn unclaim(&self, who: &str) -> Ownership {
+        let unclaim = Unclaim {
+            holder: holder(who),
+        };
+        self.store.run(&self.name, unclaim).await.expect("unclaim")
     }
 
     pub(super) async fn miss(&self, by: &str, from: u64, to: u64) -> Missed {
-        self.store
-            .miss(&self.name, &holder(by), from, to)
-            .await
-            .expect("miss")
+        let miss = Miss {
+            by: holder(by),
+            from,
+            to,
+        };
+        self.store.run(&self.name, miss).await.expect("miss")
     }
 
-    pub(super) async fn peek(&self) -> Peek {
-        self.store.peek(&self.name).await.expect("peek")
+    pub(super) async fn peek(&self) -> Peeked {
+        peek(&self.store, &self.name).await
     }
 }
 
 #[track_caller]
-pub(super) fn fence_of(acquired: &Acquired) -> u64 {
+pub(super) fn fence_of(acquired: &Acquired<u64>) -> u64 {
     match acquired {
-        Acquired::Acquired { fence } => *fence,
+        Acquired::Granted(fence) => *fence,
         Acquired::Busy { .. } => panic!("not acquired: {acquired:?}"),
     }
 }
 
+/// Tick, fence, attempt, and the watermark before.
 #[track_caller]
-pub(super) fn claimed(claimed: &Claimed) -> (u64, u64, u32, u64) {
+pub(super) fn granted(claimed: &Claimed<u64>) -> (u64, u64, u32, u64) {
     match *claimed {
-        Claimed::Claimed {
+        Claimed::Granted {
+            lease: fence,
             tick,
-            fence,
             attempt,
             done,
         } => (tick, fence, attempt, done),
@@ -139,13 +220,12 @@ pub(super) fn claimed(claimed: &Claimed) -> (u64, u64, u32, u64) {
     }
 }
 
-/// Asks until somebody else gets the lock: its time has passed.
-pub(super) async fn until_free(store: &Store, name: &LockName, who: &Holder) -> u64 {
+/// Asks until someone else gets the lock: its time has passed.
+pub(super) async fn until_free(store: &Store, name: &LockName, who: &str) -> u64 {
     loop {
-        match store.acquire(name, who, ttl(60_000), &[]).await {
-            Ok(Acquired::Acquired { fence }) => return fence,
-            Ok(Acquired::Busy { .. }) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
+        match acquire(store, name, who).await {
+            Acquired::Granted(fence) => return fence,
+            Acquired::Busy { .. } => tokio::task::yield_now().await,
         }
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Claimed, Completed, Released};
-use crate::store::conformance::support::{Case, GRACE, SKEW, claimed, fence_of, holder, ttl};
-use crate::store::request::ClaimRequest;
+use crate::store::answer::{Acquired, Claimed, Ownership};
+use crate::store::conformance::support::{Case, acquire, fence_of, granted, register, release};
 use crate::store::store::Store;
 
 conformance! {
@@ -28,35 +27,34 @@ conformance! {
 
 async fn a_job_without_a_watermark_is_unregistered_and_registers_once(store: Store) {
     let name = LockName::new("job").expect("a valid name");
-    let request = ClaimRequest {
+    let job = Case {
+        store,
+        name,
+        done: 0,
         tick: 1,
-        grace: GRACE,
-        delivery: Delivery::AtLeastOnce,
-        max_skew: SKEW,
-        retain: GRACE,
     };
-    let claimed = store
-        .claim(&name, &holder("a"), ttl(60_000), request, &[])
-        .await
-        .expect("claim");
+    let claimed = job.claim("a").await;
     assert!(
         matches!(claimed, Claimed::Unregistered { .. }),
         "{claimed:?}"
     );
-    let peek = store.peek(&name).await.expect("peek");
-    assert_eq!((peek.done, peek.claimed, peek.holder), (None, None, None));
-    assert_eq!(store.register(&name, 7, GRACE).await.expect("register"), 7);
-    assert_eq!(store.register(&name, 9, GRACE).await.expect("register"), 7);
+    let peeked = job.peek().await;
+    assert_eq!(
+        (peeked.done, peeked.claimed, peeked.holder),
+        (None, None, None)
+    );
+    assert_eq!(register(&job.store, &job.name, 7).await, 7);
+    assert_eq!(register(&job.store, &job.name, 9).await, 7);
 }
 
 async fn a_claimed_tick_runs_once_and_is_done_when_completed(store: Store) {
     let job = Case::registered(&store, "job").await;
-    let (tick, fence, attempt, done) = claimed(&job.claim("a").await);
+    let (tick, fence, attempt, done) = granted(&job.claim("a").await);
     assert_eq!((tick, attempt, done), (job.tick, 1, job.done));
     assert!(fence > 0);
     let peek = job.peek().await;
     assert_eq!((peek.claimed, peek.attempt), (Some(tick), 1));
-    assert_eq!(job.complete("a", tick, None).await, Completed::Completed);
+    assert_eq!(job.complete("a", tick, None).await, Ownership::Ours);
     assert_eq!(job.claim("b").await, Claimed::AlreadyDone { done: tick });
     let peek = job.peek().await;
     assert_eq!(
@@ -68,15 +66,15 @@ async fn a_claimed_tick_runs_once_and_is_done_when_completed(store: Store) {
 
 async fn a_tick_whose_holder_died_is_taken_over_before_a_later_one(store: Store) {
     let job = Case::registered(&store, "job").await;
-    let (first, fence, ..) = claimed(&job.claim("a").await);
-    assert_eq!(job.abandon("a").await, Released::Released);
+    let (first, fence, ..) = granted(&job.claim("a").await);
+    assert_eq!(job.abandon("a").await, Ownership::Ours);
     let mut later = job.request();
     later.tick += 500;
-    let (tick, higher, attempt, done) = claimed(&job.claim_as("b", later).await);
+    let (tick, higher, attempt, done) = granted(&job.claim_as("b", later).await);
     assert_eq!((tick, attempt, done), (first, 2, job.done));
     assert!(higher > fence);
-    assert_eq!(job.complete("b", tick, None).await, Completed::Completed);
-    let (tick, _, attempt, done) = claimed(&job.claim_as("c", later).await);
+    assert_eq!(job.complete("b", tick, None).await, Ownership::Ours);
+    let (tick, _, attempt, done) = granted(&job.claim_as("c", later).await);
     assert_eq!((tick, attempt, done), (later.tick, 1, first));
 }
 
@@ -89,28 +87,26 @@ async fn a_tick_of_a_clock_that_is_ahead_is_refused(store: Store) {
     assert_eq!(job.peek().await.holder, None);
     // Within the skew it is not too early.
     ahead.tick = job.peek().await.now + 1_000;
-    claimed(&job.claim_as("a", ahead).await);
+    granted(&job.claim_as("a", ahead).await);
 }
 
 async fn a_claim_is_running_while_its_holder_lives_and_while_a_stranger_holds_the_key(
     store: Store,
 ) {
     let job = Case::registered(&store, "job").await;
-    let stranger = store
-        .acquire(&job.name, &holder("node"), ttl(60_000), &[])
-        .await;
-    fence_of(&stranger.expect("acquire"));
+    let stranger = acquire(&store, &job.name, "node").await;
+    fence_of(&stranger);
     let running = job.claim("a").await;
     assert!(
         matches!(&running, Claimed::Running { holder, tick: None, .. } if holder == "node"),
         "{running:?}"
     );
-    store
-        .release(&job.name, &holder("node"), None)
-        .await
-        .expect("release");
+    assert_eq!(
+        release(&store, &job.name, "node", None).await,
+        Ownership::Ours
+    );
 
-    claimed(&job.claim("a").await);
+    granted(&job.claim("a").await);
     let running = job.claim("b").await;
     assert!(
         matches!(&running, Claimed::Running { holder, ttl: Some(_), tick }
@@ -121,21 +117,19 @@ async fn a_claim_is_running_while_its_holder_lives_and_while_a_stranger_holds_th
 
 async fn our_own_replicas_take_over_a_minimum_hold(store: Store) {
     let job = Case::registered(&store, "job").await;
-    let (tick, fence, ..) = claimed(&job.claim("a").await);
+    let (tick, fence, ..) = granted(&job.claim("a").await);
     let hold = Some(Duration::from_secs(60));
-    assert_eq!(job.complete("a", tick, hold).await, Completed::Completed);
-    let peer = store
-        .acquire(&job.name, &holder("node"), ttl(60_000), &[])
-        .await;
+    assert_eq!(job.complete("a", tick, hold).await, Ownership::Ours);
+    let peer = acquire(&store, &job.name, "node").await;
     assert!(
-        matches!(&peer, Ok(Acquired::Busy { holder, ttl: Some(left) })
+        matches!(&peer, Acquired::Busy { holder, ttl: Some(left) }
             if holder == "a" && *left > Duration::from_secs(30)),
         "a peer that knows no watermark is kept out: {peer:?}"
     );
     assert_eq!(job.claim("b").await, Claimed::AlreadyDone { done: tick });
     let mut next = job.request();
     next.tick += 500;
-    let (tick, higher, attempt, _) = claimed(&job.claim_as("b", next).await);
+    let (tick, higher, attempt, _) = granted(&job.claim_as("b", next).await);
     assert_eq!((tick, attempt), (next.tick, 1));
     assert!(higher > fence);
 }
@@ -146,30 +140,20 @@ async fn a_repeated_claim_is_answered_as_the_first_one(store: Store) {
         let mut request = job.request();
         request.delivery = delivery;
         let first = job.claim_as("a", request).await;
-        assert_eq!(claimed(&first).0, job.tick);
+        assert_eq!(granted(&first).0, job.tick);
         assert_eq!(job.claim_as("a", request).await, first, "mine already");
     }
 }
 
 async fn a_claim_whose_answer_was_lost_is_claimed_again_as_the_same_attempt(store: Store) {
     let job = Case::registered(&store, "job").await;
-    let (_, fence, ..) = claimed(&job.claim("a").await);
-    let again = store
-        .claim(
-            &job.name,
-            &holder("b"),
-            ttl(60_000),
-            job.request(),
-            &[holder("a")],
-        )
-        .await
-        .expect("claim");
-    let (tick, higher, attempt, done) = claimed(&again);
+    let (_, fence, ..) = granted(&job.claim("a").await);
+    let again = job.claim_with("b", job.request(), &["a"]).await;
+    let (tick, higher, attempt, done) = granted(&again);
     assert_eq!((tick, attempt, done), (job.tick, 1, job.done));
     assert!(higher > fence);
     // The late undo of the first leaves the second alone.
-    let undone = store.unclaim(&job.name, &holder("a")).await;
-    assert_eq!(undone.expect("unclaim"), Released::NotOwner);
+    assert_eq!(job.unclaim("a").await, Ownership::NotOurs);
     assert_eq!(job.peek().await.claimed, Some(job.tick));
 }
 
@@ -177,7 +161,7 @@ async fn at_most_once_is_done_when_claimed(store: Store) {
     let job = Case::registered(&store, "job").await;
     let mut request = job.request();
     request.delivery = Delivery::AtMostOnce;
-    let (tick, _, attempt, done) = claimed(&job.claim_as("a", request).await);
+    let (tick, _, attempt, done) = granted(&job.claim_as("a", request).await);
     assert_eq!((tick, attempt, done), (job.tick, 1, job.done));
     assert_eq!(job.peek().await.done, Some(tick));
     assert_eq!(
@@ -185,18 +169,15 @@ async fn at_most_once_is_done_when_claimed(store: Store) {
         Claimed::AlreadyDone { done: tick }
     );
     // Its holder died: it is not run again, and the next one is.
-    store
-        .release(&job.name, &holder("a"), None)
-        .await
-        .expect("release");
+    assert_eq!(release(&store, &job.name, "a", None).await, Ownership::Ours);
     assert_eq!(
         job.claim_as("b", request).await,
         Claimed::AlreadyDone { done: tick }
     );
     request.tick += 500;
-    let (next, _, attempt, done) = claimed(&job.claim_as("b", request).await);
+    let (next, _, attempt, done) = granted(&job.claim_as("b", request).await);
     assert_eq!((next, attempt, done), (request.tick, 1, tick));
-    assert_eq!(job.complete("b", next, None).await, Completed::Completed);
+    assert_eq!(job.complete("b", next, None).await, Ownership::Ours);
 }
 
 async fn an_at_most_once_tick_whose_answer_was_lost_is_not_lost(store: Store) {
@@ -204,57 +185,40 @@ async fn an_at_most_once_tick_whose_answer_was_lost_is_not_lost(store: Store) {
     let mut request = job.request();
     request.delivery = Delivery::AtMostOnce;
     let first = job.claim_as("a", request).await;
-    let again = store
-        .claim(
-            &job.name,
-            &holder("b"),
-            ttl(60_000),
-            request,
-            &[holder("a")],
-        )
-        .await
-        .expect("claim");
-    let (tick, _, attempt, done) = claimed(&again);
-    assert_eq!((tick, attempt, done), (job.tick, 1, claimed(&first).3));
+    let again = job.claim_with("b", request, &["a"]).await;
+    let (tick, _, attempt, done) = granted(&again);
+    assert_eq!((tick, attempt, done), (job.tick, 1, granted(&first).3));
     // Or its undo comes first.
-    assert_eq!(
-        store
-            .unclaim(&job.name, &holder("b"))
-            .await
-            .expect("unclaim"),
-        Released::Released
-    );
+    assert_eq!(job.unclaim("b").await, Ownership::Ours);
     assert_eq!(job.peek().await.done, Some(job.done));
-    assert_eq!(claimed(&job.claim_as("c", request).await).0, job.tick);
+    assert_eq!(granted(&job.claim_as("c", request).await).0, job.tick);
 }
 
 async fn an_unclaimed_tick_is_as_if_it_had_not_been_claimed(store: Store) {
     let job = Case::registered(&store, "job").await;
-    claimed(&job.claim("a").await);
-    let undone = store.unclaim(&job.name, &holder("a")).await;
-    assert_eq!(undone.expect("unclaim"), Released::Released);
+    granted(&job.claim("a").await);
+    assert_eq!(job.unclaim("a").await, Ownership::Ours);
     let peek = job.peek().await;
     assert_eq!((peek.done, peek.claimed), (Some(job.done), None));
-    let (tick, _, attempt, _) = claimed(&job.claim("b").await);
+    let (tick, _, attempt, _) = granted(&job.claim("b").await);
     assert_eq!((tick, attempt), (job.tick, 1));
 }
 
 async fn unclaiming_a_takeover_leaves_the_tick_claimed(store: Store) {
     let job = Case::registered(&store, "job").await;
-    claimed(&job.claim("a").await);
+    granted(&job.claim("a").await);
     job.abandon("a").await;
-    assert_eq!(claimed(&job.claim("b").await).2, 2);
-    let undone = store.unclaim(&job.name, &holder("b")).await;
-    assert_eq!(undone.expect("unclaim"), Released::Released);
-    assert_eq!(claimed(&job.claim("c").await).2, 2);
+    assert_eq!(granted(&job.claim("b").await).2, 2);
+    assert_eq!(job.unclaim("b").await, Ownership::Ours);
+    assert_eq!(granted(&job.claim("c").await).2, 2);
 }
 
 async fn a_stale_holder_completes_nothing(store: Store) {
     let job = Case::registered(&store, "job").await;
-    let (tick, ..) = claimed(&job.claim("a").await);
+    let (tick, ..) = granted(&job.claim("a").await);
     job.abandon("a").await;
-    claimed(&job.claim("b").await);
-    assert_eq!(job.complete("a", tick, None).await, Completed::NotOwner);
+    granted(&job.claim("b").await);
+    assert_eq!(job.complete("a", tick, None).await, Ownership::NotOurs);
     let peek = job.peek().await;
     assert_eq!((peek.done, peek.claimed), (Some(job.done), Some(tick)));
     assert_eq!(peek.holder.as_deref(), Some("b"));
@@ -263,9 +227,9 @@ async fn a_stale_holder_completes_nothing(store: Store) {
 async fn a_repeated_completion_is_answered_as_the_first_one(store: Store) {
     for hold in [None, Some(Duration::from_secs(60))] {
         let job = Case::registered(&store, &format!("{hold:?}")).await;
-        let (tick, ..) = claimed(&job.claim("a").await);
+        let (tick, ..) = granted(&job.claim("a").await);
         for _ in 0..2 {
-            assert_eq!(job.complete("a", tick, hold).await, Completed::Completed);
+            assert_eq!(job.complete("a", tick, hold).await, Ownership::Ours);
         }
         assert_eq!(job.peek().await.done, Some(tick));
     }

@@ -1,39 +1,48 @@
-//! The folder: who may see it, what is in it, and how it is changed.
+//! The folder of the locks: who may see it, what is in it, and how it is changed.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind as Io, Write};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
-use crate::store::host::now::Now;
+use crate::store::host::moment::Moment;
+use crate::store::host::process::Process;
 use crate::store::host::state::State;
 
 const GUARDS: u64 = 64;
-/// Between two attempts to lock a guard. A transition takes microseconds.
+/// The pause between two attempts to lock a guard. A transition takes microseconds.
 const GUARD_RETRY: Duration = Duration::from_millis(1);
-/// File names have at most 255 bytes.
+/// The longest part of a path. File names have at most 255 bytes.
 const NAME_PART: usize = 200;
-/// A guard that was not touched for so long may be taken for rubbish by a cleaner of temporary
-/// files.
-const TOUCH: Duration = Duration::from_secs(24 * 60 * 60);
+/// A cleaner of temporary files may remove a guard that was not modified for longer than this.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The folder of the locks.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
 }
 
-/// The proof that this process lives. Explicitly unlocked: a forked child would keep the lock
-/// after a mere close.
+/// The proof that this process lives: a file that it keeps locked. Explicitly unlocked, because a
+/// forked child would keep the lock after a mere close.
 #[derive(Debug)]
-pub(super) struct Alive {
-    pub(super) file: String,
-    pub(super) boot: String,
+pub(super) struct LivenessFile {
+    process: Process,
     path: PathBuf,
     lock: File,
+}
+
+/// How a new state is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Write {
+    /// It may be lost with the machine.
+    Replace,
+    /// It must survive the machine.
+    Sync,
 }
 
 /// A locked guard.
@@ -69,42 +78,45 @@ impl Folder {
         &self.path
     }
 
-    /// A file that is locked until this process ends.
-    pub(super) fn come_alive(&self) -> Result<Alive, Error> {
+    /// Creates a file that is locked until this process ends.
+    pub(super) fn create_liveness_file(&self) -> Result<LivenessFile, Error> {
         let file = uuid::Uuid::new_v4().simple().to_string();
         let path = self.path.join("alive").join(&file);
-        // The lock comes with the name: whoever sees the file unlocked takes its owner for dead.
+        // The lock comes with the name: a process that sees the file unlocked takes its owner for
+        // dead.
         let hidden = self.path.join("alive").join(format!(".{file}"));
         let lock = open_private(&hidden, true).map_err(|error| failed(&hidden, error))?;
         lock.try_lock()
             .map_err(|error| failed(&hidden, error.into()))?;
         fs::rename(&hidden, &path).map_err(|error| failed(&path, error))?;
-        Ok(Alive {
-            file,
-            boot: boot_id(),
+        Ok(LivenessFile {
+            process: Process {
+                boot: boot_id(),
+                liveness_file: file,
+            },
             path,
             lock,
         })
     }
 
-    /// Whether the process behind an alive file has ended. Removes the file of one that has.
+    /// Returns whether the process behind a liveness file has ended, and then removes the file.
     pub(super) fn is_dead(&self, file: &str) -> bool {
         let path = self.path.join("alive").join(file);
         match File::open(&path) {
-            Err(error) => error.kind() == Io::NotFound,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
             Ok(alive) => match alive.try_lock() {
                 Ok(()) => {
                     let _ = fs::remove_file(&path);
                     let _ = alive.unlock();
                     true
                 }
-                // Locked, or not to be found out: alive is the safe side.
+                // Locked, or unknown: alive is the safe side.
                 Err(_) => false,
             },
         }
     }
 
-    /// Locks the guard of a name. None when the deadline has passed.
+    /// Locks the guard of a name. `None` if the deadline has passed.
     pub(super) fn guard(&self, name: &LockName, deadline: Instant) -> Result<Option<Guard>, Error> {
         self.guard_of(&name_part(name.as_str()), deadline)
     }
@@ -139,7 +151,7 @@ impl Folder {
             .join(relative(&name_part(name.as_str())))
     }
 
-    /// What is known of a name; nothing is a state like any other.
+    /// Reads the state of a name. A name without a file has the default state.
     pub(super) fn read(&self, name: &LockName) -> Result<State, Error> {
         let path = self.state_path(name);
         match fs::read(&path) {
@@ -152,16 +164,16 @@ impl Folder {
                 }
                 Ok(state)
             }
-            Err(error) if error.kind() == Io::NotFound => Ok(State::named(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::named(name)),
             Err(error) => Err(failed(&path, error)),
         }
     }
 
-    /// Replaces the state as one step. Under its guard only.
-    pub(super) fn write(&self, name: &LockName, state: &State, sync: bool) -> Result<(), Error> {
+    /// Replaces the state in one step. Only under its guard.
+    pub(super) fn write(&self, name: &LockName, state: &State, write: Write) -> Result<(), Error> {
         let path = self.state_path(name);
         let text = serde_json::to_vec(state)
-            .map_err(|error| failed(&path, io::Error::new(Io::InvalidData, error)))?;
+            .map_err(|error| failed(&path, io::Error::new(io::ErrorKind::InvalidData, error)))?;
         if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
             DirBuilder::new()
                 .recursive(true)
@@ -177,19 +189,20 @@ impl Folder {
             let mut file = open_private(&new, false)?;
             file.set_len(0)?;
             file.write_all(&text)?;
-            if sync {
-                file.sync_data()?;
+            match write {
+                Write::Replace => {}
+                Write::Sync => file.sync_data()?,
             }
             fs::rename(&new, &path)
         })();
         written.map_err(|error| failed(&path, error))
     }
 
-    /// Removes the states that nobody has used for a long time, and the traces of dead processes.
-    /// What cannot be removed now is removed another time.
+    /// Removes states that were not used for a long time, and the traces of dead processes. What
+    /// cannot be removed now is removed another time.
     pub(super) fn sweep(&self, within: Duration) {
         let deadline = Instant::now() + within;
-        let now = Now::read();
+        let now = Moment::now();
         for entry in entries(&self.path.join("alive")) {
             if Instant::now() >= deadline {
                 return;
@@ -217,14 +230,22 @@ impl Folder {
     }
 }
 
-// ===== impl Alive, Guard =====
+// ===== impl LivenessFile =====
 
-impl Drop for Alive {
+impl LivenessFile {
+    pub(super) fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Drop for LivenessFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
         let _ = self.lock.unlock();
     }
 }
+
+// ===== impl Guard =====
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -233,20 +254,18 @@ impl Drop for Guard {
     }
 }
 
-// ===== details =====
-
-/// When a file was last replaced.
-pub(super) fn stamp(path: &Path) -> Option<(u64, i64, i64)> {
+/// Returns what changes when a file is replaced.
+pub(super) fn version(path: &Path) -> Option<(u64, i64, i64)> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
 }
 
-/// Whether a state names no holder. Without the guard: a hint.
+/// Returns whether a state names no holder. Read without the guard, so it is a hint only.
 pub(super) fn is_free(path: &Path) -> bool {
     fs::read(path)
         .ok()
         .and_then(|text| serde_json::from_slice::<State>(&text).ok())
-        .is_none_or(|state| state.holder.is_none() || state.holder == state.by)
+        .is_none_or(|state| state.is_free())
 }
 
 fn create_private(path: &Path) -> Result<(), Error> {
@@ -254,15 +273,15 @@ fn create_private(path: &Path) -> Result<(), Error> {
         Ok(()) => {}
         Err(error) => return Err(failed(path, error)),
     }
-    // Not following a link: it could lead where somebody else can write.
+    // Do not follow a link: it could lead to where another user can write.
     let meta = fs::symlink_metadata(path).map_err(|error| failed(path, error))?;
     let owner = rustix::process::geteuid().as_raw();
     let why = if !meta.is_dir() {
-        "is not a folder"
+        "is not a folder. Remove it, or set CIVIC_LOCK_DIR to another path"
     } else if meta.uid() != owner {
-        "belongs to another user"
+        "belongs to another user. Set CIVIC_LOCK_DIR to a folder of your own"
     } else if meta.mode() & 0o077 != 0 {
-        "is open to other users"
+        "is open to other users. Run chmod 700 on it"
     } else {
         return Ok(());
     };
@@ -292,7 +311,7 @@ fn touch(file: &File) {
         .and_then(|meta| meta.modified())
         .ok()
         .and_then(|modified| modified.elapsed().ok())
-        .is_some_and(|age| age > TOUCH);
+        .is_some_and(|age| age > TOUCH_INTERVAL);
     if old {
         let _ = file.set_modified(SystemTime::now());
     }
@@ -312,7 +331,7 @@ fn entries(folder: &Path) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Distinct names have distinct parts; no part is hidden or leads elsewhere.
+/// Encodes a name. Distinct names have distinct encodings, and none is hidden or leads elsewhere.
 fn name_part(name: &str) -> String {
     let mut part = String::with_capacity(name.len() + 2);
     for byte in name.bytes() {
@@ -325,7 +344,8 @@ fn name_part(name: &str) -> String {
     part
 }
 
-/// A name that is too long for one file is a path of several: `%+` is in no part otherwise.
+/// Returns the path of an encoded name. One that is too long for a file name is a path of several
+/// parts: `%+` occurs in no encoding otherwise.
 fn relative(part: &str) -> PathBuf {
     let mut path = PathBuf::new();
     let mut rest = part;
@@ -339,19 +359,19 @@ fn relative(part: &str) -> PathBuf {
     path
 }
 
-/// The same in every version of this library: two versions must agree on the guard.
+/// Hashes like every version of this library: two versions must agree on the guard.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
 
-/// A lease of another boot has ended. Where there is no id to be had, boots are told apart by the
-/// time of the boot, to the minute.
+/// Returns the id of this boot. Where the system has none, the time of the boot, to the minute,
+/// stands for it.
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
         |_| {
-            let now = Now::read();
+            let now = Moment::now();
             format!("{}", now.wall_ms().saturating_sub(now.boot_ms) / 60_000)
         },
         |id| id.trim().to_owned(),

@@ -1,32 +1,34 @@
 //! Locks in files of one machine, among the processes of one user.
 //!
-//! The promise is that of Redis, with the machine in its place. Not promised: anything between two
-//! machines, over a network file system, or between two users.
+//! It promises what Redis promises, for one machine. It promises nothing between two machines, over
+//! a network file system, or between two users.
 //!
 //! | file | what | lifetime |
 //! |---|---|---|
 //! | `guard-XX` | locked (`flock`) for the length of one transition | never unlinked or renamed |
 //! | `state/<name>` | holder, fence, expiry, watermark; replaced by renaming, under its guard | 7 days without use |
-//! | `alive/<uuid>` | locked by one process for as long as it lives | unlinked by its owner, or by whoever finds it dead |
+//! | `alive/<uuid>` | the liveness file: locked by one process for as long as it lives | unlinked by its owner, or by a process that finds its owner dead |
 //!
-//! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a lease
-//! is free when its expiry (`CLOCK_BOOTTIME` and boot id) has passed, **or** when its holder's alive
-//! file can be locked, that is when its process has died.
+//! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a
+//! lease is free when its expiry (`CLOCK_BOOTTIME` and boot id) has passed, **or** when the
+//! liveness file of its holder can be locked, which means that the holder's process has died.
 //!
-//! Guards are shared out by a hash of the name, 64 of them: they are held for microseconds, and a
-//! guard a name could never be removed. A process that is stopped in just these microseconds makes
-//! the others answer `Timeout` until it goes on: nobody gets the lock, which is the safe side.
-//! Should somebody unlink a guard all the same, the next one to lock it notices that the path leads
-//! elsewhere, and starts again.
+//! There are 64 guards, and a hash of the name selects one. They are held for microseconds, and one
+//! guard per name could never be removed. A process that is stopped in just these microseconds
+//! makes the others answer `Timeout` until it goes on. Then no one gets the lock, which is the safe
+//! side. If someone unlinks a guard all the same, the next process that locks it notices that the
+//! path leads elsewhere, and starts again.
 
 mod files;
-mod now;
+mod moment;
+mod process;
 mod state;
 mod store;
 mod transitions;
 mod watch;
 
 pub(crate) use self::store::HostStore;
+pub(crate) use self::transitions::Transition;
 
 #[cfg(test)]
 mod tests;

@@ -1,45 +1,60 @@
-//! What one state file says.
+//! The state of one lock, as it is stored in one file.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::LockName;
-use crate::store::answer::Released;
 use crate::store::holder::Holder;
-use crate::store::host::files::{Alive, Folder};
-use crate::store::host::now::Now;
+use crate::store::host::moment::Moment;
+use crate::store::host::process::Process;
+use crate::store::limits::RETENTION;
 use crate::timing::Ttl;
 
-/// Fence and watermark stay at least this long after their last use.
-const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
+/// The state of one lock.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct State {
-    /// In the clear, for whoever looks at the folder. Another one is another lock's state.
+pub(crate) struct State {
+    /// In the clear, for people who look at the folder. A file with another name in it belongs to
+    /// another lock.
     pub(super) name: String,
     pub(super) holder: Option<String>,
     /// Milliseconds since the boot `boot`.
     expires: u64,
     boot: String,
-    /// The alive file of the holder's process.
+    /// The liveness file of the holder's process. Empty on minimum hold.
     alive: String,
     /// The last fence that was given out.
     pub(super) fence: u64,
-    pub(super) done: Option<u64>,
-    pub(super) claimed: Option<u64>,
-    pub(super) claimant: Option<String>,
-    pub(super) attempt: u32,
-    /// The watermark before an at-most-once claim.
-    pub(super) prev: Option<u64>,
-    /// Who has completed the last tick.
-    pub(super) by: Option<String>,
-    /// Who has moved the watermark over missed ticks, and where to; the latest first.
-    #[serde(default)]
-    pub(super) marks: Vec<(String, u64)>,
-    /// May be removed from then on, milliseconds since the epoch.
+    #[serde(flatten)]
+    pub(super) ticks: Ticks,
+    /// The file may be removed from then on, in milliseconds since the epoch.
     retain_until: u64,
 }
+
+/// What is known of a job's ticks. The names in the file are those of the Redis hash, see
+/// `claim.lua`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Ticks {
+    /// The watermark: this tick and all before it are done.
+    pub(super) done: Option<u64>,
+    /// The tick that runs, or whose holder died.
+    pub(super) claimed: Option<u64>,
+    /// The holder that has claimed it.
+    pub(super) claimant: Option<String>,
+    /// How often it was claimed.
+    pub(super) attempt: u32,
+    /// The watermark before an at-most-once claim.
+    #[serde(rename = "prev")]
+    pub(super) previous_done: Option<u64>,
+    /// The holder that has completed the last tick.
+    #[serde(rename = "by")]
+    pub(super) completed_by: Option<String>,
+    /// Who has moved the watermark over missed ticks, and where to; the latest first.
+    #[serde(default, rename = "marks")]
+    pub(super) missed_by: Vec<(String, u64)>,
+}
+
+// ===== impl State =====
 
 impl State {
     pub(super) fn named(name: &LockName) -> Self {
@@ -50,14 +65,20 @@ impl State {
     }
 
     /// Removes a holder whose time is over or whose process has died.
-    pub(super) fn settle(&mut self, now: Now, folder: &Folder, own: &Alive) {
+    pub(super) fn remove_ended_holder(
+        &mut self,
+        now: Moment,
+        process: &Process,
+        is_dead: impl FnOnce(&str) -> bool,
+    ) {
         if self.holder.is_none() {
             return;
         }
-        let expired = self.boot != own.boot || now.boot_ms >= self.expires;
-        // A minimum hold outlives its process: what it guards against is other clocks.
+        let expired = self.boot != process.boot || now.boot_ms >= self.expires;
+        // A minimum hold outlives its process: it guards against other clocks.
         let on_hold = self.alive.is_empty();
-        if expired || (!on_hold && self.alive != own.file && folder.is_dead(&self.alive)) {
+        let is_own = self.alive == process.liveness_file;
+        if expired || (!on_hold && !is_own && is_dead(&self.alive)) {
             self.holder = None;
         }
     }
@@ -66,56 +87,69 @@ impl State {
         self.holder.as_deref() == Some(holder.as_str())
     }
 
-    pub(super) fn ttl(&self, now: Now) -> Option<Duration> {
+    /// Whether the lock can be taken by someone who knows the watermark: no holder, or a minimum
+    /// hold.
+    pub(super) fn is_free(&self) -> bool {
+        self.holder.is_none() || self.holder == self.ticks.completed_by
+    }
+
+    pub(super) fn ttl(&self, now: Moment) -> Option<Duration> {
         Some(Duration::from_millis(
             self.expires.saturating_sub(now.boot_ms),
         ))
     }
 
-    pub(super) fn take(&mut self, holder: &Holder, ttl: Ttl, now: Now, alive: &Alive) -> u64 {
+    /// Makes `holder` the holder, and returns its fence.
+    pub(super) fn grant(
+        &mut self,
+        holder: &Holder,
+        ttl: Ttl,
+        now: Moment,
+        process: &Process,
+    ) -> u64 {
         self.holder = Some(holder.as_str().to_owned());
-        self.boot.clone_from(&alive.boot);
-        self.alive.clone_from(&alive.file);
-        // Never below the clock, so that it also grows after the file was lost.
+        self.boot.clone_from(&process.boot);
+        self.alive.clone_from(&process.liveness_file);
+        // Never below the clock, so that it grows even after the file was lost.
         self.fence = (self.fence + 1).max(now.wall_us);
         self.extend(ttl.as_millis(), now);
         self.retain(ttl.get() * 2, now);
         self.fence
     }
 
-    pub(super) fn extend(&mut self, millis: u64, now: Now) {
+    pub(super) fn extend(&mut self, millis: u64, now: Moment) {
         self.expires = now.boot_ms + millis;
     }
 
-    pub(super) fn retain(&mut self, at_least: Duration, now: Now) {
-        let until = now.wall_ms() + at_least.max(RETAIN).as_millis() as u64;
+    pub(super) fn retain(&mut self, at_least: Duration, now: Moment) {
+        let until = now.wall_ms() + at_least.max(RETENTION).as_millis() as u64;
         self.retain_until = self.retain_until.max(until);
     }
 
-    /// Frees it, or keeps it for the rest of a minimum hold.
-    pub(super) fn let_go(&mut self, hold: Option<Duration>, now: Now) -> Released {
+    /// Frees the lock, or keeps it for the rest of a minimum hold.
+    pub(super) fn release(&mut self, hold: Option<Duration>, now: Moment) {
         match hold.filter(|hold| !hold.is_zero()) {
             Some(hold) => {
                 self.extend(hold.as_nanos().div_ceil(1_000_000) as u64, now);
-                // Nobody's life bounds it any more.
+                // The life of a process no longer bounds it.
                 self.alive.clear();
-                Released::Held
             }
-            None => {
-                self.holder = None;
-                Released::Released
-            }
+            None => self.holder = None,
         }
     }
 
+    pub(super) fn is_stale(&self, now: Moment) -> bool {
+        self.holder.is_none() && now.wall_ms() >= self.retain_until
+    }
+}
+
+// ===== impl Ticks =====
+
+impl Ticks {
     pub(super) fn forget_claim(&mut self) {
         self.claimed = None;
         self.claimant = None;
         self.attempt = 0;
-        self.prev = None;
-    }
-
-    pub(super) fn is_stale(&self, now: Now) -> bool {
-        self.holder.is_none() && now.wall_ms() >= self.retain_until
+        self.previous_done = None;
     }
 }

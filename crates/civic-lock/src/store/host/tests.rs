@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Released};
+use crate::store::answer::{Acquired, Ownership};
+use crate::store::command::{Acquire, Peek, Release};
 use crate::store::holder::Holder;
 use crate::store::host::HostStore;
 use crate::store::settings::Settings;
@@ -61,14 +62,28 @@ fn ttl() -> Ttl {
     Ttl::new(Duration::from_secs(3600)).expect("a valid ttl")
 }
 
-async fn take(store: &HostStore, name: &LockName, who: &str) -> Result<Acquired, Error> {
-    store.acquire(name, &Holder::new(who), ttl(), &[]).await
+async fn acquire(store: &HostStore, name: &LockName, who: &str) -> Result<Acquired<u64>, Error> {
+    let command = Acquire {
+        holder: Holder::new(who),
+        ttl: ttl(),
+        orphans: Vec::new(),
+    };
+    store.run(store.command_timeout(), name, command).await
+}
+
+async fn release(store: &HostStore, name: &LockName, who: &str, hold: Option<Duration>) {
+    let command = Release {
+        holder: Holder::new(who),
+        hold,
+    };
+    let released = store.run(store.command_timeout(), name, command).await;
+    assert_eq!(released.expect("release"), Ownership::Ours);
 }
 
 #[track_caller]
-fn fence(acquired: Result<Acquired, Error>) -> u64 {
+fn fence(acquired: Result<Acquired<u64>, Error>) -> u64 {
     match acquired {
-        Ok(Acquired::Acquired { fence }) => fence,
+        Ok(Acquired::Granted(fence)) => fence,
         other => panic!("not acquired: {other:?}"),
     }
 }
@@ -102,7 +117,7 @@ fn a_link_to_a_folder_is_refused() {
 async fn a_folder_that_it_creates_is_closed_to_others() {
     let here = Here::new();
     let store = here.store();
-    fence(take(&store, &here.name, "a").await);
+    fence(acquire(&store, &here.name, "a").await);
     let mode = |path: &Path| {
         fs::metadata(path)
             .expect("it is there")
@@ -123,20 +138,24 @@ async fn a_guard_that_is_held_makes_others_time_out_and_take_nothing() {
     let deadline = Instant::now() + Duration::from_secs(10);
     let folder = &store.shared.folder;
     let guard = folder.guard(&here.name, deadline).expect("no error");
-    let late = take(&store, &here.name, "a").await.expect_err("it is held");
+    let late = acquire(&store, &here.name, "a")
+        .await
+        .expect_err("it is held");
     assert_eq!(late.kind(), ErrorKind::Timeout);
     drop(guard);
     // What gave up must not take it later.
     let patient = here.store();
-    let peek = patient.peek(&here.name).await.expect("peek");
-    assert_eq!(peek.holder, None);
+    let peeked = patient
+        .run(patient.command_timeout(), &here.name, Peek)
+        .await;
+    assert_eq!(peeked.expect("peek").holder, None);
 }
 
 #[tokio::test]
 async fn a_guard_that_was_removed_excludes_all_the_same() {
     let here = Here::new();
     let (first, second) = (here.store(), here.store());
-    fence(take(&first, &here.name, "a").await);
+    fence(acquire(&first, &here.name, "a").await);
     let guards = || {
         fs::read_dir(&here.folder)
             .expect("a folder")
@@ -145,7 +164,7 @@ async fn a_guard_that_was_removed_excludes_all_the_same() {
     };
     let removed = guards().map(fs::remove_file).filter(Result::is_ok).count();
     assert_eq!(removed, 1);
-    let busy = take(&second, &here.name, "b").await;
+    let busy = acquire(&second, &here.name, "b").await;
     assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
 }
 
@@ -168,7 +187,7 @@ fn a_guard_that_is_removed_while_it_is_waited_for_is_not_the_guard() {
             .filter(|path| path.to_string_lossy().starts_with(&prefix))
             .count()
     };
-    let old = guard(60).expect("nobody has it");
+    let old = guard(60).expect("it is free");
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| guard(3));
         while open_guards() < 2 {
@@ -179,7 +198,7 @@ fn a_guard_that_is_removed_while_it_is_waited_for_is_not_the_guard() {
                 fs::remove_file(entry.path()).expect("it was there");
             }
         }
-        let new = guard(60).expect("nobody has the new one");
+        let new = guard(60).expect("the new one is free");
         drop(old);
         let waited = waits.join().expect("no panic");
         assert!(waited.is_none(), "the file at its path is held");
@@ -191,12 +210,12 @@ fn a_guard_that_is_removed_while_it_is_waited_for_is_not_the_guard() {
 async fn a_state_that_is_not_one_is_refused_and_left_alone() {
     let here = Here::new();
     let store = here.store();
-    fence(take(&store, &here.name, "a").await);
+    fence(acquire(&store, &here.name, "a").await);
     let own = fs::read_to_string(here.state()).expect("it is there");
     let other = own.replace("nightly", "hourly");
     for text in ["", "{", "[]", "{}", "{\"fence\":\"x\"}", other.as_str()] {
         fs::write(here.state(), text).expect("it is writable");
-        let error = take(&store, &here.name, "b").await.expect_err(text);
+        let error = acquire(&store, &here.name, "b").await.expect_err(text);
         assert_eq!(error.kind(), ErrorKind::WrongType, "{text}");
         assert_eq!(fs::read_to_string(here.state()).expect("it is there"), text);
     }
@@ -206,33 +225,32 @@ async fn a_state_that_is_not_one_is_refused_and_left_alone() {
 async fn a_lease_of_another_boot_has_ended() {
     let here = Here::new();
     let (first, second) = (here.store(), here.store());
-    let before = fence(take(&first, &here.name, "a").await);
+    let before = fence(acquire(&first, &here.name, "a").await);
     here.edit("boot", "another".into());
-    assert!(fence(take(&second, &here.name, "b").await) > before);
+    assert!(fence(acquire(&second, &here.name, "b").await) > before);
 }
 
 #[tokio::test]
 async fn a_lease_whose_process_has_ended_is_free_at_once() {
     let here = Here::new();
     let (first, second) = (here.store(), here.store());
-    let before = fence(take(&first, &here.name, "a").await);
-    let busy = take(&second, &here.name, "b").await;
+    let before = fence(acquire(&first, &here.name, "a").await);
+    let busy = acquire(&second, &here.name, "b").await;
     assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
     // Its end gives the alive file back, as the end of its process would.
     drop(first);
-    assert!(fence(take(&second, &here.name, "b").await) > before);
+    assert!(fence(acquire(&second, &here.name, "b").await) > before);
 }
 
 #[tokio::test]
 async fn a_minimum_hold_outlives_its_process() {
     let here = Here::new();
     let (first, second) = (here.store(), here.store());
-    fence(take(&first, &here.name, "a").await);
+    fence(acquire(&first, &here.name, "a").await);
     let hold = Some(Duration::from_secs(60));
-    let held = first.release(&here.name, &Holder::new("a"), hold).await;
-    assert_eq!(held.expect("release"), Released::Held);
+    release(&first, &here.name, "a", hold).await;
     drop(first);
-    let busy = take(&second, &here.name, "b").await;
+    let busy = acquire(&second, &here.name, "b").await;
     assert!(matches!(busy, Ok(Acquired::Busy { .. })), "{busy:?}");
 }
 
@@ -240,21 +258,20 @@ async fn a_minimum_hold_outlives_its_process() {
 async fn fences_grow_after_the_state_was_lost() {
     let here = Here::new();
     let store = here.store();
-    let before = fence(take(&store, &here.name, "a").await);
+    let before = fence(acquire(&store, &here.name, "a").await);
     fs::remove_file(here.state()).expect("it was there");
-    assert!(fence(take(&store, &here.name, "b").await) > before);
+    assert!(fence(acquire(&store, &here.name, "b").await) > before);
 }
 
 #[tokio::test]
 async fn what_nobody_has_used_for_a_week_is_swept_and_nothing_else() {
     let here = Here::new();
     let store = here.store();
-    fence(take(&store, &here.name, "a").await);
+    fence(acquire(&store, &here.name, "a").await);
     here.edit("retain_until", 0.into());
     here.store();
     assert!(here.state().exists(), "it is held");
-    let released = store.release(&here.name, &Holder::new("a"), None).await;
-    assert_eq!(released.expect("release"), Released::Released);
+    release(&store, &here.name, "a", None).await;
     here.edit("retain_until", u64::MAX.into());
     here.store();
     assert!(here.state().exists(), "its week is not over");

@@ -4,40 +4,46 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::store::host::files;
 
 /// How often a waiter looks whether the state has changed.
-const HINT_POLL: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// A task that looks at one state file until this is dropped.
 #[derive(Debug)]
-pub(super) struct Poll {
-    pub(super) heard: watch::Sender<u64>,
-    task: tokio::task::AbortHandle,
+pub(super) struct Watch {
+    releases: watch::Sender<u64>,
+    task: AbortHandle,
 }
 
-impl Poll {
+impl Watch {
     pub(super) fn start(path: PathBuf) -> Self {
-        let heard = watch::Sender::new(0);
-        let tell = heard.clone();
+        let releases = watch::Sender::new(0);
+        let sender = releases.clone();
         let task = tokio::spawn(async move {
-            let mut last = files::stamp(&path);
+            let mut last = files::version(&path);
             loop {
-                tokio::time::sleep(HINT_POLL).await;
-                let stamp = files::stamp(&path);
+                tokio::time::sleep(POLL_INTERVAL).await;
+                let version = files::version(&path);
                 // A renewal changes the file as well; a release leaves no holder.
-                if stamp != last && files::is_free(&path) {
-                    tell.send_modify(|count| *count += 1);
+                if version != last && files::is_free(&path) {
+                    sender.send_modify(|count| *count += 1);
                 }
-                last = stamp;
+                last = version;
             }
         })
         .abort_handle();
-        Self { heard, task }
+        Self { releases, task }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.releases.subscribe()
     }
 }
 
-impl Drop for Poll {
+impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
     }

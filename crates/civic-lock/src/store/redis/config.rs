@@ -11,7 +11,7 @@ use fred::types::config::{
 
 use crate::error::Error;
 
-/// Commands that may wait for the connection; beyond it they fail at once.
+/// How many commands may wait for the connection. Further ones fail at once.
 const MAX_QUEUED: usize = 100_000;
 
 pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, Error> {
@@ -22,8 +22,8 @@ pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, E
             connection.connection_timeout = command_timeout.min(Duration::from_secs(2));
             connection.internal_command_timeout = command_timeout.min(Duration::from_secs(2));
             connection.max_command_attempts = 1;
-            // The library asks for a slot that is on its way on a connection that others use, takes
-            // the next reply for its own, and asks the old node again. So it is not to.
+            // The library asks for a moving slot on a connection that others use, takes the next
+            // reply for its own, and asks the old node again. So it must not redirect.
             connection.max_redirections = 0;
             connection.max_command_buffer_len = MAX_QUEUED;
             connection.tcp = TcpConfig {
@@ -40,8 +40,8 @@ pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, E
         .with_performance_config(|performance: &mut PerformanceConfig| {
             performance.default_command_timeout = command_timeout;
         });
-    // For ever: a policy that ends makes a client that never comes back. The first delay comes
-    // before the first attempt.
+    // Without an end: a policy that ends makes a client that never comes back. The first delay
+    // comes before the first attempt.
     let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
     policy.set_jitter(20);
     builder.set_policy(policy);
@@ -51,7 +51,7 @@ pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, E
 fn config(url: &str) -> Result<Config, Error> {
     let invalid = || {
         Error::config(
-            "the URL of Redis is not one of redis[s]://, redis[s]-cluster://, \
+            "the URL of Redis must be redis[s]://…, redis[s]-cluster://… or \
              redis[s]-sentinel://…?sentinelServiceName=…, or the same with valkey",
         )
     };
@@ -73,7 +73,7 @@ fn config(url: &str) -> Result<Config, Error> {
         Some("sentinel") => format!("redis-sentinel://{rest}"),
         Some(_) => return Err(invalid()),
     };
-    // Without its text: the parser's error might quote the URL.
+    // Without the parser's error, which might quote the URL.
     let mut config = Config::from_url(&plain).map_err(|_| invalid())?;
     config.fail_fast = false;
     if tls {
@@ -85,23 +85,24 @@ fn config(url: &str) -> Result<Config, Error> {
 #[cfg(not(feature = "tls"))]
 fn encrypt(_: &mut Config) -> Result<(), Error> {
     Err(Error::config(
-        "the URL of Redis asks for TLS: build civic-lock with the feature `tls`",
+        "the URL of Redis asks for TLS, which is not built in: enable the feature `tls` of civic-lock",
     ))
 }
 
-/// With a named provider of cryptography: the process-wide default panics when the dependency
-/// graph has two.
+/// Sets up TLS with a named provider of cryptography: the process-wide default panics when the
+/// dependency graph has two.
 #[cfg(feature = "tls")]
 fn encrypt(config: &mut Config) -> Result<(), Error> {
     use fred::rustls::crypto::aws_lc_rs;
     use fred::rustls::{ClientConfig, RootCertStore};
 
     let mut roots = RootCertStore::empty();
-    // One bad certificate of the system does not spoil the others.
+    // One bad certificate of the system does not exclude the others.
     roots.add_parsable_certificates(fred::rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(Error::config(
-            "TLS is asked for, and the system has no root certificates",
+            "the URL of Redis asks for TLS, and the system has no root certificates: install them, or \
+             set SSL_CERT_FILE",
         ));
     }
     let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -1,8 +1,8 @@
 //! One connection, replaced when it has become useless, and the server's clock as seen through it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -15,188 +15,186 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::boot_clock;
 use crate::error::{Error, ErrorKind};
+use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::redis::error::{from_client, is_moving, is_unknown_script};
+use crate::store::redis::invocation::Invocation;
 use crate::store::redis::reply::Reply;
-use crate::store::redis::script::Script;
 
 /// Two clocks drift apart by up to some 30 ms in this time.
-const CALIBRATION_AGE: Duration = Duration::from_secs(5 * 60);
-/// A reading of the server's clock is not corrected by one that took longer than this.
-const PROMPT: Duration = Duration::from_millis(50);
+const MAX_SAMPLE_AGE: Duration = Duration::from_secs(5 * 60);
+/// A sample that took longer than this does not correct an earlier one downwards.
+const MAX_SAMPLE_RTT: Duration = Duration::from_millis(50);
 
-/// One connection, replaced when it has become useless.
-pub(super) struct Link {
-    pub(super) builder: Builder,
+/// Opens a connection when there is none, and replaces one that has become useless.
+pub(super) struct Connector {
+    builder: Builder,
     command_timeout: Duration,
-    live: Mutex<Option<Arc<Live>>>,
+    connection: Mutex<Option<Arc<Connection>>>,
 }
 
-pub(super) struct Live {
+pub(super) struct Connection {
     client: Client,
     task: ConnectHandle,
-    /// Nanoseconds of the lease clock.
+    /// Nanoseconds of the boot clock.
     last_reply: AtomicU64,
-    clock: Mutex<Option<Reading>>,
-    obstacle: Obstacle,
+    clock: Mutex<Option<ClockSample>>,
+    failure: Arc<Mutex<Option<ConnectFailure>>>,
 }
 
-/// Why the last attempt to connect has failed; none once one has succeeded.
-type Obstacle = Arc<Mutex<Option<(ErrorKind, String)>>>;
+/// Why the last attempt to connect has failed.
+struct ConnectFailure {
+    kind: ErrorKind,
+    detail: String,
+}
 
 /// The server's clock was `server_us` at the latest when ours was `at`.
 #[derive(Clone, Copy)]
-struct Reading {
+struct ClockSample {
     server_us: u64,
     at: Duration,
 }
 
-// ===== impl Link =====
+// ===== impl Connector =====
 
-impl Link {
+impl Connector {
     pub(super) fn new(builder: Builder, command_timeout: Duration) -> Self {
         Self {
             builder,
             command_timeout,
-            live: Mutex::new(None),
+            connection: Mutex::new(None),
         }
     }
 
-    /// The connection; a new one if there is none, or if its task has ended.
-    pub(super) fn live(&self) -> Result<Arc<Live>, Error> {
-        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = slot.as_ref().filter(|live| !live.task.is_finished()) {
-            return Ok(live.clone());
+    pub(super) fn builder(&self) -> &Builder {
+        &self.builder
+    }
+
+    /// Returns the connection. It is a new one if there is none or if its task has ended.
+    pub(super) fn connection(&self) -> Result<Arc<Connection>, Error> {
+        let mut slot = self.connection.lock();
+        if let Some(connection) = slot.as_ref().filter(|open| !open.task.is_finished()) {
+            return Ok(connection.clone());
         }
         let client = self.builder.build().map_err(|error| from_client(&error))?;
-        let obstacle = Obstacle::default();
-        tokio::spawn(note_obstacles(
+        let failure = Arc::default();
+        tokio::spawn(record_failures(
             client.error_rx(),
             client.reconnect_rx(),
-            obstacle.clone(),
+            Arc::clone(&failure),
         ));
         let task = client.connect();
-        let live = Arc::new(Live {
+        let connection = Arc::new(Connection {
             client,
             task,
-            last_reply: AtomicU64::new(nanos(boot_clock::now())),
+            last_reply: AtomicU64::new(boot_clock::nanos(boot_clock::now())),
             clock: Mutex::new(None),
-            obstacle,
+            failure,
         });
-        *slot = Some(live.clone());
-        Ok(live)
+        *slot = Some(connection.clone());
+        Ok(connection)
     }
 
-    /// Ends a connection; the next command opens another.
-    fn replace(&self, useless: &Arc<Live>) {
-        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(live, useless)) {
+    /// Ends a connection. The next command opens another.
+    fn replace(&self, useless: &Arc<Connection>) {
+        let mut slot = self.connection.lock();
+        if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, useless)) {
             *slot = None;
         }
         useless.task.abort();
     }
 
-    /// Runs a script. A script that comes too late by our reading of the server's clock is sent
-    /// once more: the reply has corrected the reading.
+    /// Runs a script. One that came too late by our sample of the server's clock is sent once more:
+    /// its reply has corrected the sample.
     pub(super) async fn run(
         &self,
-        script: &Script,
-        name: &LockName,
-        keys: &[String],
-        echo: &str,
-        arguments: &[String],
-        within: Duration,
+        invocation: &Invocation<'_>,
+        deadline: Instant,
     ) -> Result<Reply, Error> {
-        let deadline = Instant::now() + within;
-        let reply = self
-            .run_once(script, name, keys, echo, arguments, deadline)
-            .await?;
-        if reply.what() != "expired" {
-            return Ok(reply);
-        }
-        let reply = self
-            .run_once(script, name, keys, echo, arguments, deadline)
-            .await?;
-        if reply.what() != "expired" {
-            return Ok(reply);
+        for _ in 0..2 {
+            let reply = self.run_once(invocation, deadline).await?;
+            if reply.outcome() != Reply::EXPIRED {
+                return Ok(reply);
+            }
         }
         Err(Error::new(ErrorKind::Expired, ""))
     }
 
     async fn run_once(
         &self,
-        script: &Script,
-        name: &LockName,
-        keys: &[String],
-        echo: &str,
-        arguments: &[String],
+        invocation: &Invocation<'_>,
         deadline: Instant,
     ) -> Result<Reply, Error> {
-        let live = self.live()?;
-        let server_us = match live.server_us() {
+        let connection = self.connection()?;
+        let name = invocation.name;
+        let server_us = match connection.server_us() {
             Some(server_us) => server_us,
-            None => self.calibrate(&live, name, deadline).await?,
+            None => self.sample_clock(&connection, name, deadline).await?,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let not_after = server_us + left.as_micros() as u64;
+        let args = invocation.args_until(server_us + left.as_micros() as u64);
+        let script = invocation.script;
         let sha = script
             .sha
             .get_or_init(|| fred::util::sha1_hash(script.text));
-
-        let mut words = Vec::with_capacity(4 + keys.len() + arguments.len());
-        words.push(sha.clone());
-        words.push(keys.len().to_string());
-        words.extend_from_slice(keys);
-        words.push(echo.to_owned());
-        words.push(not_after.to_string());
-        words.extend_from_slice(arguments);
+        let with = |script: &str| {
+            let mut all = Vec::with_capacity(1 + args.len());
+            all.push(script.to_owned());
+            all.extend_from_slice(&args);
+            all
+        };
 
         let sent = boot_clock::now();
         let mut value = self
-            .ask(&live, name, "EVALSHA", words.clone(), deadline)
+            .send(&connection, name, "EVALSHA", with(sha), deadline)
             .await;
         if value.as_ref().is_err_and(is_moving) {
             // If it was MOVED, the library knows the new owner by now.
             value = self
-                .ask(&live, name, "EVALSHA", words.clone(), deadline)
+                .send(&connection, name, "EVALSHA", with(sha), deadline)
                 .await;
         }
         if value.as_ref().is_err_and(is_unknown_script) {
-            script.text.clone_into(&mut words[0]);
-            value = self.ask(&live, name, "EVAL", words, deadline).await;
+            value = self
+                .send(&connection, name, "EVAL", with(script.text), deadline)
+                .await;
         }
-        let reply = Reply::read(strings(value?), echo).inspect_err(|_| self.replace(&live))?;
-        live.read_clock(reply.server_us()?, sent);
+        let reply = Reply::read(strings(value?), &invocation.echo)
+            .inspect_err(|_| self.replace(&connection))?;
+        connection.record_clock(reply.server_us()?, sent);
         Ok(reply)
     }
 
-    async fn calibrate(
+    async fn sample_clock(
         &self,
-        live: &Arc<Live>,
+        connection: &Arc<Connection>,
         name: &LockName,
         deadline: Instant,
     ) -> Result<u64, Error> {
         let sent = boot_clock::now();
-        let value = self.ask(live, name, "TIME", Vec::new(), deadline).await?;
+        let value = self
+            .send(connection, name, "TIME", Vec::new(), deadline)
+            .await?;
         let time: Vec<u64> = strings(value)
             .iter()
             .filter_map(|part| part.parse().ok())
             .collect();
         let [seconds, micros] = time[..] else {
-            self.replace(live);
+            self.replace(connection);
             return Err(Error::new(ErrorKind::Corrupt, "TIME"));
         };
-        live.read_clock(seconds * 1_000_000 + micros, sent);
-        Ok(seconds * 1_000_000 + micros)
+        let server_us = seconds * 1_000_000 + micros;
+        connection.record_clock(server_us, sent);
+        Ok(server_us)
     }
 
     /// Sends one command, once.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &self,
-        live: &Arc<Live>,
+        connection: &Arc<Connection>,
         name: &LockName,
         command: &'static str,
-        words: Vec<String>,
+        args: Vec<String>,
         deadline: Instant,
     ) -> Result<Value, Error> {
         let began = boot_clock::now();
@@ -204,52 +202,43 @@ impl Link {
         if within.is_zero() {
             return Err(Error::timeout(self.command_timeout));
         }
-        live.connected(deadline).await?;
+        connection.connected(deadline).await?;
         let options = Options {
             max_attempts: Some(1),
             timeout: Some(deadline.saturating_duration_since(Instant::now())),
             ..Options::default()
         };
-        let client = live.client.with_options(&options);
+        let client = connection.client.with_options(&options);
         // The slot is that of all keys of the lock: the library would hash the first argument.
         let command = CustomCommand::new_static(command, name.key().as_str(), false);
         // Boxed, or the library's deep futures would overflow the compiler's depth limit in crates
         // that use this one.
         let command: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(client.custom::<Value, String>(command, words));
-        // The library's timeout takes a command that was not sent out of its queue; ours is for the
+            Box::pin(client.custom::<Value, String>(command, args));
+        // The library's timeout takes a command that was not sent out of its queue. Ours is for the
         // case that the library does not keep to its own.
         let answer = timeout_at(deadline + Duration::from_millis(20), command).await;
         let error = match answer {
             Ok(Ok(value)) => {
-                live.last_reply
-                    .store(nanos(boot_clock::now()), Ordering::Relaxed);
+                let now = boot_clock::nanos(boot_clock::now());
+                connection.last_reply.store(now, Ordering::Relaxed);
                 return Ok(value);
             }
             Ok(Err(error)) => from_client(&error),
             Err(_) => Error::timeout(self.command_timeout),
         };
-        if error.kind() == ErrorKind::Timeout {
-            let silent_since = live.last_reply.load(Ordering::Relaxed).max(nanos(began));
-            let silence = nanos(boot_clock::now()).saturating_sub(silent_since);
-            if silence >= nanos(self.command_timeout) / 2 {
-                self.replace(live);
-            }
+        if error.kind() == ErrorKind::Timeout
+            && connection.silence(began) >= self.command_timeout / 2
+        {
+            self.replace(connection);
         }
         Err(error)
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Dropping the client does not end its task.
-        self.task.abort();
-    }
-}
+// ===== impl Connection =====
 
-// ===== impl Live =====
-
-impl Live {
+impl Connection {
     /// Waits until it is connected. A failed attempt to connect is an answer.
     async fn connected(&self, deadline: Instant) -> Result<(), Error> {
         while !self.client.is_connected() {
@@ -259,7 +248,7 @@ impl Live {
                     connected.map_err(|error| from_client(&error))?;
                 }
                 () = tokio::time::sleep_until(deadline) => {
-                    return Err(self.unconnected());
+                    return Err(self.not_connected());
                 }
                 // It may have connected between the question and the subscription.
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
@@ -268,48 +257,64 @@ impl Live {
         Ok(())
     }
 
-    fn unconnected(&self) -> Error {
-        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*obstacle {
-            Some((ErrorKind::Refused, said)) => Error::new(ErrorKind::Refused, said),
-            Some((_, why)) => Error::new(
+    fn not_connected(&self) -> Error {
+        match &*self.failure.lock() {
+            Some(failure) if failure.kind == ErrorKind::Refused => {
+                Error::new(ErrorKind::Refused, &failure.detail)
+            }
+            Some(failure) => Error::new(
                 ErrorKind::Connection,
-                format!("connecting takes too long: {why}"),
+                format!("connecting takes too long: {}", failure.detail),
             ),
             None => Error::new(ErrorKind::Connection, "connecting takes too long"),
         }
     }
 
-    /// What the server's clock shows now, or a little less.
-    fn server_us(&self) -> Option<u64> {
-        let reading = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let age = boot_clock::now().saturating_sub(reading.at);
-        (age < CALIBRATION_AGE).then(|| reading.server_us + age.as_micros() as u64)
+    /// For how long it has said nothing to a command that began at `began`.
+    fn silence(&self, began: Duration) -> Duration {
+        let last = Duration::from_nanos(self.last_reply.load(Ordering::Relaxed));
+        boot_clock::now().saturating_sub(last.max(began))
     }
 
-    fn read_clock(&self, server_us: u64, sent: Duration) {
+    /// What the server's clock shows now, or a little less.
+    fn server_us(&self) -> Option<u64> {
+        let sample = (*self.clock.lock())?;
+        let age = boot_clock::now().saturating_sub(sample.at);
+        (age < MAX_SAMPLE_AGE).then(|| sample.server_us + age.as_micros() as u64)
+    }
+
+    fn record_clock(&self, server_us: u64, sent: Duration) {
         let at = boot_clock::now();
-        let prompt = at.saturating_sub(sent) < PROMPT;
+        let prompt = at.saturating_sub(sent) < MAX_SAMPLE_RTT;
         if prompt || self.server_us().is_none_or(|guess| guess < server_us) {
-            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Reading { server_us, at });
+            *self.clock.lock() = Some(ClockSample { server_us, at });
         }
     }
 }
 
-/// Remembers what is in the way. Ends with the client.
-async fn note_obstacles(
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Dropping the client does not end its task.
+        self.task.abort();
+    }
+}
+
+/// Remembers why the last attempt to connect has failed. Ends with the client.
+async fn record_failures(
     mut errors: broadcast::Receiver<(fred::error::Error, Option<Server>)>,
     mut connections: broadcast::Receiver<Server>,
-    obstacle: Obstacle,
+    failure: Arc<Mutex<Option<ConnectFailure>>>,
 ) {
     loop {
-        let now = tokio::select! {
+        let latest = tokio::select! {
             biased;
             error = errors.recv() => match error {
                 Ok((error, _)) => {
                     let error = from_client(&error);
-                    Some((error.kind(), error.detail().to_owned()))
+                    Some(ConnectFailure {
+                        kind: error.kind(),
+                        detail: error.detail().to_owned(),
+                    })
                 }
                 Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return,
@@ -319,7 +324,7 @@ async fn note_obstacles(
                 Err(RecvError::Closed) => return,
             },
         };
-        *obstacle.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *failure.lock() = latest;
     }
 }
 
@@ -331,8 +336,4 @@ fn strings(value: Value) -> Vec<String> {
             .collect(),
         _ => Vec::new(),
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 
-/// The answer was MOVED or ASK, and nothing was done.
+/// The text of an error whose answer was MOVED or ASK. Nothing was done.
 const MOVING: &str = "the slot of the lock is being moved to another node of the cluster";
 
 pub(super) fn is_unknown_script(error: &Error) -> bool {
@@ -13,7 +13,7 @@ pub(super) fn is_moving(error: &Error) -> bool {
     error.kind() == ErrorKind::Refused && error.detail() == MOVING
 }
 
-/// The library's errors are text; their texts name no URL and no password.
+/// Returns what an error of the client library means. Its texts name no URL and no password.
 pub(super) fn from_client(error: &fred::error::Error) -> Error {
     use fred::error::ErrorKind as Client;
     let details = error.details().to_owned();
@@ -34,7 +34,8 @@ pub(super) fn from_client(error: &fred::error::Error) -> Error {
     Error::new(kind, details)
 }
 
-/// `OOM command not allowed…`, `READONLY You can't write…`: a word in capitals comes first.
+/// Returns whether a text is an error reply of the server, such as `OOM command not allowed…` or
+/// `READONLY You can't write…`: a word in capitals comes first.
 fn is_error_reply(details: &str) -> bool {
     let word = details.split(' ').next().unwrap_or_default();
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())

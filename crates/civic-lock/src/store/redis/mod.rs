@@ -2,30 +2,35 @@
 //!
 //! What is promised of the connection:
 //!
-//! 1. Each operation ends within the command timeout, connecting included, whatever the server and
+//! 1. Each command ends within the command timeout, connecting included, whatever the server and
 //!    the network do.
 //! 2. A command is sent at most once. A command that was not sent when its time was over is never
 //!    sent; one that was sent and arrives late does nothing (`not_after`).
 //! 3. A reply that does not begin with the caller's own value is not believed, and ends the
 //!    connection.
 //! 4. A connection that says nothing while a command times out is replaced.
-//! 5. TLS was asked for and is not built in: refused before anything is sent.
-//! 6. Why there is no connection is said in the server's own words, if it has said any.
+//! 5. A URL that asks for TLS is refused before anything is sent if TLS is not built in.
+//! 6. An error that says why there is no connection repeats the server's own words, if it has said
+//!    any.
 //!
 //! In a Cluster whose slots move, a command that is answered with MOVED goes to the new owner. One
-//! that is answered with ASK is refused for as long as the slot is on its way.
+//! that is answered with ASK is refused for as long as the slot is moving.
 //!
-//! The client library's own defaults keep none of these: it re-sends a command up to three times,
-//! has no timeout, believes a broken connection to be connected, and speaks `rediss://` in clear
-//! when it was built without TLS. So everything goes through [`Link::ask`], and there through
-//! `custom`: the library's script functions drop timeouts and attempt limits without a word.
+//! The client library's own defaults keep none of these promises: it re-sends a command up to three
+//! times, has no timeout, believes a broken connection to be connected, and speaks `rediss://` in
+//! clear text when it was built without TLS. So everything goes through
+//! [`Connector::send`](connection::Connector::send), and from there through `custom`: the library's
+//! script functions drop timeouts and attempt limits silently.
 
 mod config;
 mod connection;
 mod error;
+mod invocation;
+mod operations;
 mod reply;
 mod script;
 mod store;
 mod subscriber;
 
+pub(crate) use self::operations::Scripted;
 pub(crate) use self::store::RedisStore;

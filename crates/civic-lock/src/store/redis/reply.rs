@@ -1,17 +1,22 @@
-//! What a script answered.
+//! The reply of a script.
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::store::answer::Released;
+use crate::store::answer::Ownership;
 
 /// A reply whose echo was checked.
-pub(super) struct Reply {
+pub(crate) struct Reply {
     items: Vec<String>,
 }
 
 impl Reply {
-    /// Echo, time and outcome are there, and the echo is ours.
+    /// The outcome of a script that has taken the key.
+    pub(super) const GRANTED: &str = "granted";
+    /// The outcome of a script that came too late, and has done nothing.
+    pub(super) const EXPIRED: &str = "expired";
+
+    /// Checks that echo, time and outcome are present, and that the echo is ours.
     pub(super) fn read(items: Vec<String>, echo: &str) -> Result<Self, Error> {
         let reply = Self { items };
         if reply.items.len() < 3 || reply.items[0] != echo {
@@ -20,7 +25,7 @@ impl Reply {
         Ok(reply)
     }
 
-    pub(super) fn what(&self) -> &str {
+    pub(super) fn outcome(&self) -> &str {
         &self.items[2]
     }
 
@@ -28,7 +33,7 @@ impl Reply {
         self.items[1].parse().map_err(|_| self.corrupt())
     }
 
-    /// Milliseconds since the epoch.
+    /// The server's clock, in milliseconds since the epoch.
     pub(super) fn now(&self) -> Result<u64, Error> {
         Ok(self.server_us()? / 1000)
     }
@@ -59,11 +64,10 @@ impl Reply {
         Ok(self.optional(index)?.map(Duration::from_millis))
     }
 
-    pub(super) fn released(&self) -> Result<Released, Error> {
-        match self.what() {
-            "released" => Ok(Released::Released),
-            "held" => Ok(Released::Held),
-            "not_owner" => Ok(Released::NotOwner),
+    pub(super) fn ownership(&self) -> Result<Ownership, Error> {
+        match self.outcome() {
+            "ours" => Ok(Ownership::Ours),
+            "not_ours" => Ok(Ownership::NotOurs),
             _ => Err(self.corrupt()),
         }
     }

@@ -1,10 +1,10 @@
-//! The scripts, one transition each. Keys, arguments and replies are in the head of each file.
+//! The scripts, one transition each. The head of each file lists its keys, arguments and replies.
 
 use std::sync::OnceLock;
 
 /// A script and, once it was needed, the name by which the server caches it.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     pub(super) text: &'static str,
     pub(super) sha: OnceLock<String>,
 }

@@ -1,53 +1,45 @@
-//! The operations: which script, with which keys and arguments, and what its reply means.
+//! Runs commands as scripts.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind};
+use crate::mutex::Mutex;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Claimed, Completed, Missed, Peek, Released, Renewed};
 use crate::store::hints::Hints;
-use crate::store::holder::Holder;
 use crate::store::redis::config::builder;
-use crate::store::redis::connection::Link;
+use crate::store::redis::connection::Connector;
+use crate::store::redis::invocation::Invocation;
+use crate::store::redis::operations::{Replication, Scripted};
 use crate::store::redis::reply::Reply;
-use crate::store::redis::script::{self as scripts, Script};
-use crate::store::redis::subscriber::Hub;
-use crate::store::request::ClaimRequest;
+use crate::store::redis::subscriber::Subscriber;
 use crate::store::settings::Settings;
-use crate::timing::Ttl;
-
-/// The keys of fence and watermark live at least this long.
-const RETAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Locks in Redis or Valkey.
 pub(crate) struct RedisStore {
     settings: Settings,
-    link: Link,
+    connector: Connector,
     /// A connection for acquire and `WAIT`, one pair at a time: on any other connection, `WAIT`
     /// answers for writes that are not ours.
-    acknowledged: tokio::sync::Mutex<Link>,
-    /// Echoes of the operations that have no holder.
+    acknowledged: tokio::sync::Mutex<Connector>,
+    /// The echoes of the commands that have no holder.
     serial: AtomicU64,
-    hub: Mutex<Option<Hub>>,
+    subscriber: Mutex<Option<Subscriber>>,
 }
-
-// ===== impl RedisStore =====
 
 impl RedisStore {
     pub(crate) fn new(url: &str, settings: Settings) -> Result<Self, Error> {
         let builder = builder(url, settings.command_timeout)?;
+        let connector = || Connector::new(builder.clone(), settings.command_timeout);
         Ok(Self {
             settings,
-            link: Link::new(builder.clone(), settings.command_timeout),
-            acknowledged: tokio::sync::Mutex::new(Link::new(builder, settings.command_timeout)),
+            connector: connector(),
+            acknowledged: tokio::sync::Mutex::new(connector()),
             serial: AtomicU64::new(1),
-            hub: Mutex::new(None),
+            subscriber: Mutex::new(None),
         })
     }
 
@@ -55,280 +47,60 @@ impl RedisStore {
         self.settings.command_timeout
     }
 
-    pub(crate) async fn acquire(
+    pub(crate) async fn run<C: Scripted>(
         &self,
-        name: &LockName,
-        holder: &Holder,
-        ttl: Ttl,
-        abandoned: &[Holder],
-    ) -> Result<Acquired, Error> {
-        let mut arguments = vec![ttl.as_millis().to_string(), retain(ttl, Duration::ZERO)];
-        arguments.extend(abandoned.iter().map(|value| value.as_str().to_owned()));
-        let reply = self
-            .take(
-                &scripts::ACQUIRE,
-                name,
-                &[name.key(), name.fence_key()],
-                holder,
-                &arguments,
-            )
-            .await?;
-        match reply.what() {
-            "acquired" => Ok(Acquired::Acquired {
-                fence: reply.number(0)?,
-            }),
-            "busy" => Ok(Acquired::Busy {
-                holder: reply.text(0)?.to_owned(),
-                ttl: reply.duration(1)?,
-            }),
-            _ => Err(reply.corrupt()),
-        }
-    }
-
-    pub(crate) async fn renew(
-        &self,
-        name: &LockName,
-        holder: &Holder,
-        ttl: Ttl,
         within: Duration,
-    ) -> Result<Renewed, Error> {
-        let reply = self
-            .link
-            .run(
-                &scripts::RENEW,
-                name,
-                &[name.key()],
-                holder.as_str(),
-                &[ttl.as_millis().to_string()],
-                within,
-            )
-            .await?;
-        match reply.what() {
-            "renewed" => Ok(Renewed::Renewed),
-            "not_owner" => Ok(Renewed::NotOwner),
-            _ => Err(reply.corrupt()),
-        }
-    }
-
-    pub(crate) async fn release(
-        &self,
         name: &LockName,
-        holder: &Holder,
-        hold: Option<Duration>,
-    ) -> Result<Released, Error> {
-        let arguments = [millis(hold.unwrap_or_default()), name.hint_channel()];
-        let reply = self
-            .run(
-                &scripts::RELEASE,
-                name,
-                &[name.key()],
-                holder.as_str(),
-                &arguments,
-            )
-            .await?;
-        reply.released()
-    }
-
-    pub(crate) async fn peek(&self, name: &LockName) -> Result<Peek, Error> {
-        let keys = [name.key(), name.tick_key()];
-        let reply = self
-            .run(&scripts::PEEK, name, &keys, &self.serial(), &[])
-            .await?;
-        Ok(Peek {
-            done: reply.optional(0)?,
-            claimed: reply.optional(1)?,
-            attempt: reply.attempt(2)?,
-            holder: Some(reply.text(3)?.to_owned()).filter(|holder| !holder.is_empty()),
-            now: reply.now()?,
-        })
-    }
-
-    pub(crate) async fn register(
-        &self,
-        name: &LockName,
-        done: u64,
-        retain: Duration,
-    ) -> Result<u64, Error> {
-        let arguments = [done.to_string(), millis(retain.max(RETAIN))];
-        let keys = [name.tick_key()];
-        let reply = self
-            .run(&scripts::REGISTER, name, &keys, &self.serial(), &arguments)
-            .await?;
-        reply.number(0)
-    }
-
-    pub(crate) async fn claim(
-        &self,
-        name: &LockName,
-        holder: &Holder,
-        ttl: Ttl,
-        request: ClaimRequest,
-        abandoned: &[Holder],
-    ) -> Result<Claimed, Error> {
-        let mut arguments = vec![
-            ttl.as_millis().to_string(),
-            request.tick.to_string(),
-            millis(request.grace),
-            millis(request.max_skew),
-            match request.delivery {
-                Delivery::AtLeastOnce => "at_least_once",
-                Delivery::AtMostOnce => "at_most_once",
+        command: C,
+    ) -> Result<C::Answer, Error> {
+        let invocation = Invocation {
+            script: C::SCRIPT,
+            name,
+            keys: command.keys(name),
+            echo: command.echo().map_or_else(
+                || format!("#{}", self.serial.fetch_add(1, Ordering::Relaxed)),
+                |holder| holder.as_str().to_owned(),
+            ),
+            args: command.args(name),
+        };
+        let deadline = Instant::now() + within;
+        let reply = match C::REPLICATION {
+            Replication::Acknowledged if self.settings.replica_acks > 0 => {
+                self.run_acknowledged(&invocation, deadline).await?
             }
-            .to_owned(),
-            retain(ttl, request.retain),
-        ];
-        arguments.extend(abandoned.iter().map(|value| value.as_str().to_owned()));
-        let keys = [name.key(), name.fence_key(), name.tick_key()];
-        let reply = self
-            .take(&scripts::CLAIM, name, &keys, holder, &arguments)
-            .await?;
-        match reply.what() {
-            "claimed" => Ok(Claimed::Claimed {
-                tick: reply.number(0)?,
-                fence: reply.number(1)?,
-                attempt: reply.attempt(2)?,
-                done: reply.number(3)?,
-            }),
-            "already_done" => Ok(Claimed::AlreadyDone {
-                done: reply.number(0)?,
-            }),
-            "running" => Ok(Claimed::Running {
-                holder: reply.text(0)?.to_owned(),
-                ttl: reply.duration(1)?,
-                tick: reply.optional(2)?,
-            }),
-            "clock_ahead" => Ok(Claimed::ClockAhead { now: reply.now()? }),
-            "too_late" => Ok(Claimed::TooLate {
-                tick: reply.number(0)?,
-                done: reply.number(1)?,
-            }),
-            "unregistered" => Ok(Claimed::Unregistered { now: reply.now()? }),
-            _ => Err(reply.corrupt()),
-        }
-    }
-
-    pub(crate) async fn complete(
-        &self,
-        name: &LockName,
-        holder: &Holder,
-        tick: u64,
-        hold: Option<Duration>,
-    ) -> Result<Completed, Error> {
-        let arguments = [
-            tick.to_string(),
-            millis(hold.unwrap_or_default()),
-            name.hint_channel(),
-            millis(RETAIN),
-        ];
-        let keys = [name.key(), name.tick_key()];
-        let reply = self
-            .run(&scripts::COMPLETE, name, &keys, holder.as_str(), &arguments)
-            .await?;
-        match reply.what() {
-            "completed" => Ok(Completed::Completed),
-            "not_owner" => Ok(Completed::NotOwner),
-            _ => Err(reply.corrupt()),
-        }
-    }
-
-    pub(crate) async fn abandon(
-        &self,
-        name: &LockName,
-        holder: &Holder,
-    ) -> Result<Released, Error> {
-        let arguments = [name.hint_channel()];
-        let keys = [name.key()];
-        self.run(&scripts::ABANDON, name, &keys, holder.as_str(), &arguments)
-            .await?
-            .released()
-    }
-
-    pub(crate) async fn unclaim(
-        &self,
-        name: &LockName,
-        holder: &Holder,
-    ) -> Result<Released, Error> {
-        let arguments = [name.hint_channel()];
-        let keys = [name.key(), name.tick_key()];
-        self.run(&scripts::UNCLAIM, name, &keys, holder.as_str(), &arguments)
-            .await?
-            .released()
-    }
-
-    pub(crate) async fn miss(
-        &self,
-        name: &LockName,
-        by: &Holder,
-        from: u64,
-        to: u64,
-    ) -> Result<Missed, Error> {
-        let arguments = [from.to_string(), to.to_string()];
-        let keys = [name.key(), name.tick_key()];
-        let reply = self
-            .run(&scripts::MISS, name, &keys, by.as_str(), &arguments)
-            .await?;
-        match reply.what() {
-            "marked" => Ok(Missed::Marked),
-            "changed" => Ok(Missed::Changed {
-                done: reply.optional(0)?,
-                certain: reply.number(1)? == 1,
-            }),
-            _ => Err(reply.corrupt()),
-        }
+            Replication::Acknowledged | Replication::Asynchronous => {
+                self.connector.run(&invocation, deadline).await?
+            }
+        };
+        C::read(&reply)
     }
 
     pub(crate) fn hints(&self, name: &LockName) -> Hints {
-        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
-        hub.get_or_insert_with(|| Hub::start(&self.link.builder))
+        self.subscriber
+            .lock()
+            .get_or_insert_with(|| Subscriber::start(self.connector.builder()))
             .subscribe(name.hint_channel())
     }
 
-    fn serial(&self) -> String {
-        format!("#{}", self.serial.fetch_add(1, Ordering::Relaxed))
-    }
-
-    async fn run(
+    /// Runs a script, and waits for the replicas if it was granted the key.
+    async fn run_acknowledged(
         &self,
-        script: &Script,
-        name: &LockName,
-        keys: &[String],
-        echo: &str,
-        arguments: &[String],
+        invocation: &Invocation<'_>,
+        deadline: Instant,
     ) -> Result<Reply, Error> {
-        let within = self.settings.command_timeout;
-        self.link
-            .run(script, name, keys, echo, arguments, within)
-            .await
-    }
-
-    /// Runs a script that takes the key, and waits for the replicas if there are to be some.
-    async fn take(
-        &self,
-        script: &Script,
-        name: &LockName,
-        keys: &[String],
-        holder: &Holder,
-        arguments: &[String],
-    ) -> Result<Reply, Error> {
-        if self.settings.replica_acks == 0 {
-            return self
-                .run(script, name, keys, holder.as_str(), arguments)
-                .await;
-        }
-        let within = self.settings.command_timeout;
-        let deadline = Instant::now() + within;
-        let Ok(link) = timeout_at(deadline, self.acknowledged.lock()).await else {
-            return Err(Error::timeout(within));
+        let name = invocation.name;
+        let Ok(connector) = timeout_at(deadline, self.acknowledged.lock()).await else {
+            return Err(Error::timeout(self.settings.command_timeout));
         };
-        let live = link.live()?;
+        let connection = connector.connection()?;
+        let id = || vec!["ID".to_owned()];
         // Before and after: the two differ if the connection was replaced in between, and then WAIT
         // has answered for a connection that has written nothing.
-        let before = link.ask(&live, name, "CLIENT", ids(), deadline).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let reply = link
-            .run(script, name, keys, holder.as_str(), arguments, left)
+        let before = connector
+            .send(&connection, name, "CLIENT", id(), deadline)
             .await?;
-        if !matches!(reply.what(), "acquired" | "claimed") {
+        let reply = connector.run(invocation, deadline).await?;
+        if reply.outcome() != Reply::GRANTED {
             return Ok(reply);
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -337,14 +109,14 @@ impl RedisStore {
             // WAIT has to give up before its caller does; 0 would wait for ever.
             (left.mul_f32(0.75).as_millis() as u64).max(1).to_string(),
         ];
-        let acknowledged = link
-            .ask(&live, name, "WAIT", wait, deadline)
+        let acknowledged = connector
+            .send(&connection, name, "WAIT", wait, deadline)
             .await
-            .map_err(unacknowledged)?;
-        let after = link
-            .ask(&live, name, "CLIENT", ids(), deadline)
+            .map_err(not_acknowledged)?;
+        let after = connector
+            .send(&connection, name, "CLIENT", id(), deadline)
             .await
-            .map_err(unacknowledged)?;
+            .map_err(not_acknowledged)?;
         let acknowledged = acknowledged.as_u64().unwrap_or_default();
         if before != after || acknowledged < u64::from(self.settings.replica_acks) {
             return Err(Error::new(
@@ -356,16 +128,12 @@ impl RedisStore {
     }
 }
 
-/// The key is taken by now: of this refusal it is not true that nothing was done.
-fn unacknowledged(error: Error) -> Error {
+/// The key is taken by now, so "refused, nothing was done" would not be true.
+fn not_acknowledged(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Refused => Error::new(ErrorKind::NotReplicated, error.detail()),
         _ => error,
     }
-}
-
-fn ids() -> Vec<String> {
-    vec!["ID".to_owned()]
 }
 
 /// The configuration may hold a password.
@@ -375,14 +143,4 @@ impl fmt::Debug for RedisStore {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// Milliseconds, rounded up: a hold may be longer than asked for, not shorter.
-fn millis(duration: Duration) -> String {
-    duration.as_nanos().div_ceil(1_000_000).to_string()
-}
-
-/// How long fence and watermark stay.
-fn retain(ttl: Ttl, intervals: Duration) -> String {
-    millis(RETAIN.max(ttl.get() * 2).max(intervals))
 }

@@ -1,7 +1,7 @@
 //! One connection that listens for the release hints of all names.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use fred::clients::SubscriberClient;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
@@ -9,124 +9,145 @@ use fred::types::Builder;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 
+use crate::mutex::Mutex;
 use crate::store::hints::Hints;
-
-/// Who listens to which channel.
-type Listeners = Arc<Mutex<HashMap<String, Weak<Subscription>>>>;
 
 /// One connection that listens for all names of this process.
 #[derive(Debug)]
-pub(super) struct Hub {
-    listeners: Listeners,
-    /// Its end ends the task.
-    wishes: mpsc::UnboundedSender<Wish>,
+pub(super) struct Subscriber {
+    channels: Arc<Channels>,
+    /// The task ends when it is dropped.
+    commands: mpsc::UnboundedSender<Command>,
 }
 
+/// Who listens to which channel.
+#[derive(Debug, Default)]
+struct Channels(Mutex<HashMap<String, Weak<Subscription>>>);
+
 #[derive(Debug)]
-enum Wish {
-    Hear(String),
-    Forget(String),
+enum Command {
+    Subscribe(String),
+    Unsubscribe(String),
 }
 
 #[derive(Debug)]
 struct Subscription {
     channel: String,
-    heard: watch::Sender<u64>,
-    wishes: mpsc::WeakUnboundedSender<Wish>,
+    messages: watch::Sender<u64>,
+    commands: mpsc::WeakUnboundedSender<Command>,
 }
 
-impl Hub {
+// ===== impl Subscriber =====
+
+impl Subscriber {
     pub(super) fn start(builder: &Builder) -> Self {
-        let (wishes, asked) = mpsc::unbounded_channel();
-        let listeners = Listeners::default();
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let channels = Arc::<Channels>::default();
         match builder.build_subscriber_client() {
             Ok(client) => {
-                tokio::spawn(listen(client, asked, listeners.clone()));
+                tokio::spawn(listen(client, receiver, channels.clone()));
             }
-            // Whoever waits polls as well.
-            Err(error) => tracing::debug!(%error, "no release hints"),
+            // Waiters poll as well.
+            Err(error) => tracing::debug!(%error, "cannot listen for release hints"),
         }
-        Self { listeners, wishes }
+        Self { channels, commands }
     }
 
     pub(super) fn subscribe(&self, channel: String) -> Hints {
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let subscription = listeners
+        let mut channels = self.channels.0.lock();
+        let subscription = channels
             .get(&channel)
             .and_then(Weak::upgrade)
             .unwrap_or_else(|| {
                 let subscription = Arc::new(Subscription {
                     channel: channel.clone(),
-                    heard: watch::Sender::new(0),
-                    wishes: self.wishes.downgrade(),
+                    messages: watch::Sender::new(0),
+                    commands: self.commands.downgrade(),
                 });
-                listeners.insert(channel.clone(), Arc::downgrade(&subscription));
-                let _ = self.wishes.send(Wish::Hear(channel));
+                channels.insert(channel.clone(), Arc::downgrade(&subscription));
+                let _ = self.commands.send(Command::Subscribe(channel));
                 subscription
             });
-        Hints::new(subscription.heard.subscribe(), subscription)
+        Hints::new(subscription.messages.subscribe(), subscription)
     }
 }
 
+// ===== impl Channels =====
+
+impl Channels {
+    fn wake(&self, channel: &str) {
+        let subscription = self.0.lock().get(channel).and_then(Weak::upgrade);
+        if let Some(subscription) = subscription {
+            subscription.messages.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn wake_all(&self) {
+        let all: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
+        for subscription in all {
+            subscription.messages.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Removes a channel without listeners. There may be new ones.
+    fn remove_unused(&self, channel: &str) -> Removal {
+        let mut channels = self.0.lock();
+        let in_use = channels
+            .get(channel)
+            .is_some_and(|subscription| subscription.strong_count() > 0);
+        if in_use {
+            return Removal::InUse;
+        }
+        channels.remove(channel);
+        Removal::Removed
+    }
+}
+
+/// What became of a channel that may have no listeners.
+enum Removal {
+    Removed,
+    InUse,
+}
+
+// ===== impl Subscription =====
+
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(wishes) = self.wishes.upgrade() {
-            let _ = wishes.send(Wish::Forget(std::mem::take(&mut self.channel)));
+        if let Some(commands) = self.commands.upgrade() {
+            let channel = std::mem::take(&mut self.channel);
+            let _ = commands.send(Command::Unsubscribe(channel));
         }
     }
 }
 
 async fn listen(
     client: SubscriberClient,
-    mut asked: mpsc::UnboundedReceiver<Wish>,
-    listeners: Listeners,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    channels: Arc<Channels>,
 ) {
     let task = client.connect();
     let resubscribing = client.manage_subscriptions();
     let mut messages = client.message_rx();
     loop {
         tokio::select! {
-            wish = asked.recv() => match wish {
+            command = commands.recv() => match command {
                 None => break,
-                Some(Wish::Hear(channel)) => {
+                Some(Command::Subscribe(channel)) => {
                     // A failure is repeated by the next connection: the client keeps the list.
-                    let heard = client.subscribe(channel).await;
-                    tracing::trace!(?heard, "subscribe");
+                    let subscribed = client.subscribe(channel).await;
+                    tracing::trace!(?subscribed, "subscribe");
                 }
-                Some(Wish::Forget(channel)) => {
-                    let wanted = {
-                        let mut listeners =
-                            listeners.lock().unwrap_or_else(PoisonError::into_inner);
-                        let wanted = listeners
-                            .get(&channel)
-                            .is_some_and(|listener| listener.strong_count() > 0);
-                        if !wanted {
-                            listeners.remove(&channel);
-                        }
-                        wanted
-                    };
-                    if !wanted {
+                Some(Command::Unsubscribe(channel)) => match channels.remove_unused(&channel) {
+                    Removal::InUse => {}
+                    Removal::Removed => {
                         let _ = client.unsubscribe(channel).await;
                     }
-                }
+                },
             },
             message = messages.recv() => match message {
-                Ok(message) => {
-                    let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-                    let listener = listeners.get(&*message.channel).and_then(Weak::upgrade);
-                    if let Some(listener) = listener {
-                        listener.heard.send_modify(|count| *count += 1);
-                    }
-                }
-                Err(RecvError::Lagged(_)) => {
-                    let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-                    for listener in listeners.values().filter_map(Weak::upgrade) {
-                        listener.heard.send_modify(|count| *count += 1);
-                    }
-                }
+                Ok(message) => channels.wake(&message.channel),
+                // Any channel may have been among those that were dropped.
+                Err(RecvError::Lagged(_)) => channels.wake_all(),
                 Err(RecvError::Closed) => break,
             },
         }

@@ -3,11 +3,11 @@
 -- KEYS[1]  lock:<name>
 -- ARGV[3]  channel of the hint
 --
--- Reply: 'released'
---        'not_owner'
+-- Reply: 'ours'
+--        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_owner')
+  return answer('not_ours')
 end
 redis.call('DEL', KEYS[1])
 announce(ARGV[3])
-return answer('released')
+return answer('ours')

@@ -4,15 +4,15 @@
 -- KEYS[2]  {lock:<name>}:fence    the last fence
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  ttl of the fence, ms
--- ARGV[5…] abandoned values: a key that holds one counts as absent
+-- ARGV[5…] values that no lease uses: a key that holds one counts as absent
 --
--- Reply: 'acquired', fence
+-- Reply: 'granted', fence
 --        'busy', holder, ttl in ms
 local held = redis.call('GET', KEYS[1])
 if held == echo then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  -- Nobody has bumped it since: whoever bumps it has the key.
-  return answer('acquired', redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[4]))
+  -- No one has bumped it since: only a new holder does.
+  return answer('granted', redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[4]))
 end
 if held and not arguments_from(5)[held] then
   return answer('busy', held, ttl_of(KEYS[1]))
@@ -20,4 +20,4 @@ end
 -- The key comes last: a write that is refused in between leaves no lock behind.
 local fence = bump(KEYS[2], ARGV[4])
 redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-return answer('acquired', fence)
+return answer('granted', fence)

@@ -8,16 +8,16 @@
 --                                 attempt   how often it was claimed
 --                                 prev      the watermark before an at-most-once claim
 --                                 by        the holder that has completed the last one
---                                 marks     who has moved the watermark over missed ticks, see miss.lua
+--                                 marks     who has moved it over missed ticks, see miss.lua
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  tick, ms since the epoch
 -- ARGV[5]  grace, ms
 -- ARGV[6]  how far a tick may lie in the future, ms
 -- ARGV[7]  'at_least_once' or 'at_most_once'
 -- ARGV[8]  ttl of fence and watermark, ms
--- ARGV[9…] abandoned values: a key that holds one counts as ours
+-- ARGV[9…] values that no lease uses: a key that holds one counts as ours
 --
--- Reply: 'claimed', tick, fence, attempt, done before
+-- Reply: 'granted', tick, fence, attempt, done before
 --        'already_done', done
 --        'running', holder, ttl in ms, tick
 --        'clock_ahead'
@@ -30,13 +30,13 @@ local claimed, claimant = tonumber(state[2]), state[3]
 local attempt, prev, by = tonumber(state[4]) or 0, tonumber(state[5]), state[6]
 local tick, grace = tonumber(ARGV[4]), tonumber(ARGV[5])
 local at_most_once = ARGV[7] == 'at_most_once'
-local abandoned = arguments_from(9)
+local orphans = arguments_from(9)
 
 if not done then
   return answer('unregistered')
 end
 
-local function take(which, nth)
+local function grant(which, nth)
   local fence = bump(KEYS[2], ARGV[8])
   redis.call('HSET', KEYS[3], 'claimed', int(which), 'claimant', echo, 'attempt', int(nth))
   if at_most_once and which > done then
@@ -45,25 +45,25 @@ local function take(which, nth)
   redis.call('PEXPIRE', KEYS[3], ARGV[8])
   -- The key comes last: a write that is refused in between leaves no lock behind.
   redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-  return answer('claimed', int(which), fence, int(nth), int(done))
+  return answer('granted', int(which), fence, int(nth), int(done))
 end
 
--- Mine already: the answer to an earlier call was lost, and its work has not begun. Asked before
+-- Ours already: the answer to an earlier call was lost, and its work has not begun. Asked before
 -- anything about `done`, which an at-most-once claim has moved.
-if held and claimed and held == claimant and (held == echo or abandoned[held]) then
+if held and claimed and held == claimant and (held == echo or orphans[held]) then
   if prev and claimed == done then
     done = prev
   end
   if held == echo then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
     local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[8])
-    return answer('claimed', int(claimed), fence, int(attempt), int(done))
+    return answer('granted', int(claimed), fence, int(attempt), int(done))
   end
-  return take(claimed, attempt)
+  return grant(claimed, attempt)
 end
 
--- On minimum hold the key is there for those who know no watermark; to us it is free.
-local free = not held or held == echo or held == by or abandoned[held]
+-- On minimum hold the key keeps out those who know no watermark; to us it is free.
+local free = not held or held == echo or held == by or orphans[held]
 
 local function running()
   return answer('running', held, ttl_of(KEYS[1]), claimed and int(claimed) or '')
@@ -77,7 +77,7 @@ if claimed and claimed > done then
   if at_most_once or now - claimed > grace then
     return answer('too_late', int(claimed), int(done))
   end
-  return take(claimed, attempt + 1)
+  return grant(claimed, attempt + 1)
 end
 if tick <= done then
   return answer('already_done', int(done))
@@ -91,4 +91,4 @@ end
 if not free then
   return running()
 end
-return take(tick, 1)
+return grant(tick, 1)

@@ -7,16 +7,16 @@
 -- ARGV[5]  channel of the hint
 -- ARGV[6]  ttl of the watermark if it has to be created, ms
 --
--- Reply: 'completed'
---        'not_owner'
+-- Reply: 'ours'
+--        'not_ours'
 local tick = tonumber(ARGV[3])
 local done, by = unpack(redis.call('HMGET', KEYS[2], 'done', 'by'))
 if by == echo then
   -- The answer to the first call was lost.
-  return answer('completed')
+  return answer('ours')
 end
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_owner')
+  return answer('not_ours')
 end
 redis.call('HSET', KEYS[2], 'done', int(math.max(tonumber(done) or 0, tick)), 'by', echo)
 redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
@@ -29,4 +29,4 @@ else
   redis.call('DEL', KEYS[1])
 end
 announce(ARGV[5])
-return answer('completed')
+return answer('ours')

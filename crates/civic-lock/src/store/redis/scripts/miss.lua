@@ -1,18 +1,19 @@
--- Moves the watermark over ticks that nobody may begin any more: nobody claimed them, or the holder
--- of the last one died and its grace is over.
+-- Moves the watermark over ticks that may not begin any more: no one claimed them, or the holder of
+-- the last one died and its grace is over.
 --
--- The echo is never used again: a call whose answer was lost is repeated with it, and answered as
--- the first one was, so that whoever has moved the watermark gets to know it and reports the ticks.
--- For that the last movements are kept, '<echo>@<where it went>', the latest first.
+-- The echo is never used for another call. A call whose answer was lost is repeated with it and
+-- answered as the first one was, so that the replica that has moved the watermark learns of it and
+-- reports the ticks. For that the last moves are kept as '<echo>@<where it went>', latest first.
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
 -- ARGV[3]  the watermark as it was seen
 -- ARGV[4]  where it goes
+-- ARGV[5]  how many moves are kept
 --
 -- Reply: 'marked'
 --        'changed', done, '1' if it is certain that no call with this echo has moved it, else '0'
-local KEPT = 16
+local kept_moves = tonumber(ARGV[5])
 local done, claimed, by, kept = unpack(redis.call('HMGET', KEYS[2], 'done', 'claimed', 'by', 'marks'))
 local marks = {}
 for mark in string.gmatch(kept or '', '%S+') do
@@ -24,8 +25,8 @@ end
 local from, to = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function changed()
-  -- Certain if no movement since `from` has been dropped from the list.
-  local certain = #marks < KEPT or tonumber(string.match(marks[#marks], '@(%d+)$')) <= from
+  -- Certain if no move since `from` has been dropped from the list.
+  local certain = #marks < kept_moves or tonumber(string.match(marks[#marks], '@(%d+)$')) <= from
   return answer('changed', done or '', certain and '1' or '0')
 end
 
@@ -35,13 +36,13 @@ end
 claimed = tonumber(claimed) or 0
 if claimed > from then
   local held = redis.call('GET', KEYS[1])
-  -- Somebody runs it, or may still take it over.
+  -- A replica runs it, or may still take it over.
   if claimed ~= to or (held and held ~= by) then
     return changed()
   end
   redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
 end
 table.insert(marks, 1, echo .. '@' .. int(to))
-marks[KEPT + 1] = nil
+marks[kept_moves + 1] = nil
 redis.call('HSET', KEYS[2], 'done', int(to), 'marks', table.concat(marks, ' '))
 return answer('marked')

@@ -3,11 +3,11 @@
 -- ARGV[1]  echo: the holder, or a number never used before; the first item of every reply
 -- ARGV[2]  not_after: microseconds of this server's clock; 0 for none
 --
--- Reply: {echo, microseconds of this server's clock, what came out, ...}; all are strings, an
--- empty one stands for none. A command that its caller has given up on answers 'expired' and does
--- nothing: it may have sat in the buffer of a server that was stopped.
+-- Reply: {echo, microseconds of this server's clock, outcome, ...}. All are strings; an empty one
+-- stands for none. A command that its caller has given up on answers 'expired' and does nothing: it
+-- may have waited in the buffer of a server that was stopped.
 local echo = ARGV[1]
--- Once a script: it is not frozen while the script runs.
+-- Read once per script: it is not frozen while the script runs.
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(now_us / 1000)
@@ -21,7 +21,7 @@ local function answer(...)
   return {echo, int(now_us), ...}
 end
 
--- A set of the arguments from `first` on: values of our own that nobody uses any more.
+-- The set of the arguments from `first` on.
 local function arguments_from(first)
   local set = {}
   for i = first, #ARGV do
@@ -30,7 +30,7 @@ local function arguments_from(first)
   return set
 end
 
--- Never below the clock, so that it also grows after the key was lost.
+-- Never below the clock, so that it grows even after the key was lost.
 local function bump(key, retain)
   local last = tonumber(redis.call('GET', key) or '0') or 0
   local fence = math.max(last + 1, now_us)
@@ -47,7 +47,7 @@ local function ttl_of(key)
   return int(left)
 end
 
--- A hint only: without permission for the channel the lock works all the same.
+-- A hint only: without permission for the channel the lock still works.
 local function announce(channel)
   redis.pcall('PUBLISH', channel, '')
 end

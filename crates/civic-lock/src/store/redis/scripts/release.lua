@@ -4,16 +4,15 @@
 -- ARGV[3]  rest of the minimum hold, ms; 0 for none
 -- ARGV[4]  channel of the hint
 --
--- Reply: 'released'
---        'held'
---        'not_owner'
+-- Reply: 'ours'
+--        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_owner')
+  return answer('not_ours')
 end
 if tonumber(ARGV[3]) > 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  return answer('held')
+  return answer('ours')
 end
 redis.call('DEL', KEYS[1])
 announce(ARGV[4])
-return answer('released')
+return answer('ours')

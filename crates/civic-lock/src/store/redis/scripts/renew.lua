@@ -3,10 +3,10 @@
 -- KEYS[1]  lock:<name>
 -- ARGV[3]  ttl, ms
 --
--- Reply: 'renewed'
---        'not_owner'
+-- Reply: 'ours'
+--        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_owner')
+  return answer('not_ours')
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return answer('renewed')
+return answer('ours')

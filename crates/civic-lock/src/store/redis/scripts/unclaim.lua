@@ -4,11 +4,11 @@
 -- KEYS[2]  {lock:<name>}:tick
 -- ARGV[3]  channel of the hint
 --
--- Reply: 'released'
---        'not_owner'
+-- Reply: 'ours'
+--        'not_ours'
 local claimant, attempt, prev, done, claimed =
   unpack(redis.call('HMGET', KEYS[2], 'claimant', 'attempt', 'prev', 'done', 'claimed'))
--- Also when the key has expired meanwhile: nobody has claimed since.
+-- Even if the key has expired meanwhile: no one has claimed since.
 if claimant == echo then
   if prev and done == claimed then
     redis.call('HSET', KEYS[2], 'done', prev)
@@ -22,8 +22,8 @@ if claimant == echo then
   end
 end
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_owner')
+  return answer('not_ours')
 end
 redis.call('DEL', KEYS[1])
 announce(ARGV[3])
-return answer('released')
+return answer('ours')

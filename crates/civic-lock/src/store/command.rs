@@ -1,0 +1,149 @@
+//! The operations on one lock. Each is one atomic transition in either store.
+//!
+//! Redis runs each as one script (`redis/scripts/`, called from `redis/operations.rs`); the host
+//! runs each as one pure function (`host/transitions.rs`). The two must decide alike, case by case
+//! and in the same order; the conformance suite compares them.
+
+use std::time::Duration;
+
+use crate::delivery::Delivery;
+use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
+use crate::store::holder::Holder;
+use crate::timing::Ttl;
+
+/// An operation on one lock.
+pub(crate) trait Command: Send + 'static {
+    /// What the store answers.
+    type Answer: Send + 'static;
+}
+
+/// Releases the key and leaves the tick claimed, so that another replica takes it over at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Abandon {
+    pub(crate) holder: Holder,
+}
+
+/// Takes the key. A key that is ours already is refreshed; an absent one is taken, with a higher
+/// fence.
+#[derive(Clone, Debug)]
+pub(crate) struct Acquire {
+    pub(crate) holder: Holder,
+    pub(crate) ttl: Ttl,
+    /// Values of this process that no lease uses: a key that holds one counts as absent.
+    pub(crate) orphans: Vec<Holder>,
+}
+
+/// Takes the key for a tick, or for an earlier one that was claimed and not done.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) holder: Holder,
+    pub(crate) ttl: Ttl,
+    pub(crate) request: ClaimRequest,
+    /// Values of this process that no lease uses: a key that holds one counts as ours.
+    pub(crate) orphans: Vec<Holder>,
+}
+
+/// What is claimed, and on which terms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClaimRequest {
+    /// The scheduled instant, in milliseconds since the epoch.
+    pub(crate) tick: u64,
+    /// A tick that is older than this is missed.
+    pub(crate) grace: Duration,
+    pub(crate) delivery: Delivery,
+    /// A tick that lies further in the store's future than this is refused. The scheduler's
+    /// default is 5 s.
+    pub(crate) max_skew: Duration,
+    /// The fence and the watermark live for at least this long: 4 intervals.
+    pub(crate) retain: Duration,
+}
+
+/// Moves the watermark to `tick` and releases the key, or leaves it for the rest of a minimum hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Complete {
+    pub(crate) holder: Holder,
+    pub(crate) tick: u64,
+    pub(crate) hold: Option<Duration>,
+}
+
+/// Moves the watermark over ticks that are past their grace: no replica claimed them, or the holder
+/// of the last one died.
+#[derive(Clone, Debug)]
+pub(crate) struct Miss {
+    /// A value that was never used before. A call that got no answer is repeated with the same
+    /// value, and is answered as the first one was.
+    pub(crate) by: Holder,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// Reads the watermark and the clock. Changes nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Peek;
+
+/// Sets the watermark if there is none. Answers the watermark.
+#[derive(Clone, Debug)]
+pub(crate) struct Register {
+    pub(crate) done: u64,
+    pub(crate) retain: Duration,
+}
+
+/// Deletes the key if it is ours, or leaves it for the rest of a minimum hold, and announces it.
+#[derive(Clone, Debug)]
+pub(crate) struct Release {
+    pub(crate) holder: Holder,
+    pub(crate) hold: Option<Duration>,
+}
+
+/// Extends the key if it is ours. Never sets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Renew {
+    pub(crate) holder: Holder,
+    pub(crate) ttl: Ttl,
+}
+
+/// Takes back a claim whose work never began: the tick is as if it had not been claimed.
+#[derive(Clone, Debug)]
+pub(crate) struct Unclaim {
+    pub(crate) holder: Holder,
+}
+
+impl Command for Abandon {
+    type Answer = Ownership;
+}
+
+impl Command for Acquire {
+    type Answer = Acquired<u64>;
+}
+
+impl Command for Claim {
+    type Answer = Claimed<u64>;
+}
+
+impl Command for Complete {
+    type Answer = Ownership;
+}
+
+impl Command for Miss {
+    type Answer = Missed;
+}
+
+impl Command for Peek {
+    type Answer = Peeked;
+}
+
+impl Command for Register {
+    type Answer = u64;
+}
+
+impl Command for Release {
+    type Answer = Ownership;
+}
+
+impl Command for Renew {
+    type Answer = Ownership;
+}
+
+impl Command for Unclaim {
+    type Answer = Ownership;
+}

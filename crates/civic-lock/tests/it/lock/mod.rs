@@ -1,0 +1,11 @@
+//! The promises of the lock.
+
+mod faults;
+mod lease;
+mod lost;
+mod peers;
+mod processes;
+mod refusals;
+mod settings;
+mod slots;
+mod topologies;

@@ -1,0 +1,7 @@
+//! The promises of the crate, kept on real servers, real files, real processes and broken networks.
+
+#[cfg(feature = "layer")]
+mod layer;
+mod lock;
+mod scheduler;
+mod support;

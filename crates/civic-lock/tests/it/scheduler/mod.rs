@@ -1,0 +1,10 @@
+//! The scheduler's promises, kept by real processes on real stores.
+
+mod clocks;
+mod delivery;
+mod outages;
+mod outcomes;
+mod peers;
+mod shutdown;
+mod takeover;
+mod ticks;
