@@ -62,7 +62,7 @@ impl Orphans {
                     tracing::debug!(
                         %name,
                         %error,
-                        "an acquire without an answer is not taken back yet"
+                        "an acquire whose answer was lost is not undone yet"
                     );
                     tokio::time::sleep(backoff.wait()).await;
                 }

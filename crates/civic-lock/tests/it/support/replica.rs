@@ -111,7 +111,7 @@ fn say(line: &str) {
 }
 
 /// Runs a scheduler until SIGTERM.
-async fn be(name: String) {
+async fn run_replica(name: String) {
     // The parent may be killed: its end of the pipe is closed then.
     std::thread::spawn(|| {
         let _ = std::io::stdin().lock().read_line(&mut String::new());
@@ -315,7 +315,7 @@ impl Replica {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_tells_what_it_does() {
     if let Ok(name) = std::env::var(ROLE) {
-        return be(name).await;
+        return run_replica(name).await;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let events = EventLog::default();
