@@ -1,5 +1,8 @@
 //! What a call looks like on the wire, and what comes back.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -442,30 +445,65 @@ fn a_client_is_decided_at_start_up() {
     );
 }
 
+fn from_env(default: &str) -> Result<ServiceClient, Error> {
+    ServiceClientBuilder::from_env("CIVIC_TEST_URL", default)
+        .minter(minter())
+        .build()
+}
+
 #[test]
-fn the_url_comes_from_the_environment_or_the_default() {
-    // No test may set a variable (it is unsafe), so those that every cargo test has are used.
-    let url_of = |variable, default| {
-        ServiceClientBuilder::from_env(variable, default)
-            .minter(minter())
-            .build()
-    };
-    assert!(url_of("CIVIC_NO_SUCH_URL", "http://localhost:3020").is_ok());
-    let error = url_of("CIVIC_NO_SUCH_URL", "localhost").unwrap_err();
-    assert!(
-        error.to_string().contains("the default URL has no scheme"),
-        "{error}"
-    );
-    let error = url_of("CARGO_PKG_NAME", "http://localhost:3020").unwrap_err();
-    assert_eq!(
-        error.kind(),
-        ErrorKind::Config,
-        "what is set wins over the default"
-    );
-    assert!(
-        error.to_string().contains("CARGO_PKG_NAME has no scheme"),
-        "{error}"
-    );
+fn without_the_variable_the_url_is_the_default() {
+    // In a process of `the_url_in_the_environment_wins_over_the_default` the variable is set.
+    if std::env::var_os("CIVIC_TEST_URL").is_none() {
+        assert!(from_env("http://localhost:3020").is_ok());
+        let error = from_env("localhost").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = error.to_string();
+        assert!(text.contains("the default URL has no scheme"), "{text}");
+    }
+}
+
+/// What `the_url_in_the_environment_wins_over_the_default` asks of a process with a variable.
+#[test]
+fn the_url_in_the_environment_of_this_process() {
+    if let Some(url) = std::env::var_os("CIVIC_TEST_URL") {
+        let built = from_env("http://localhost:3020");
+        match url.to_str() {
+            Some("http://elsewhere:1") => {
+                let client = format!("{:?}", built.unwrap());
+                assert!(client.contains("elsewhere"), "{client}");
+            }
+            Some(_) | None => {
+                let error = built.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config);
+                let text = error.to_string();
+                assert!(text.contains("CIVIC_TEST_URL "), "{text}");
+                assert!(!text.contains("secret"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_url_in_the_environment_wins_over_the_default() {
+    let not_unicode = OsStr::from_bytes(b"http://\xff");
+    let urls = ["http://elsewhere:1", "", "localhost", "http://u:secret@h"].map(OsStr::new);
+    for url in urls.into_iter().chain([not_unicode]) {
+        // A process of its own, because no test may change its environment: it is unsafe.
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "facade::the_url_in_the_environment_of_this_process",
+            ])
+            .env("CIVIC_TEST_URL", url)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            child.status.success() && said.contains("1 passed"),
+            "{url:?}: {said}"
+        );
+    }
 }
 
 #[tokio::test]
