@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use civic_auth::CorrelationId;
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -12,7 +13,6 @@ use tower_service::Service;
 use tracing::{Span, field};
 
 use crate::error::Error;
-use crate::layer::macros::inner_accessors;
 use crate::layer::retry::attempts::AttemptNumber;
 use crate::url_template::UrlTemplate;
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -13,7 +14,6 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::layer::macros::inner_accessors;
 use crate::options::CallOptions;
 
 /// Limits the time of each attempt.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
+use civic_envelope::inner_accessors;
 use http::response::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -18,7 +19,6 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::layer::macros::inner_accessors;
 use crate::transmission::Transmission;
 
 /// How long to wait for the rest of an error response's body.

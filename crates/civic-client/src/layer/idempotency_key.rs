@@ -2,12 +2,11 @@
 
 use std::task::{Context, Poll};
 
+use civic_envelope::inner_accessors;
 use http::{HeaderName, HeaderValue, Method, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 use uuid::Uuid;
-
-use crate::layer::macros::inner_accessors;
 
 /// The name of the header that carries the key: `idempotency-key`.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -59,7 +59,6 @@ pub(crate) mod attempt_span;
 pub(crate) mod attempt_timeout;
 pub(crate) mod collect_body;
 pub(crate) mod idempotency_key;
-pub(crate) mod macros;
 pub(crate) mod propagate_correlation_id;
 pub(crate) mod retry;
 

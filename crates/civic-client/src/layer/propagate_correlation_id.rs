@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use civic_auth::{CORRELATION_ID, CorrelationId, RequestContext, new_correlation_id};
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::layer::macros::inner_accessors;
 
 /// Gives each call one correlation id, the same on each attempt.
 ///

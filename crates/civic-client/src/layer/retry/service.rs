@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use civic_auth::CorrelationId;
+use civic_envelope::inner_accessors;
 use http::{Request, Response};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
@@ -14,7 +15,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::layer::macros::inner_accessors;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
 use crate::layer::retry::policy::{Outcome, RetryPolicy, Verdict};
 use crate::not_retried::NotRetried;
