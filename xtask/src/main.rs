@@ -6,6 +6,7 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci.rs` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
 //! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
 //! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
@@ -17,6 +18,7 @@ mod chaos;
 mod ci;
 mod command;
 mod demo;
+mod interop;
 mod metadata;
 mod public_types;
 mod rules;
@@ -38,6 +40,7 @@ const COMMANDS: &[Command] = &[
     stress::COMMAND,
     chaos::COMMAND,
     simulate::COMMAND,
+    interop::COMMAND,
     bench::COMMAND,
 ];
 

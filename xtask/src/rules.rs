@@ -77,6 +77,7 @@ const UNPUBLISHED: &[&str] = &[
     "civic-chaos",
     "civic-docs",
     "civic-fleet",
+    "civic-interop",
     "civic-simulate",
     "civic-testkit",
 ];

@@ -1,0 +1,182 @@
+//! One HTTP/1.1 exchange at a time on a connection, with the bytes of the answer kept as they came.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longer than any answer here takes.
+const TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_HEAD: usize = 64 * 1024;
+
+/// A connection that is kept for further requests.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    to: SocketAddr,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// Everything, exactly as it was on the wire.
+    pub(crate) raw: Vec<u8>,
+    pub(crate) status: u16,
+    /// In the order and the spelling of the wire.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// A request without the headers that every request has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) json: Option<&'a str>,
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) async fn send(to: SocketAddr, request: &Request<'_>) -> Result<Answer, String> {
+    Connection::open(to).await?.send(request).await
+}
+
+// ===== impl Connection =====
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr) -> Result<Self, String> {
+        let stream = timeout(TIMEOUT, TcpStream::connect(to))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| format!("no connection to {to}: {error}"))?;
+        Ok(Self { stream, to })
+    }
+
+    pub(crate) async fn send(&mut self, request: &Request<'_>) -> Result<Answer, String> {
+        self.write(request).await?;
+        self.read().await
+    }
+
+    pub(crate) async fn write(&mut self, request: &Request<'_>) -> Result<(), String> {
+        let Request {
+            method,
+            path,
+            headers,
+            json,
+        } = request;
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.to);
+        for (name, value) in *headers {
+            bytes.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(json) = json {
+            bytes.push_str("content-type: application/json\r\n");
+            bytes.push_str(&format!("content-length: {}\r\n", json.len()));
+        }
+        bytes.push_str("\r\n");
+        bytes.push_str(json.unwrap_or_default());
+        self.stream
+            .write_all(bytes.as_bytes())
+            .await
+            .map_err(|error| format!("{method} {path}: {error}"))
+    }
+
+    pub(crate) async fn read(&mut self) -> Result<Answer, String> {
+        timeout(TIMEOUT, self.read_whole())
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
+    }
+
+    async fn read_whole(&mut self) -> Result<Answer, String> {
+        let mut raw = Vec::new();
+        let head = loop {
+            if let Some(at) = raw.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if raw.len() > MAX_HEAD {
+                return Err("the head of the answer does not end".to_owned());
+            }
+            self.more(&mut raw).await?;
+        };
+        let mut answer = Answer::from_head(&raw[..head])?;
+        let length = answer.length()?;
+        while raw.len() < head + length {
+            self.more(&mut raw).await?;
+        }
+        if raw.len() > head + length {
+            return Err("more bytes than the answer announced".to_owned());
+        }
+        answer.body = String::from_utf8(raw[head..].to_vec())
+            .map_err(|_| "the body is not UTF-8".to_owned())?;
+        answer.raw = raw;
+        Ok(answer)
+    }
+
+    async fn more(&mut self, raw: &mut Vec<u8>) -> Result<(), String> {
+        match self.stream.read_buf(raw).await {
+            Ok(0) => Err(format!(
+                "the connection ended after {} bytes of the answer",
+                raw.len()
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{error} after {} bytes of the answer", raw.len())),
+        }
+    }
+}
+
+// ===== impl Answer =====
+
+impl Answer {
+    fn from_head(head: &[u8]) -> Result<Self, String> {
+        let head = std::str::from_utf8(head).map_err(|_| "the head is not UTF-8".to_owned())?;
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .and_then(|status| status.parse().ok())
+            .ok_or_else(|| format!("not an answer: {head:?}"))?;
+        let headers = lines
+            .map(|line| {
+                line.split_once(": ")
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .ok_or_else(|| format!("not a header: {line:?}"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            raw: Vec::new(),
+            status,
+            headers,
+            body: String::new(),
+        })
+    }
+
+    /// The first value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// How long the body is. Neither the fleet nor Fastify chunks what is small and whole.
+    fn length(&self) -> Result<usize, String> {
+        if self.status == 204 || self.status == 304 {
+            return Ok(0);
+        }
+        self.header("content-length")
+            .ok_or_else(|| format!("an answer without a content-length: {:?}", self.headers))?
+            .parse()
+            .map_err(|_| "content-length is not a number".to_owned())
+    }
+
+    /// The bytes of the answer, with the value of `date` masked: all else is the same each time.
+    pub(crate) fn recorded(&self) -> String {
+        let raw = String::from_utf8_lossy(&self.raw);
+        match self.header("date") {
+            Some(date) => raw.replacen(date, "(now)", 1),
+            None => raw.into_owned(),
+        }
+    }
+}
