@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `bench` | the benchmarks: ratios against a peer or a limit | `bench.rs` |
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
-//! | `ci` | every check that a change has to pass | `ci.rs` |
+//! | `ci` | every check that a change has to pass | `ci/` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
 //! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
@@ -20,6 +20,7 @@ mod command;
 mod demo;
 mod interop;
 mod metadata;
+mod process;
 mod public_types;
 mod rules;
 mod sh;

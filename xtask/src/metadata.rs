@@ -58,6 +58,10 @@ impl Package {
             .collect()
     }
 
+    pub(crate) fn version(&self) -> &str {
+        self.0["version"].as_str().unwrap_or_default()
+    }
+
     /// Whether other crates can depend on it: it is more than a program.
     pub(crate) fn is_library(&self) -> bool {
         self.0["targets"]

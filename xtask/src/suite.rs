@@ -56,6 +56,16 @@ pub(crate) const BOTH_BACK_ENDS: Part = Part {
     filters: &[],
 };
 
+/// `cargo` in the workspace's target folder and with its profile, even for a package outside of the
+/// workspace: most of what such a package needs is built there already.
+pub(crate) fn sharing_target<const N: usize>(args: [&str; N]) -> Command {
+    let mut command = sh::cargo_command(args);
+    command
+        .env("CARGO_TARGET_DIR", sh::target())
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    command
+}
+
 /// A test program that was built.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -78,19 +88,15 @@ impl Part {
         sh::run(command.args(self.filters).env(REDIS_SERVER, redis))
     }
 
-    /// `cargo test`, in the workspace's target folder and with its profile even for a package
-    /// outside of it: most of what such a package needs is built there already.
+    /// `cargo test` for it.
     fn build(&self, package: Option<&str>) -> Command {
-        let mut command = sh::cargo_command(["test", "--locked"]);
+        let mut command = sharing_target(["test", "--locked"]);
         for arg in self.build {
             match package {
                 Some(package) if *arg == "--workspace" => command.args(["--package", package]),
                 _ => command.arg(arg),
             };
         }
-        command
-            .env("CARGO_TARGET_DIR", sh::target())
-            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         command
     }
 

@@ -21,30 +21,71 @@ const REDIS_PLACES: &[&str] = &[
 /// The servers that the lock's tests can run against, the preferred one first.
 const REDIS_NAMES: &[&str] = &["redis-server", "valkey-server"];
 
-/// cargo-deny in its pinned version, installed into the target folder when it is not there yet.
-pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
-    let folder = sh::target()
-        .join("tools")
-        .join(format!("cargo-deny-{CARGO_DENY}"));
-    let program = folder.join("bin").join("cargo-deny");
-    if !program.is_file() {
-        println!(
-            "    installing cargo-deny {CARGO_DENY} into {}",
-            folder.display()
-        );
-        // A build folder of its own, so that a cleaned workspace and an interrupted install do not
-        // meet.
-        sh::run(
-            sh::cargo_command(["install", "cargo-deny", "--version", CARGO_DENY, "--locked"])
-                .arg("--quiet")
-                .arg("--root")
-                .arg(&folder)
-                .env("CARGO_TARGET_DIR", folder.join("build")),
-        )?;
-        // Half a gigabyte that is not needed again.
-        let _ = std::fs::remove_dir_all(folder.join("build"));
+/// cargo-deny in its pinned version, in the target folder.
+#[derive(Debug)]
+pub(crate) struct CargoDeny {
+    folder: PathBuf,
+}
+
+// ===== impl CargoDeny =====
+
+impl CargoDeny {
+    pub(crate) fn new() -> Self {
+        let folder = sh::target()
+            .join("tools")
+            .join(format!("cargo-deny-{CARGO_DENY}"));
+        Self { folder }
     }
-    Ok(program)
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.folder.join("bin").join("cargo-deny")
+    }
+
+    /// What installs it, if it is not there yet.
+    ///
+    /// It runs for a second, so it is built in the cheapest way and not as it is released, with
+    /// link-time optimisation of everything. It gives way to what runs beside it.
+    pub(crate) fn installation(&self) -> Option<Command> {
+        if self.program().is_file() {
+            return None;
+        }
+        let mut command = match sh::which("nice") {
+            Some(nice) => {
+                let mut command = Command::new(nice);
+                command.args(["-n", "10"]).arg(sh::cargo());
+                command
+            }
+            None => Command::new(sh::cargo()),
+        };
+        command
+            .args(["install", "cargo-deny", "--version", CARGO_DENY, "--locked"])
+            .args(["--profile", "dev", "--root"])
+            .arg(&self.folder)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .env("CARGO_INCREMENTAL", "0")
+            // A build folder of its own, so that a cleaned workspace and an interrupted install do
+            // not meet.
+            .env("CARGO_TARGET_DIR", self.build_folder())
+            .current_dir(sh::root())
+            .stdin(Stdio::null());
+        Some(command)
+    }
+
+    /// Where the output of an installation in the background goes. Makes the folder for it.
+    pub(crate) fn log(&self) -> Result<PathBuf, String> {
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        Ok(self.folder.join("install.log"))
+    }
+
+    /// Removes what only the installation needed: hundreds of megabytes.
+    pub(crate) fn remove_build_folder(&self) {
+        let _ = std::fs::remove_dir_all(self.build_folder());
+    }
+
+    fn build_folder(&self) -> PathBuf {
+        self.folder.join("build")
+    }
 }
 
 /// A server for the lock's tests: `CIVIC_REDIS_SERVER`, `PATH`, the usual places, else the system's

@@ -4,12 +4,18 @@
 //! It stops at the first failure, prints one line per step with the time that it took, installs
 //! what it needs and does not find (saying so), and never skips a step silently.
 
+mod background;
+mod packaging;
+
+use std::process;
 use std::time::Instant;
 
+use self::background::Background;
 use crate::command::{Command, Help};
 use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
+use crate::tools::CargoDeny;
 use crate::{public_types, suite, tools};
 
 pub(crate) const COMMAND: Command = Command {
@@ -29,48 +35,55 @@ Options:
   --list    print the names of the steps
 ";
 
+/// What the steps share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The installation of cargo-deny, if it had to be started.
+    cargo_deny: Option<Background>,
+}
+
 /// A step's name and what it does.
 struct Step {
     name: &'static str,
-    run: fn() -> Result<(), String>,
+    run: fn(&mut Shared) -> Result<(), String>,
 }
 
 const STEPS: &[Step] = &[
     Step {
         name: "format",
-        run: format,
+        run: |_| format(),
     },
     Step {
         name: "lints",
-        run: lints,
+        run: |_| lints(),
     },
     Step {
         name: "features",
-        run: features,
+        run: |_| features(),
     },
     Step {
         name: "architecture rules",
-        run: rules::check,
+        run: |_| rules::check(),
     },
     Step {
         name: "documentation",
-        run: documentation,
+        run: |_| documentation(),
     },
     Step {
         name: "public types",
-        run: public_types::check,
+        run: |_| public_types::check(),
     },
     Step {
         name: "tests",
-        run: tests,
+        run: |_| tests(),
     },
     Step {
         name: "tests with both back ends of jsonwebtoken",
-        run: both_back_ends,
+        run: |_| both_back_ends(),
     },
     Step {
         name: "doc tests",
-        run: doc_tests,
+        run: |_| doc_tests(),
     },
     Step {
         name: "simulation",
@@ -78,21 +91,24 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "chaos",
-        run: chaos,
+        run: |_| chaos(),
     },
     Step {
         name: "demo",
-        run: || (crate::demo::COMMAND.run)(&[]),
+        run: |_| (crate::demo::COMMAND.run)(&[]),
     },
     Step {
-        name: "dependencies",
+        name: DEPENDENCIES,
         run: dependencies,
     },
     Step {
         name: "packaging",
-        run: packaging,
+        run: |_| packaging::check(),
     },
 ];
+
+/// The step that needs cargo-deny.
+const DEPENDENCIES: &str = "dependencies";
 
 /// Runs every step, or those that the arguments name.
 fn run(args: &[String]) -> Result<(), String> {
@@ -104,11 +120,15 @@ fn run(args: &[String]) -> Result<(), String> {
     }
     let steps = select(args)?;
     let begun = Instant::now();
+    let mut shared = Shared::default();
+    if steps.iter().any(|step| step.name == DEPENDENCIES) {
+        shared.cargo_deny = install_in_background()?;
+    }
     let mut taken = Vec::new();
     for step in steps {
         println!("==> {}", step.name);
         let start = Instant::now();
-        let result = (step.run)();
+        let result = (step.run)(&mut shared);
         let seconds = start.elapsed().as_secs_f64();
         match result {
             Ok(()) => {
@@ -249,11 +269,25 @@ fn chaos() -> Result<(), String> {
     sh::run(&mut crate::chaos::prepare(&arguments)?)
 }
 
+/// Starts the installation of cargo-deny, if it is not there: the first steps leave cores idle now
+/// and then, and it fills the gaps.
+fn install_in_background() -> Result<Option<Background>, String> {
+    let deny = CargoDeny::new();
+    let Some(mut command) = deny.installation() else {
+        return Ok(None);
+    };
+    Background::start("installing cargo-deny", &mut command, deny.log()?).map(Some)
+}
+
 /// Bans, licences and sources always; advisories when their database can be fetched.
-fn dependencies() -> Result<(), String> {
-    let deny = tools::cargo_deny()?;
+fn dependencies(shared: &mut Shared) -> Result<(), String> {
+    let deny = CargoDeny::new();
+    if let Some(installation) = shared.cargo_deny.take() {
+        installation.wait()?;
+        deny.remove_build_folder();
+    }
     let command = |args: &[&str]| {
-        let mut command = std::process::Command::new(&deny);
+        let mut command = process::Command::new(deny.program());
         command
             .args(["--workspace", "--all-features", "--locked"])
             .args(args)
@@ -272,14 +306,6 @@ fn dependencies() -> Result<(), String> {
         );
         Ok(())
     }
-}
-
-fn packaging() -> Result<(), String> {
-    let mut command = cargo_command(["package", "--locked", "--allow-dirty", "--quiet"]);
-    for (name, _) in PUBLISHED {
-        command.args(["--package", name]);
-    }
-    sh::run(&mut command)
 }
 
 #[cfg(test)]
