@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::command::{Command as Xtask, Help};
+use crate::programs::Programs;
 use crate::{sh, tools};
 
 pub(crate) const COMMAND: Xtask = Xtask {
@@ -32,29 +33,13 @@ fn run(arguments: &[String]) -> Result<(), String> {
 /// The driver, ready to start.
 pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
     let redis = tools::redis_server()?;
-    sh::run(&mut sh::cargo_command([
-        "build",
-        "--quiet",
-        "--package",
-        "civic-cli",
-        "--bin",
-        "civic",
-        "--package",
-        "civic-fleet",
-        "--bin",
-        "civic-fleet",
-        "--package",
-        "civic-chaos",
-        "--bin",
-        "civic-chaos",
-    ]))?;
-    let built = sh::target().join("debug");
-    let mut command = Command::new(built.join("civic-chaos"));
+    let programs = Programs::build()?;
+    let mut command = Command::new(programs.chaos);
     command
         .arg("--civic")
-        .arg(built.join("civic"))
+        .arg(programs.civic)
         .arg("--fleet")
-        .arg(built.join("civic-fleet"))
+        .arg(programs.fleet)
         .arg("--output")
         .arg(sh::target().join(OUTPUT))
         .args(arguments)

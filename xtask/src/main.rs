@@ -21,6 +21,7 @@ mod demo;
 mod interop;
 mod metadata;
 mod process;
+mod programs;
 mod public_types;
 mod rules;
 mod sh;

@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "simulation",
-        run: simulation,
+        run: |_| simulation(),
     },
     Step {
         name: "chaos",

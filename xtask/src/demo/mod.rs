@@ -10,7 +10,6 @@
 //! that. Ctrl-C leaves no process behind: see `process.rs`.
 
 mod bill;
-mod build;
 mod guard;
 mod http;
 mod process;
@@ -30,6 +29,7 @@ use self::secret::new_secret;
 use self::stage::Stage;
 use self::tap::Tap;
 use crate::command::{Command, Help};
+use crate::programs::Programs;
 
 pub(crate) const COMMAND: Command = Command {
     name: "demo",
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err(format!("demo takes no arguments, not `{argument}`"));
     }
     scene("Building the fleet");
-    let fleet = Fleet::new(build::programs()?).with("JWT_SECRET", new_secret()?);
+    let fleet = Fleet::new(Programs::build()?).with("JWT_SECRET", new_secret()?);
     say(fleet.programs().fleet.display());
     say(fleet.programs().civic.display());
 

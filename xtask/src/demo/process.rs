@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::build::Programs;
 use super::http::PATIENCE;
+use crate::programs::Programs;
 
 /// How long an orderly stop may take before the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
