@@ -100,15 +100,12 @@ impl Part {
         command
     }
 
-    /// Builds it, or one package of the workspace, and returns the programs.
+    /// Builds it, or one package of the workspace, and returns the test programs.
     pub(crate) fn programs(&'static self, package: Option<&str>) -> Result<Vec<Program>, String> {
-        let mut command = self.build(package);
-        command
-            .args(["--no-run", "--message-format=json-render-diagnostics"])
-            .stderr(Stdio::inherit());
-        let programs: Vec<Program> = sh::output(&mut command)?
-            .lines()
-            .filter_map(|line| self.program(&serde_json::from_str(line).ok()?))
+        let programs: Vec<Program> = self
+            .messages(package)?
+            .iter()
+            .filter_map(|message| self.program(message))
             .collect();
         if programs.is_empty() {
             return Err(format!(
@@ -117,6 +114,28 @@ impl Part {
             ));
         }
         Ok(programs)
+    }
+
+    /// Builds it and returns a program that its integration tests start.
+    pub(crate) fn executable(&self, name: &str) -> Result<PathBuf, String> {
+        self.messages(None)?
+            .iter()
+            .filter(|message| message["profile"]["test"] == false)
+            .filter(|message| message["target"]["name"] == name)
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .ok_or_else(|| format!("no integration test starts `{name}`: cargo did not build it"))
+    }
+
+    /// Builds it and returns what cargo tells of it.
+    fn messages(&self, package: Option<&str>) -> Result<Vec<Value>, String> {
+        let mut command = self.build(package);
+        command
+            .args(["--no-run", "--message-format=json-render-diagnostics"])
+            .stderr(Stdio::inherit());
+        Ok(sh::output(&mut command)?
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
     }
 
     /// The test program that a message of cargo tells of.

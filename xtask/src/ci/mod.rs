@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "simulation",
-        run: |_| simulation(),
+        run: |_| crate::simulate::check(),
     },
     Step {
         name: "chaos",
@@ -256,11 +256,6 @@ fn doc_tests() -> Result<(), String> {
         "--all-features",
         "--doc",
     ]))
-}
-
-/// The documents show what the policies do today.
-fn simulation() -> Result<(), String> {
-    sh::run(&mut crate::simulate::prepare(&["--check".to_owned()])?)
 }
 
 /// A short, bounded part of what `cargo xtask chaos` does for as long as one likes.

@@ -140,13 +140,20 @@ pub(super) fn check_tree(tree: &Tree, findings: &mut Vec<Finding>) {
                 ));
             }
         }
-        for (index, line) in text.lines().enumerate() {
-            if line.trim() == "[[test]]" {
+        let mut lines = text.lines().enumerate();
+        while let Some((index, line)) = lines.next() {
+            // The one binary may need a feature, which is said here.
+            let is_other = line.trim() == "[[test]]"
+                && lines
+                    .next()
+                    .is_none_or(|(_, name)| name.replace(' ', "") != "name=\"it\"");
+            if is_other {
                 findings.push(Finding::at(
                     manifest,
                     index + 1,
                     "integration-tests",
-                    "cargo finds `tests/it/main.rs` by itself: no `[[test]]`".into(),
+                    "one binary per crate has all its integration tests: `name = \"it\"` follows `[[test]]`"
+                        .into(),
                 ));
             }
         }
@@ -181,7 +188,10 @@ mod tests {
         clean(check, "#[cfg(test)]\nmod tests;\n\nmod b;\n");
         assert_eq!(
             in_tree(&[
-                ("crates/a/Cargo.toml", "[package]\n"),
+                (
+                    "crates/a/Cargo.toml",
+                    "[package]\n[[test]]\nname = \"it\"\n"
+                ),
                 ("crates/a/src/lib.rs", ""),
                 ("crates/a/src/b/mod.rs", ""),
                 ("crates/a/src/b/tests.rs", ""),
@@ -257,7 +267,10 @@ mod tests {
     #[test]
     fn a_second_integration_test_binary_is_red() {
         let found = in_tree(&[
-            ("crates/a/Cargo.toml", "[package]\n\n[[test]]\n"),
+            (
+                "crates/a/Cargo.toml",
+                "[package]\n\n[[test]]\nname = \"b\"\n",
+            ),
             ("crates/a/tests/b.rs", ""),
             ("crates/a/tests/c/main.rs", ""),
             ("crates/a/tests/it/main.rs", ""),
