@@ -173,8 +173,6 @@ impl<F> fmt::Debug for Scoped<F> {
     }
 }
 
-// ===== trace context =====
-
 /// Returns the value of a header that must not be duplicated.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
@@ -196,9 +194,9 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&value).ok()
 }
 
-/// Checks the form of W3C Trace Context section 3.2.2: `version-traceid-parentid-flags` in lower-case
-/// hexadecimal digits, neither id all zeroes, version not `ff`. A later version may be longer, but
-/// only after another dash.
+/// Checks the form of W3C Trace Context section 3.2.2: `version-traceid-parentid-flags` in
+/// lower-case hexadecimal digits, neither id all zeroes, version not `ff`. A later version may be
+/// longer, but only after another dash.
 fn is_traceparent(value: &[u8]) -> bool {
     const LENGTH: usize = 55;
     let hex = |part: &[u8]| {

@@ -1,4 +1,5 @@
-//! What can be wrong: [`ConfigError`] when the process starts, [`AuthError`] when a request comes in.
+//! What can be wrong: [`ConfigError`] when the process starts, [`AuthError`] when a request comes
+//! in.
 
 use std::fmt;
 

@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// Extracting looks at what is there and never waits.
+    /// Returns the output of an extractor, which reads an extension and never waits.
     fn now<F: Future>(future: F) -> F::Output {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => output,

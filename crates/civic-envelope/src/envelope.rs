@@ -14,8 +14,8 @@ use crate::wire::{ENVELOPE_HEADER, JSON, MARK, Timestamp};
 /// A success: `{"success":true,"data":…,"timestamp":"…"}`.
 ///
 /// The serialized members have the order and the spelling of the platform's Node services. The
-/// value of `data` is written by `serde_json`, which spells some numbers differently from JavaScript
-/// (`1.0` and `1e21` for `1` and `1e+21`).
+/// value of `data` is written by `serde_json`, which spells some numbers differently from
+/// JavaScript (`1.0` and `1e21` for `1` and `1e+21`).
 ///
 /// Inside an `EnvelopeLayer`, answer with [`to_response`](Self::to_response), which is marked. The
 /// layer treats the same bytes in an unmarked response as a payload, and wraps them again.
@@ -33,7 +33,7 @@ use crate::wire::{ENVELOPE_HEADER, JSON, MARK, Timestamp};
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Envelope<T> {
-    /// The payload.
+    /// The payload, which is the value of `data`.
     pub data: T,
     timestamp: SystemTime,
 }

@@ -8,9 +8,9 @@ const MAX_MESSAGE_BYTES: usize = 2048;
 
 /// The error of a body that is not what it should be.
 ///
-/// `Display` names the failure. It does not repeat the [`source`](StdError::source), and it does not
-/// quote the body, except for the [message](Self::message) of a peer that refused. The source, if
-/// there is one, is the JSON parser's error. Its text can quote a single value of the body.
+/// `Display` names the failure. It does not repeat the [`source`](StdError::source), and it does
+/// not quote the body, except for the [message](Self::message) of a peer that refused. The source,
+/// if there is one, is the JSON parser's error. Its text can quote a single value of the body.
 pub struct Error(Box<Repr>);
 
 struct Repr {

@@ -1,8 +1,8 @@
 //! What an error looks like on the wire.
 //!
 //! Errors are not enveloped. They have the platform's own shape,
-//! `{"statusCode","message","correlationId","timestamp"}`, in this order. Writing is strict. Reading
-//! is lenient, because an error may come from any proxy or gateway between two services.
+//! `{"statusCode","message","correlationId","timestamp"}`, in this order. Writing is strict.
+//! Reading is lenient, because an error may come from any proxy or gateway between two services.
 
 use std::fmt;
 use std::time::SystemTime;

@@ -96,8 +96,8 @@ pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
-/// Returns the milliseconds since 1970, rounded down as in a JavaScript `Date`, within the years 0 to
-/// 9999.
+/// Returns the milliseconds since 1970, rounded down as in a JavaScript `Date`, within the years 0
+/// to 9999.
 fn unix_millis(time: SystemTime) -> i64 {
     const YEAR_0: i64 = -62_167_219_200_000;
     const YEAR_9999_END: i64 = 253_402_300_799_999;

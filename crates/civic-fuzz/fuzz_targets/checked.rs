@@ -1,5 +1,6 @@
-//! Any bytes through the layer in its checked mode, in frames of any length: wrapped if they are one JSON value, by a
-//! second reading of RFC 8259, and 502 otherwise. What was wrapped is unwrapped as the same text.
+//! Any bytes through the layer in its checked mode, in frames of any length: wrapped if they are
+//! one JSON value, by a second reading of RFC 8259, and 502 otherwise. What was wrapped is
+//! unwrapped as the same text.
 //!
 //! The first byte of the input is the length of the frames.
 #![no_main]
@@ -101,7 +102,8 @@ fuzz_target!(|data: &[u8]| {
     );
 });
 
-/// Whether this is one JSON value with white space around it: RFC 8259, read with a stack and without a library.
+/// Whether this is one JSON value with white space around it: RFC 8259, read with a stack and
+/// without a library.
 fn is_json(mut text: &[u8]) -> bool {
     let mut open = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! Any header and any claims under a good signature: no panic, `verify` and `inspect` agree, and what is accepted is
-//! wholly a service or wholly a user, by a second reading of the claims.
+//! Any header and any claims under a good signature: no panic, `verify` and `inspect` agree, and
+//! what is accepted is wholly a service or wholly a user, by a second reading of the claims.
 //!
 //! The input is the header, a zero byte, and the claims; without a zero byte it is only the claims.
 #![no_main]

@@ -1,7 +1,8 @@
-//! Any correlation id, `traceparent` and `tracestate`: no panic, and each is taken exactly if it is well formed, by a
-//! second statement of what that is.
+//! Any correlation id, `traceparent` and `tracestate`: no panic, and each is accepted exactly if it
+//! is well formed, by a second statement of the rule.
 //!
-//! Each line of the input is a field: `P` and a `traceparent`, `S` and a `tracestate`, or a correlation id.
+//! Each line of the input is a field: `P` and a `traceparent`, `S` and a `tracestate`, or a
+//! correlation id.
 #![no_main]
 
 use civic_auth::{CORRELATION_ID, CorrelationId, RequestContext};

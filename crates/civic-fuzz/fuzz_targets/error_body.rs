@@ -1,4 +1,5 @@
-//! Any bytes as the body of an error: no panic, and what was read is written as something that reads the same.
+//! Any bytes as the body of an error: no panic, and what was read is written as something that
+//! reads the same.
 #![no_main]
 
 use civic_envelope::ErrorBody;

@@ -1,8 +1,9 @@
-//! Any `Authorization` and `Cookie` fields: no panic, and nobody is let in by two of the one, by two of the other that
-//! differ, by a cookie next to a Bearer, or as a service by a cookie.
+//! Any `Authorization` and `Cookie` fields: no panic, and no caller comes in with two
+//! `Authorization` fields, with two different cookies, with a cookie beside a Bearer, or as a
+//! service with a cookie.
 //!
-//! Each line of the input is a field: `A` and a value, or a value of `Cookie`. A byte 1 stands for a user's token, a
-//! byte 2 for a service's.
+//! Each line of the input is a field: `A` and a value of `Authorization`, or a value of `Cookie`. A
+//! byte 1 stands for a user's token, a byte 2 for a service's token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -13,13 +14,13 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
-struct World {
+struct Fixture {
     verifier: TokenVerifier,
     user: String,
     service: String,
 }
 
-static WORLD: LazyLock<World> = LazyLock::new(|| {
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let now = || UNIX_EPOCH + Duration::from_secs(1_740_000_000);
     let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("a usable secret");
     let minter = TokenMinter::new(secret.clone()).with_clock(now);
@@ -28,7 +29,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         "a@b.example",
         Role::Auditor,
     );
-    World {
+    Fixture {
         verifier: TokenVerifier::new(secret).with_clock(now),
         user: minter
             .mint_for(&user, Duration::from_secs(60))
@@ -49,8 +50,8 @@ fuzz_target!(|data: &[u8]| {
         let mut bytes = Vec::new();
         for byte in value {
             match byte {
-                1 => bytes.extend_from_slice(WORLD.user.as_bytes()),
-                2 => bytes.extend_from_slice(WORLD.service.as_bytes()),
+                1 => bytes.extend_from_slice(FIXTURE.user.as_bytes()),
+                2 => bytes.extend_from_slice(FIXTURE.service.as_bytes()),
                 byte => bytes.push(*byte),
             }
         }
@@ -60,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 
-    let verified = WORLD.verifier.verify(&headers);
+    let verified = FIXTURE.verifier.verify(&headers);
     if authorizations.len() > 1 {
         assert_eq!(
             verified.map_err(|error| error.status().as_u16()).err(),
@@ -77,9 +78,9 @@ fuzz_target!(|data: &[u8]| {
         .as_ref()
         .is_some_and(|field| field.starts_with(b"bearer "));
     let token = if principal.is_service() {
-        &WORLD.service
+        &FIXTURE.service
     } else {
-        &WORLD.user
+        &FIXTURE.user
     };
     if bearer {
         let field = authorizations[0].trim_ascii();

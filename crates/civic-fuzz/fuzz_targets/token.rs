@@ -1,7 +1,8 @@
-//! Any bytes as a token: no panic, `verify` and `inspect` agree, and only what was minted is accepted.
+//! Any bytes as a token: no panic, `verify` and `inspect` agree, and only what was minted is
+//! accepted.
 //!
-//! An input that begins with a zero byte is a list of edits of the minted token, three bytes each: a position in two,
-//! and what is put there; zero leaves the byte there out.
+//! An input that begins with a zero byte is a list of edits of the minted token, three bytes per
+//! edit: two for the position, and one for the new byte. A zero removes the byte at that position.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -17,7 +18,7 @@ const NOW: Duration = Duration::from_secs(1_740_000_000);
 static VERIFIER: LazyLock<TokenVerifier> =
     LazyLock::new(|| TokenVerifier::new(secret()).with_clock(|| UNIX_EPOCH + NOW));
 
-/// The one token of this key that lives at this instant and that anybody has ever seen.
+/// The only token of this key that has been minted and is valid now.
 static MINTED: LazyLock<String> = LazyLock::new(|| {
     let minter = TokenMinter::new(secret()).with_clock(|| UNIX_EPOCH + NOW);
     minter.mint().as_str().to_owned()

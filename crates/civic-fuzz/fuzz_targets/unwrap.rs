@@ -1,5 +1,5 @@
-//! Any bytes as the body of a success: no panic, and each rule of `UnwrapMode` judges it as a second, slower statement of
-//! the rules does, which has no fast path.
+//! Any bytes as the body of a success: no panic, and each `UnwrapMode` decides as a second,
+//! slower statement of the rules does, which has no fast path.
 #![no_main]
 
 use std::fmt;

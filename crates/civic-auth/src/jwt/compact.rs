@@ -56,8 +56,8 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Decodes strict base64url: no padding, and no bits after the last byte, so that each value has one
-/// spelling.
+/// Decodes strict base64url: no padding, and no bits after the last byte, so that each value has
+/// one spelling.
 pub(crate) fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }

@@ -1,8 +1,8 @@
 //! The header of a token (RFC 7515 section 4), read strictly.
 //!
 //! The header is one JSON object with `alg`, exactly the configured algorithm; `typ`, absent or
-//! exactly `JWT`; and `kid`, absent or the id of a key in the ring. No member may be duplicated, and
-//! no other member is accepted: a member that is not understood may change what the token means
+//! exactly `JWT`; and `kid`, absent or the id of a key in the ring. No member may be duplicated,
+//! and no other member is accepted: a member that is not understood may change what the token means
 //! (`crit`, `b64`, `zip`, `enc`, `cty`) or offer a key of the peer's choice (`jwk`, `jku`, `x5c`,
 //! `x5u`), and the platform sends none.
 

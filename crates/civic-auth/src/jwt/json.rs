@@ -53,7 +53,7 @@ pub(crate) fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
 pub(crate) struct NumericDate(f64);
 
 impl NumericDate {
-    /// 9999-12-31T23:59:59Z.
+    /// The last second of the year 9999.
     const MAX: f64 = 253_402_300_799.0;
 
     fn new(seconds: f64) -> Option<Self> {

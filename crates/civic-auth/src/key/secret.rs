@@ -93,8 +93,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// The errors of [`Secret::new`], [`ConfigErrorKind::MissingSecret`] if the variable is not set,
-    /// and [`ConfigErrorKind::NotUnicode`] if it is not UTF-8. The error names the variable.
+    /// The errors of [`Secret::new`], [`ConfigErrorKind::MissingSecret`] if the variable is not
+    /// set, and [`ConfigErrorKind::NotUnicode`] if it is not UTF-8. The error names the variable.
     pub fn from_env(variable: &str) -> Result<Self, ConfigError> {
         Self::from_env_value(env::var_os(variable)).map_err(|error| error.in_variable(variable))
     }

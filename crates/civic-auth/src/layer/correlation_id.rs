@@ -97,7 +97,7 @@ impl<S> Layer<S> for CorrelationIdLayer {
 // ===== impl CorrelationIdService =====
 
 impl<S> CorrelationIdService<S> {
-    /// Wraps `inner`.
+    /// Creates a service that wraps `inner`.
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }

@@ -9,8 +9,8 @@
 //!
 //! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one.
 //!
-//! Put [`InternalHeadersLayer`] *inside* the layer that retries, so that each attempt carries a
-//! token of its own: a token lives for 30 seconds, and three attempts may take longer.
+//! Put [`InternalHeadersLayer`] *inside* the layer that retries, so that each attempt carries
+//! its own token: a token lives for 30 seconds, and three attempts may take longer.
 
 use std::task::{Context, Poll};
 

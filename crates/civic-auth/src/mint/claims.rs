@@ -47,7 +47,7 @@ impl UserClaims {
         }
     }
 
-    /// Sets `municipalityId`.
+    /// Sets the claim `municipalityId`.
     ///
     /// Defaults to none: the token then has no such claim.
     #[must_use]
@@ -56,7 +56,7 @@ impl UserClaims {
         self
     }
 
-    /// Sets `name`.
+    /// Sets the claim `name`.
     ///
     /// Defaults to the email address.
     #[must_use]

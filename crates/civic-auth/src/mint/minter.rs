@@ -19,8 +19,8 @@ use super::token::{BEARER, Token};
 use crate::clock::Clock;
 use crate::key::{KeyRing, Secret, SigningKey};
 
-/// The number of bytes of the claims that are encoded once, when the minter is made: base64url turns
-/// three bytes into four characters.
+/// The number of bytes of the claims that are encoded once, when the minter is made: base64url
+/// turns three bytes into four characters.
 const CONSTANT_CLAIMS: usize = SERVICE_CLAIMS_BEFORE_IAT.len() / 3 * 3;
 
 /// The length of a signature and the dot before it.
@@ -39,9 +39,9 @@ pub struct TokenMinter {
 /// A key, and the parts of a token that are the same for every token of the key.
 struct Signer {
     key: SigningKey,
-    /// `Bearer <header>.`
+    /// Holds `Bearer <header>.`, the start of a user token.
     header: String,
-    /// `Bearer <header>.<the constant part of a service token's claims>`
+    /// Holds `Bearer <header>.` and the constant part of a service token's claims, encoded.
     service: String,
 }
 

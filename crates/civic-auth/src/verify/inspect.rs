@@ -146,7 +146,7 @@ impl TokenVerifier {
             "all required claims are present and well formed, without duplicates",
         );
 
-        let evidence = self.evidence(&payload, Source::Header);
+        let evidence = self.evidence(payload, Source::Header);
         for rule in &CLAIM_RULES {
             report.add(
                 rule.name,
@@ -259,12 +259,10 @@ impl Rule {
     }
 }
 
-// ===== text =====
-
 /// Returns the text of a part, if it is JSON.
 ///
-/// White space between the members may be control characters. It becomes spaces, so that the text is
-/// one harmless line.
+/// White space between the members may be control characters. It becomes spaces, so that the text
+/// is one harmless line.
 fn shown(part: &str) -> Option<String> {
     let text = compact::decode_text(part)?;
     serde_json::from_str::<IgnoredAny>(&text).ok()?;

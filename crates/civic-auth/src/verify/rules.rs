@@ -45,47 +45,47 @@ const IAT_TOLERANCE: Duration = Duration::from_secs(5);
 pub(super) const CLAIM_RULES: [ClaimRule; 6] = [
     ClaimRule {
         name: "profile",
-        check: profile,
-        describe: describe_profile,
+        check: Evidence::profile,
+        describe: Evidence::describe_profile,
     },
     ClaimRule {
         name: "source",
-        check: source,
-        describe: describe_source,
+        check: Evidence::source,
+        describe: Evidence::describe_source,
     },
     ClaimRule {
         name: "lifetime",
-        check: lifetime,
-        describe: describe_lifetime,
+        check: Evidence::lifetime,
+        describe: Evidence::describe_lifetime,
     },
     ClaimRule {
         name: "exp",
-        check: expiry,
-        describe: describe_expiry,
+        check: Evidence::expiry,
+        describe: Evidence::describe_expiry,
     },
     ClaimRule {
         name: "nbf",
-        check: not_before,
-        describe: describe_not_before,
+        check: Evidence::not_before,
+        describe: Evidence::describe_not_before,
     },
     ClaimRule {
         name: "iat",
-        check: issued_at,
-        describe: describe_issued_at,
+        check: Evidence::issued_at,
+        describe: Evidence::describe_issued_at,
     },
 ];
 
 /// One rule about claims.
 pub(super) struct ClaimRule {
     pub(super) name: &'static str,
-    pub(super) check: fn(&Evidence<'_>) -> Result<(), Cause>,
+    pub(super) check: fn(&Evidence) -> Result<(), Cause>,
     /// Tells an operator what was found, whether the rule is kept or broken.
-    pub(super) describe: fn(&Evidence<'_>) -> String,
+    pub(super) describe: fn(&Evidence) -> String,
 }
 
 /// What the rules look at: the claims, how the token came, and the time.
-pub(super) struct Evidence<'a> {
-    pub(super) payload: &'a Payload,
+pub(super) struct Evidence {
+    pub(super) payload: Payload,
     pub(super) source: Source,
     /// The time since 1970.
     pub(super) now: Duration,
@@ -114,151 +114,133 @@ fn is_service(payload: &Payload) -> bool {
     payload.role == Role::ServiceAccount.as_str()
 }
 
-// ===== profile =====
-
-fn profile(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    if is_one_profile(evidence.payload) {
-        Ok(())
-    } else {
-        Err(Cause::MixedProfiles)
-    }
-}
-
-fn describe_profile(evidence: &Evidence<'_>) -> String {
-    let payload = evidence.payload;
-    match (is_one_profile(payload), is_service(payload)) {
-        (true, true) => "all claims are those of a service",
-        (true, false) => "all claims are those of a user",
-        (false, _) => {
-            "half a service and half a user: role, userId, email and municipalityId do not belong \
-             together"
-        }
-    }
-    .to_owned()
-}
-
-// ===== source =====
-
-/// A service token comes in the header only: a browser has no use for one.
-fn source(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    if is_service(evidence.payload) && evidence.source != Source::Header {
-        return Err(Cause::ServiceFromCookie);
-    }
-    Ok(())
-}
-
-fn describe_source(evidence: &Evidence<'_>) -> String {
-    if is_service(evidence.payload) {
-        "a service token may come in the Authorization header only"
-    } else {
-        "a user token may come in the Authorization header or in the cookie"
-    }
-    .to_owned()
-}
-
-// ===== lifetime =====
-
-/// A service token says when it was made, and that it lives for 30 seconds or less.
-fn lifetime(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    if !is_service(evidence.payload) {
-        return Ok(());
-    }
-    let allowed = |seconds: f64| seconds > 0.0 && seconds <= SERVICE_LIFETIME_SECONDS as f64;
-    if claimed_lifetime(evidence.payload).is_some_and(allowed) {
-        Ok(())
-    } else {
-        Err(Cause::ServiceLifetime)
-    }
-}
-
-fn describe_lifetime(evidence: &Evidence<'_>) -> String {
-    match (
-        is_service(evidence.payload),
-        claimed_lifetime(evidence.payload),
-    ) {
-        (false, _) => "a user token may have any lifetime".to_owned(),
-        (true, Some(seconds)) => format!(
-            "the lifetime is {seconds} s; that of a service token must be more than 0 s and at \
-             most {SERVICE_LIFETIME_SECONDS} s"
-        ),
-        (true, None) => "iat is missing, which a service token must have".to_owned(),
-    }
-}
-
 fn claimed_lifetime(payload: &Payload) -> Option<f64> {
     payload.iat.map(|iat| payload.exp.seconds_since(iat))
 }
 
-// ===== exp =====
+// ===== impl Evidence =====
 
-fn expiry(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    let exp = Duration::from_secs(evidence.payload.exp.ceil());
-    if evidence.now >= exp.saturating_add(evidence.skew) {
-        return Err(Cause::Expired);
+impl Evidence {
+    fn profile(&self) -> Result<(), Cause> {
+        if is_one_profile(&self.payload) {
+            Ok(())
+        } else {
+            Err(Cause::MixedProfiles)
+        }
     }
-    Ok(())
-}
 
-fn describe_expiry(evidence: &Evidence<'_>) -> String {
-    let exp = evidence.payload.exp.ceil();
-    describe_instant("exp", exp, evidence, evidence.skew)
-}
-
-// ===== nbf =====
-
-fn not_before(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    let latest = evidence.now.saturating_add(evidence.skew);
-    let nbf = evidence.payload.nbf;
-    if nbf.is_some_and(|nbf| Duration::from_secs(nbf.ceil()) > latest) {
-        return Err(Cause::NotYetValid);
+    fn describe_profile(&self) -> String {
+        let payload = &self.payload;
+        match (is_one_profile(payload), is_service(payload)) {
+            (true, true) => "all claims are those of a service",
+            (true, false) => "all claims are those of a user",
+            (false, _) => {
+                "half a service and half a user: role, userId, email and municipalityId do not belong \
+                 together"
+            }
+        }
+        .to_owned()
     }
-    Ok(())
-}
 
-fn describe_not_before(evidence: &Evidence<'_>) -> String {
-    evidence.payload.nbf.map_or_else(
-        || "the token has no nbf".to_owned(),
-        |nbf| describe_instant("nbf", nbf.ceil(), evidence, evidence.skew),
-    )
-}
-
-// ===== iat =====
-
-fn issued_at(evidence: &Evidence<'_>) -> Result<(), Cause> {
-    let latest = evidence.now.saturating_add(iat_tolerance(evidence));
-    let iat = evidence.payload.iat;
-    if iat.is_some_and(|iat| Duration::from_secs(iat.ceil()) > latest) {
-        return Err(Cause::IssuedInTheFuture);
+    /// A service token comes in the header only: a browser has no use for one.
+    fn source(&self) -> Result<(), Cause> {
+        if is_service(&self.payload) && self.source != Source::Header {
+            return Err(Cause::ServiceFromCookie);
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn describe_issued_at(evidence: &Evidence<'_>) -> String {
-    evidence.payload.iat.map_or_else(
-        || "the token has no iat".to_owned(),
-        |iat| describe_instant("iat", iat.ceil(), evidence, iat_tolerance(evidence)),
-    )
-}
+    fn describe_source(&self) -> String {
+        if is_service(&self.payload) {
+            "a service token may come in the Authorization header only"
+        } else {
+            "a user token may come in the Authorization header or in the cookie"
+        }
+        .to_owned()
+    }
 
-fn iat_tolerance(evidence: &Evidence<'_>) -> Duration {
-    evidence.skew.max(IAT_TOLERANCE)
-}
+    /// A service token says when it was made, and that it lives for 30 seconds or less.
+    fn lifetime(&self) -> Result<(), Cause> {
+        if !is_service(&self.payload) {
+            return Ok(());
+        }
+        let allowed = |seconds: f64| seconds > 0.0 && seconds <= SERVICE_LIFETIME_SECONDS as f64;
+        if claimed_lifetime(&self.payload).is_some_and(allowed) {
+            Ok(())
+        } else {
+            Err(Cause::ServiceLifetime)
+        }
+    }
 
-// ===== text =====
+    fn describe_lifetime(&self) -> String {
+        match (is_service(&self.payload), claimed_lifetime(&self.payload)) {
+            (false, _) => "a user token may have any lifetime".to_owned(),
+            (true, Some(seconds)) => format!(
+                "the lifetime is {seconds} s; that of a service token must be more than 0 s and at \
+                 most {SERVICE_LIFETIME_SECONDS} s"
+            ),
+            (true, None) => "iat is missing, which a service token must have".to_owned(),
+        }
+    }
 
-/// Says what a claim is, what the time is, and how far apart the two are.
-fn describe_instant(
-    claim: &str,
-    instant: u64,
-    evidence: &Evidence<'_>,
-    tolerance: Duration,
-) -> String {
-    let now = evidence.now.as_secs();
-    let distance = if instant > now {
-        format!("{} s from now", instant - now)
-    } else {
-        format!("{} s ago", now - instant)
-    };
-    let tolerance = tolerance.as_secs_f64();
-    format!("{claim} is {instant}, now is {now} ({distance}), the tolerance is {tolerance} s")
+    fn expiry(&self) -> Result<(), Cause> {
+        let exp = Duration::from_secs(self.payload.exp.ceil());
+        if self.now >= exp.saturating_add(self.skew) {
+            return Err(Cause::Expired);
+        }
+        Ok(())
+    }
+
+    fn describe_expiry(&self) -> String {
+        let exp = self.payload.exp.ceil();
+        self.describe_instant("exp", exp, self.skew)
+    }
+
+    fn not_before(&self) -> Result<(), Cause> {
+        let latest = self.now.saturating_add(self.skew);
+        let nbf = self.payload.nbf;
+        if nbf.is_some_and(|nbf| Duration::from_secs(nbf.ceil()) > latest) {
+            return Err(Cause::NotYetValid);
+        }
+        Ok(())
+    }
+
+    fn describe_not_before(&self) -> String {
+        self.payload.nbf.map_or_else(
+            || "the token has no nbf".to_owned(),
+            |nbf| self.describe_instant("nbf", nbf.ceil(), self.skew),
+        )
+    }
+
+    fn issued_at(&self) -> Result<(), Cause> {
+        let latest = self.now.saturating_add(self.iat_tolerance());
+        let iat = self.payload.iat;
+        if iat.is_some_and(|iat| Duration::from_secs(iat.ceil()) > latest) {
+            return Err(Cause::IssuedInTheFuture);
+        }
+        Ok(())
+    }
+
+    fn describe_issued_at(&self) -> String {
+        self.payload.iat.map_or_else(
+            || "the token has no iat".to_owned(),
+            |iat| self.describe_instant("iat", iat.ceil(), self.iat_tolerance()),
+        )
+    }
+
+    fn iat_tolerance(&self) -> Duration {
+        self.skew.max(IAT_TOLERANCE)
+    }
+
+    /// Says what a claim is, what the time is, and how far apart the two are.
+    fn describe_instant(&self, claim: &str, instant: u64, tolerance: Duration) -> String {
+        let now = self.now.as_secs();
+        let distance = if instant > now {
+            format!("{} s from now", instant - now)
+        } else {
+            format!("{} s ago", now - instant)
+        };
+        let tolerance = tolerance.as_secs_f64();
+        format!("{claim} is {instant}, now is {now} ({distance}), the tolerance is {tolerance} s")
+    }
 }

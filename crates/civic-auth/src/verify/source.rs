@@ -2,8 +2,8 @@
 //!
 //! 1. Two `Authorization` fields are refused, whatever they say: a service that keeps the first and
 //!    a service that keeps the last would see two different callers.
-//! 2. `Bearer` in any case, then one or more spaces, then the token. A Bearer that looks different is
-//!    refused; it never falls back to the cookie.
+//! 2. `Bearer` in any case, then one or more spaces, then the token. A Bearer that looks different
+//!    is refused; it never falls back to the cookie.
 //! 3. With no `Authorization`, an empty one, or another scheme, the cookie counts. It may be quoted
 //!    and is never percent-decoded. An empty cookie is the same as none.
 //! 4. The cookie may be duplicated only if both values are the same, in one `Cookie` field or in

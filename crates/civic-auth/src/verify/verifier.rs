@@ -111,11 +111,11 @@ impl TokenVerifier {
         let payload = compact::decode_text(token.claims)
             .and_then(|json| Payload::parse(&json).ok())
             .ok_or(Cause::MalformedClaims)?;
-        let evidence = self.evidence(&payload, source);
+        let evidence = self.evidence(payload, source);
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;
         }
-        Ok(Principal::from(payload))
+        Ok(Principal::from(evidence.payload))
     }
 
     /// Checks that the key that the header names made the signature, or any key if it names none.
@@ -143,7 +143,7 @@ impl TokenVerifier {
     }
 
     /// Returns what the rules about claims look at, at the present time.
-    pub(super) fn evidence<'a>(&self, payload: &'a Payload, source: Source) -> Evidence<'a> {
+    pub(super) fn evidence(&self, payload: Payload, source: Source) -> Evidence {
         Evidence {
             payload,
             source,

@@ -14,9 +14,10 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::support::{Claims, bearer, verifier};
 
-type Answer = Response<CorrelationIdBody<AuthBody<AuthBody<Full<Bytes>>>>>;
-
-async fn answer(method: Method, headers: HeaderMap) -> Answer {
+async fn answer(
+    method: Method,
+    headers: HeaderMap,
+) -> Response<CorrelationIdBody<AuthBody<AuthBody<Full<Bytes>>>>> {
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.headers_mut() = headers;
@@ -34,7 +35,8 @@ async fn answer(method: Method, headers: HeaderMap) -> Answer {
 
 #[tokio::test]
 async fn a_refusal_of_head_has_the_length_that_get_has_and_no_body() {
-    // Over HTTP/2, hyper sends whatever body there is, and a client takes one after HEAD for a broken stream.
+    // Over HTTP/2, hyper sends every body that it is given, and a client treats a body after HEAD
+    // as a broken stream.
     for (headers, status) in [
         (HeaderMap::new(), StatusCode::UNAUTHORIZED),
         (bearer(Claims::user().token()), StatusCode::FORBIDDEN),
@@ -45,7 +47,7 @@ async fn a_refusal_of_head_has_the_length_that_get_has_and_no_body() {
         let length = to_get.body().size_hint().exact().expect("a known length");
         assert_eq!(to_head.headers()[CONTENT_LENGTH], length.to_string());
         assert!(to_head.body().is_end_stream());
-        // Nobody may take the absent body for an empty one, and announce zero.
+        // Otherwise a server takes the absent body for an empty one and announces zero.
         assert_eq!(to_head.body().size_hint().exact(), None);
         let body = to_head.into_body().collect().await.expect("infallible");
         assert!(body.to_bytes().is_empty());
@@ -53,7 +55,7 @@ async fn a_refusal_of_head_has_the_length_that_get_has_and_no_body() {
 }
 
 #[tokio::test]
-async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it() {
+async fn a_default_body_is_empty_for_layers_that_make_an_answer_of_their_own() {
     // tower-http's `CorsLayer` and `TimeoutLayer` answer with `ResBody::default()`.
     async fn is_empty<B: Body<Data = Bytes, Error = Infallible> + Default>() {
         let body = B::default();

@@ -1,4 +1,4 @@
-//! Every layer calls the very service that it polled ready.
+//! Every layer calls the service that it polled ready, and gives access to the one that it wraps.
 
 use bytes::Bytes;
 use civic_auth::layer::{Auth, CorrelationIdService, InternalHeaders, RequireRole};

@@ -127,10 +127,7 @@ async fn an_id_that_the_handler_sets_on_its_response_is_the_requests() {
 
 /// Notes which id is current when it is called, polled and dropped.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<Note>>>);
-
-/// What happened, and the id that was current.
-type Note = (&'static str, Option<String>);
+struct Notes(Arc<Mutex<Vec<(&'static str, Option<String>)>>>);
 
 impl Notes {
     fn note(&self, event: &'static str) {
@@ -140,7 +137,7 @@ impl Notes {
             .push((event, current()));
     }
 
-    fn take(&self) -> Vec<Note> {
+    fn take(&self) -> Vec<(&'static str, Option<String>)> {
         std::mem::take(&mut self.0.lock().expect("not poisoned"))
     }
 }

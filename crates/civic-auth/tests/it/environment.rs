@@ -9,7 +9,8 @@ use civic_auth::Secret;
 const CHILD: &str = "CIVIC_AUTH_TEST_CHILD";
 const VARIABLE: &str = "JWT_SECRET";
 
-/// Runs `child_reads_the_secret` in a process whose variable has this value, and returns what it prints.
+/// Runs `child_reads_the_secret` in a process whose variable has this value, and returns what it
+/// prints.
 fn child(value: Option<&OsStr>) -> String {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command
@@ -31,7 +32,8 @@ fn child(value: Option<&OsStr>) -> String {
 #[test]
 fn child_reads_the_secret() {
     if env::var_os(CHILD).is_none() {
-        // Not the child: the other tests start it.
+        // The other tests start the child. Here, no variable of this name is set.
+        assert!(Secret::from_env("CIVIC_AUTH_NO_SUCH_VARIABLE").is_err());
         return;
     }
     match Secret::from_env(VARIABLE) {

@@ -119,7 +119,7 @@ fn claims_that_are_not_one_json_object_are_refused() {
 }
 
 #[test]
-fn members_that_nobody_asked_for_have_no_effect() {
+fn unknown_members_have_no_effect() {
     let deep = format!("{}{}", "[".repeat(1200), "]".repeat(1200));
     accepted(
         "unknown",
@@ -215,7 +215,7 @@ fn a_user_may_have_no_municipality_and_a_service_has_its_own() {
             Cause::MixedProfiles,
         );
     }
-    // Still only once.
+    // A duplicate is refused, even if one of the two is null.
     refused(
         "null and a town",
         Claims::user()

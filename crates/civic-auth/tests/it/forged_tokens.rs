@@ -1,4 +1,5 @@
-//! Forged, damaged and odd tokens whose claims are good: every one is refused, with one message for all.
+//! Forged, damaged and odd tokens whose claims are good: every one is refused, with one message for
+//! all.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use civic_auth::Cause;

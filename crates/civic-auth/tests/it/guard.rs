@@ -1,4 +1,4 @@
-//! The guard as a layer: who reaches the service, and what the others are told.
+//! The guard as a layer: which callers reach the service, and what the others are told.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,8 +23,6 @@ use tower_service::Service;
 
 use crate::support::{Claims, HEADER, NOW, bearer, cookie, minter, sign, verifier};
 
-type Handler = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible>;
-
 /// What came back, and how often the service behind the layer was reached.
 struct Outcome {
     status: StatusCode,
@@ -37,7 +35,7 @@ struct Outcome {
 /// Sends a request through a layer to a service that answers with the principal it sees.
 async fn send<L, B>(layer: L, request: Request<Full<Bytes>>) -> Outcome
 where
-    L: Layer<Handler>,
+    L: Layer<BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible>>,
     L::Service: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
 {
@@ -263,7 +261,7 @@ async fn a_valid_header_wins_over_the_cookie() {
 }
 
 #[tokio::test]
-async fn a_public_path_is_compared_whole() {
+async fn a_public_path_is_compared_as_a_whole() {
     let layer = || AuthLayer::new(verifier()).with_public_paths(["/health", "/health/ready"]);
     for path in [
         "/health",
@@ -310,7 +308,7 @@ async fn a_public_path_is_compared_whole() {
 }
 
 #[tokio::test]
-async fn what_is_no_path_is_never_public() {
+async fn a_text_that_is_not_a_path_is_never_public() {
     let layer = || AuthLayer::new(verifier()).with_public_paths(["*", "", "health"]);
     let mut options = request("*", HeaderMap::new());
     *options.method_mut() = Method::OPTIONS;
@@ -322,7 +320,7 @@ async fn what_is_no_path_is_never_public() {
 }
 
 #[tokio::test]
-async fn on_a_public_path_even_a_good_token_names_nobody() {
+async fn on_a_public_path_even_a_good_token_makes_no_principal() {
     let layer = AuthLayer::new(verifier()).with_public_paths(["/health"]);
     let outcome = send(layer, request("/health", bearer(minter().mint().as_str()))).await;
     assert_eq!(outcome.body, Value::Null);

@@ -55,7 +55,7 @@ fn internal_headers_are_the_platforms_three() {
 }
 
 #[tokio::test]
-async fn without_an_id_it_is_the_requests_else_a_new_one() {
+async fn without_an_id_the_headers_carry_that_of_the_request_or_a_new_one() {
     let new = internal_headers(&minter(), None);
     assert_eq!(new[CORRELATION_ID].len(), 36);
     assert_ne!(
@@ -96,7 +96,7 @@ async fn each_call_carries_a_freshly_minted_token() {
 }
 
 #[tokio::test]
-async fn somebody_elses_authorization_is_replaced() {
+async fn an_authorization_header_of_another_layer_is_replaced() {
     let mut request = Request::new(Empty::<Bytes>::new());
     request
         .headers_mut()
@@ -129,7 +129,7 @@ async fn content_type_goes_only_with_a_body_and_never_replaces_one() {
 }
 
 #[tokio::test]
-async fn the_id_is_the_extensions_else_the_headers_else_the_contexts_else_new() {
+async fn the_id_is_that_of_the_extensions_or_the_header_or_the_context_or_new() {
     let context = RequestContext::default().with_correlation_id(id("context"));
     let mut request = Request::new(Empty::<Bytes>::new());
     let headers = context.clone().scope(sent(minter(), request.clone())).await;
@@ -158,7 +158,7 @@ async fn the_id_is_the_extensions_else_the_headers_else_the_contexts_else_new() 
 }
 
 #[tokio::test]
-async fn a_trace_of_the_callers_own_wins_over_the_contexts() {
+async fn a_trace_of_the_outgoing_request_wins_over_that_of_the_context() {
     const OUTER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const OWN: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
     let incoming = HeaderMap::from_iter([

@@ -52,7 +52,7 @@ fn no_character_of_a_token_can_be_left_out_doubled_or_swapped() {
     }
 }
 
-/// JSON that may be anything, with a liking for what the rules are about.
+/// Any JSON, with a preference for what the rules look at.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -93,7 +93,7 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// Claims that are a service's or a user's but for a few members.
+/// The claims of a service or a user, except for a few members.
 fn claims() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         Just("null".to_owned()),
@@ -177,7 +177,7 @@ proptest! {
 
     #[test]
     fn arbitrary_json_under_a_good_signature_is_never_a_panic_nor_a_service(header in json(), claims in json()) {
-        // To hit all seven members by chance is as good as impossible.
+        // Making all seven members by chance is practically impossible.
         prop_assert!(verifier().verify(&bearer(forge(&header, Claims::service().json()))).is_err());
         prop_assert!(verifier().verify(&bearer(forge(HEADER, &claims))).is_err());
         let _ = verifier().inspect(&forge(header, claims));
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_is_let_in_is_wholly_a_service_or_wholly_a_user(claims in claims(), in_cookie in any::<bool>()) {
+    fn an_accepted_caller_is_wholly_a_service_or_wholly_a_user(claims in claims(), in_cookie in any::<bool>()) {
         let token = forge(HEADER, &claims);
         let headers = if in_cookie { cookie(&token) } else { bearer(&token) };
         if let Ok(principal) = verifier().verify(&headers) {

@@ -1,4 +1,4 @@
-//! Changing the secret without a flag day.
+//! Changing the secret without a moment at which tokens are refused.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! When a token lives, and for how long.
+//! When a token is valid, and for how long.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ fn with_skew(seconds: u64, skew: u64) -> TokenVerifier {
 }
 
 #[test]
-fn a_token_dies_at_exp_not_a_second_later() {
+fn a_token_expires_at_exp_and_not_a_second_later() {
     for token in [
         Claims::service().token(),
         Claims::user().set("exp", NOW + 30).token(),
@@ -36,7 +36,7 @@ fn a_token_dies_at_exp_not_a_second_later() {
 }
 
 #[test]
-fn with_skew_a_token_dies_at_exp_plus_skew() {
+fn with_skew_a_token_expires_at_exp_plus_skew() {
     let token = Claims::service().token();
     accepted_by(&with_skew(NOW + 34, 5), "1 s before", &token);
     refused_by(
@@ -164,7 +164,7 @@ fn only_a_number_is_a_time() {
 
 #[test]
 fn a_fraction_of_exp_lives_as_long_as_on_node() {
-    // Node compares the whole seconds of its clock: at 1740000000.9 this token is alive.
+    // Node compares the whole seconds of its clock: at 1740000000.9 this token is valid.
     let token = Claims::user().set("exp", format!("{NOW}.4")).token();
     accepted_by(
         &verifier_at(Duration::from_millis(NOW * 1000 + 900)),
@@ -245,8 +245,8 @@ fn a_clock_at_either_end_of_time_is_not_a_panic() {
 }
 
 #[test]
-fn a_clock_that_goes_backwards_revives_a_token() {
-    // Nothing is remembered: the rules are a function of the token and of now.
+fn a_clock_that_goes_backwards_makes_a_token_valid_again() {
+    // No state is kept: the rules are a function of the token and the present time.
     let token = Claims::service().token();
     refused_by(&at(NOW + 30), "later", &token, Cause::Expired);
     accepted_by(&at(NOW + 29), "earlier", &token);

@@ -252,8 +252,8 @@ impl Splice {
                 .is_some_and(|most| self.delivered > most)
             {
                 // The server has announced a length by now. Without the suffix the body is shorter
-                // than that, and the connection is aborted. With it, the client would see a complete
-                // response whose end is missing.
+                // than that, and the connection is aborted. With it, the client would see a
+                // complete response whose end is missing.
                 self.phase = Phase::Done;
                 return None;
             }

@@ -171,8 +171,8 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
 /// Makes the headers describe the wrapped body.
 pub(super) fn rewrite(parts: &mut response::Parts) {
     let headers = &mut parts.headers;
-    // Even if it is right: a stale length splits the response or makes the client wait for ever, and
-    // the server writes the right one from the body's size hint.
+    // Even if it is right: a stale length splits the response or makes the client wait for ever,
+    // and the server writes the right one from the body's size hint.
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::ACCEPT_RANGES);
     describe_data_only(headers);

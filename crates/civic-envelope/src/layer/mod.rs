@@ -8,8 +8,8 @@
 //! 2. There is exactly one `content-type`, and it is `application/json` with any parameters. Or
 //!    there is none and the body is known to be empty, as from a handler that returned nothing.
 //! 3. There is no `content-encoding` and no `content-range`.
-//! 4. It is not yet marked (`x-envelope`), so that a layer that is applied twice wraps once, and the
-//!    handler did not opt out with [`SkipEnvelope`].
+//! 4. It is not yet marked (`x-envelope`), so that a layer that is applied twice wraps once, and
+//!    the handler did not opt out with [`SkipEnvelope`].
 //! 5. The request's path is not excluded. By default, exactly `/health` and `/health/ready` are.
 //!
 //! So files, event streams, ndjson, problem details, redirects and errors pass. For a response that
@@ -18,8 +18,8 @@
 //! * **The body** is 23 bytes, the handler's bytes, and 40 bytes. It is not parsed, buffered or
 //!   copied: at most one frame of the handler's body and the 63 bytes are held. An empty body
 //!   becomes `null`. Trailers follow the suffix.
-//! * **The length**, if the body knows it, is the exact sum. A `content-length` that the handler set
-//!   is removed: the server writes the right one.
+//! * **The length**, if the body knows it, is the exact sum. A `content-length` that the handler
+//!   set is removed: the server writes the right one.
 //! * **An error** of the handler's body ends it without the suffix. So does a body that is shorter
 //!   or longer than its own size hint says. A truncated body never looks like a success, not even
 //!   over HTTP/1.0, where the missing suffix is the only sign.
@@ -28,13 +28,15 @@
 //! * **Headers**: `x-envelope: 1` is added. `accept-ranges` and digests (`content-md5`, `digest`,
 //!   `content-digest`, `repr-digest`) are removed, from the trailers too, because they describe
 //!   other bytes. A strong `etag` becomes weak: the timestamp differs each time, the data does not.
-//!   A handler that compares `If-None-Match` weakly (RFC 9110 section 13.1.2) answers 304 as before.
+//!   A handler that compares `If-None-Match` weakly (RFC 9110 section 13.1.2) answers 304 as
+//!   before.
 //! * **The timestamp** is that of the response's head.
 //!
 //! # What is not promised
 //!
-//! The layer does not check that the handler wrote JSON. Bytes that are relayed from elsewhere could
-//! close the envelope early and open their own: use [`EnvelopeLayer::with_body_check`] for them.
+//! The layer does not check that the handler wrote JSON. Bytes that are relayed from elsewhere
+//! could close the envelope early and open their own: use [`EnvelopeLayer::with_body_check`] for
+//! them.
 //!
 //! The path is the one that this layer sees: inside a router that strips a prefix, only the rest of
 //! it.

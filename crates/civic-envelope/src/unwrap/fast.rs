@@ -1,12 +1,13 @@
 //! The fast path: the envelope that the platform's services write, byte for byte.
 //!
 //! If the body is the 23 bytes, one JSON value and the 40 bytes, then it has exactly the members
-//! `success`, `data` and `timestamp`, without duplicates, and no scan for them is needed. The parser
-//! checks the middle part while it decodes it: it accepts exactly one value and nothing after it.
+//! `success`, `data` and `timestamp`, without duplicates, and no scan for them is needed. The
+//! parser checks the middle part while it decodes it: it accepts exactly one value and nothing
+//! after it.
 
 use serde::Deserialize;
 
-use super::decode;
+use super::decode::decode;
 use crate::wire::{PREFIX, SUFFIX_END, SUFFIX_START, TIMESTAMP_LEN};
 
 /// Returns the value, or `None` if the slow path has to say what is wrong.

@@ -10,7 +10,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Recognition, decode};
+use super::decode::decode;
+use super::recognition::Recognition;
 use crate::error::Error;
 use crate::error_body::message_words;
 use crate::wire::NULL;

@@ -11,8 +11,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::*;
-use crate::error::ErrorKind;
+use super::mode::unwrap;
+use super::recognition::Recognition;
+use super::{fast, slow};
+use crate::error::{Error, ErrorKind};
+use crate::wire::{MAX_SUCCESS_BYTES, without_bom};
 
 const RECOGNITIONS: [Recognition; 3] =
     [Recognition::Mark, Recognition::Shape, Recognition::TwoKeys];
@@ -191,8 +194,6 @@ fn borrowed_payloads_are_slices_of_the_body_on_both_paths() {
     assert!(within(fast) && within(slow) && within(raw.get()));
     assert_eq!((fast, raw.get()), (slow, r#""Rue Saint-André""#));
 }
-
-// ===== generated bodies =====
 
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -1,4 +1,4 @@
-//! A number means to us what it means to Node.
+//! A number has the value that it has on Node.
 
 use civic_envelope::unwrap_envelope;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ fn enveloped(number: &str) -> String {
 /// `JSON.parse` rounds to the nearest double (ECMA-262, 12.9.3.1); a tax rate that is off by one
 /// unit in the last place is another rate.
 #[test]
-fn a_number_of_nodes_is_read_to_the_bit() {
+fn a_number_that_node_wrote_is_read_to_the_bit() {
     for text in [
         "0.012345678901234567",
         "0.1",

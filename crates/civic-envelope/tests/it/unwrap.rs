@@ -14,7 +14,7 @@ fn marked() -> HeaderMap {
     )])
 }
 
-/// The value, or who is to blame.
+/// The value, or the kind of the error.
 fn outcome(result: Result<Value, civic_envelope::Error>) -> Result<Value, ErrorKind> {
     result.map_err(|error| error.kind())
 }
@@ -481,7 +481,7 @@ fn numbers_keep_their_exact_value() {
 
 #[test]
 fn a_refusal_cannot_hide_behind_a_member_that_cannot_be_read() {
-    // Skipped as a whole, this would be JSON; its last key is no string that Rust can hold.
+    // Skipped as a whole, this would be JSON; its last key is not a string that Rust can hold.
     let body = br#"{"success":false,"data":1,"timestamp":"t","\ud800":1}"#;
     assert_eq!(
         unwrap_envelope::<()>(body).unwrap_err().kind(),

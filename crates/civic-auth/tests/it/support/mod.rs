@@ -88,7 +88,7 @@ impl Claims {
         self
     }
 
-    /// Adds a member, even if it is there already. The name is taken as it is, escapes included.
+    /// Adds a member, even if there is one already. The name is written as it is, with its escapes.
     pub(crate) fn add(mut self, name: &str, json: impl ToString) -> Self {
         self.0.push((name.to_owned(), json.to_string()));
         self
@@ -131,7 +131,8 @@ pub(crate) fn cookie(token: &str) -> HeaderMap {
     HeaderMap::from_iter([(COOKIE, value)])
 }
 
-/// Asserts that a token is refused for this cause, and that the peer is told no more than of any other.
+/// Asserts that a token is refused for this cause, and that the peer is told no more than of any
+/// other.
 #[track_caller]
 pub(crate) fn refused_by(
     verifier: &TokenVerifier,

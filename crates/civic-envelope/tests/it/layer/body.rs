@@ -41,9 +41,7 @@ async fn every_payload_is_wrapped_as_it_is() {
     }
 }
 
-// ===== memory =====
-
-/// Counts the bytes of frames that somebody still holds.
+/// Counts the bytes of frames that have not been dropped.
 struct Counted {
     bytes: Arc<[u8]>,
     held: Arc<AtomicUsize>,
@@ -89,8 +87,8 @@ impl Body for Fountain {
     }
 }
 
-/// Streams `count` frames and answers the most bytes of them that were held at once, and the
-/// bytes that came out.
+/// Streams `count` frames, and returns the largest number of their bytes that were held at once and
+/// the number of bytes that came out.
 async fn most_held(count: usize, frame: usize) -> (usize, usize) {
     let frame: Arc<[u8]> = vec![b'7'; frame].into();
     let held = Arc::new(AtomicUsize::new(0));
@@ -129,8 +127,6 @@ async fn the_envelope_of_a_100_mib_stream_needs_no_more_memory_than_that_of_100_
     assert_eq!(most_held(1, 100).await, (100, 163));
     assert_eq!(most_held(100, 1).await, (1, 163));
 }
-
-// ===== ends =====
 
 #[tokio::test]
 async fn an_inner_error_never_yields_a_complete_envelope() {
@@ -294,7 +290,7 @@ async fn a_body_that_passes_keeps_its_own_state() {
 }
 
 #[tokio::test]
-async fn a_default_body_is_an_empty_one_as_layers_that_answer_themselves_need_it() {
+async fn a_default_body_is_empty_for_layers_that_make_an_answer_of_their_own() {
     // tower-http's `CorsLayer` and `TimeoutLayer` answer with `ResBody::default()`.
     let body = EnvelopeBody::<Scripted>::default();
     assert!(body.is_end_stream());
@@ -320,8 +316,6 @@ async fn debug_output_does_not_show_the_payload() {
         assert!(!shown.contains("secret"), "{shown}");
     }
 }
-
-// ===== size hints =====
 
 #[tokio::test]
 async fn a_length_beyond_all_numbers_is_not_announced() {

@@ -1,4 +1,4 @@
-//! The mode for gateways, which relay bytes that are not their own.
+//! The checked mode, for gateways that relay bytes that they did not write.
 
 use bytes::Bytes;
 use civic_envelope::layer::{CheckFailed, EnvelopeBody};
@@ -187,7 +187,7 @@ async fn an_upstreams_mark_is_removed_from_every_response() {
 }
 
 #[tokio::test]
-async fn what_would_not_be_wrapped_is_neither_checked_nor_held() {
+async fn a_response_that_would_not_be_wrapped_is_not_checked_or_buffered() {
     let stream = Scripted::new([Step::data("data: 1\n\n"), Step::Hang]);
     let response = ok(&[("content-type", "text/event-stream")], stream);
     let answer = through(&layer().with_body_check(1), get("/"), response).await;

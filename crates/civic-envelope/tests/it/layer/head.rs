@@ -175,7 +175,7 @@ async fn health_paths_pass_untouched_and_health_records_do_not() {
 }
 
 #[tokio::test]
-async fn excluded_paths_can_be_added_and_replaced() {
+async fn excluded_paths_can_be_added_and_removed() {
     let more = layer().with_excluded_paths(["/metrics"]);
     assert!(!is_wrapped(&more, get("/metrics"), json(())).await);
     assert!(!is_wrapped(&more, get("/health"), json(())).await);
@@ -226,8 +226,6 @@ async fn an_envelope_written_by_hand_is_not_wrapped_again() {
         assert_eq!(text(answer.into_body()).await, bytes);
     }
 }
-
-// ===== headers =====
 
 #[tokio::test]
 async fn a_wrapped_response_describes_the_wrapped_bytes() {
@@ -283,8 +281,6 @@ async fn a_strong_etag_becomes_weak_and_a_weak_one_stays() {
     }
 }
 
-// ===== empty bodies =====
-
 #[tokio::test]
 async fn an_empty_200_becomes_null() {
     for content_type in [None, Some("application/json")] {
@@ -325,8 +321,6 @@ async fn an_empty_body_of_another_type_or_of_unknown_length_passes_untouched() {
     assert_eq!(text(answer.into_body()).await, "");
 }
 
-// ===== HEAD =====
-
 #[tokio::test]
 async fn head_reports_the_length_that_get_has_where_the_handler_gave_one() {
     let with = |length: &str, body| {
@@ -366,7 +360,7 @@ async fn head_reports_the_length_that_get_has_where_the_handler_gave_one() {
             "{name}"
         );
         assert!(answer.body().is_end_stream(), "{name}");
-        // So that nobody takes the absent body for an empty one and announces zero.
+        // Otherwise a server takes the absent body for an empty one and announces zero.
         assert_eq!(answer.body().size_hint().exact(), None, "{name}");
         assert_eq!(text(answer.into_body()).await, "", "{name}");
     }
@@ -395,7 +389,7 @@ async fn head_of_a_stream_reports_no_length() {
 }
 
 #[tokio::test]
-async fn head_of_what_might_be_anything_claims_nothing() {
+async fn head_of_a_response_that_could_be_anything_reports_no_length() {
     // GET may answer nothing at all (and be wrapped) or something without a type (and pass).
     let answer = through(&layer(), head("/"), Response::new(full(""))).await;
     assert!(answer.headers().is_empty());

@@ -1,4 +1,4 @@
-//! Over real sockets, with the bytes read as they come.
+//! Over real sockets, reading the raw bytes.
 //!
 //! hyper trusts a handler's `content-length`. In debug builds it panics when the body disagrees;
 //! in release builds the response is split, or the client hangs. So these tests look at every byte
@@ -24,8 +24,6 @@ use tower::{Layer, service_fn};
 
 use crate::support::{Broken, Scripted, Step, full, json, layer, ok, wrapped};
 
-type AnyBody = BoxBody<Bytes, Broken>;
-
 /// A server that ends with the test.
 struct Server {
     address: SocketAddr,
@@ -33,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(handler: fn(&Request<Incoming>) -> Response<AnyBody>) -> Self {
+    async fn start(handler: fn(&Request<Incoming>) -> Response<BoxBody<Bytes, Broken>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -58,8 +56,8 @@ impl Server {
         }
     }
 
-    /// Everything that the server sends in answer to these requests, sent at once, until it closes
-    /// the connection: so that no length, however wrong, can make this hang.
+    /// Sends these requests at once, and returns everything that the server sends until it closes
+    /// the connection. So no wrong length can make this wait for ever.
     async fn answer(&self, requests: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(requests.as_bytes()).await.unwrap();
@@ -70,7 +68,7 @@ impl Server {
     }
 }
 
-fn boxed<B>(response: Response<B>) -> Response<AnyBody>
+fn boxed<B>(response: Response<B>) -> Response<BoxBody<Bytes, Broken>>
 where
     B: Body<Data = Bytes> + Send + Sync + 'static,
     B::Error: std::fmt::Debug,
@@ -103,14 +101,12 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> Vec<&'a str> {
 
 const AGAIN: &str = "GET /plain HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// Asserts that the last response is there, begins here, and that nothing follows it.
+/// Asserts that the last response begins here, is complete, and is followed by nothing.
 fn assert_plain_answer(rest: &str) {
     let (fields, body) = split_head(rest);
     assert_eq!(field(&fields, "content-length"), ["66"], "{rest:?}");
     assert_eq!(body, wrapped("[1]"), "{rest:?}");
 }
-
-// ===== a stale content-length =====
 
 #[tokio::test]
 async fn a_stale_content_length_from_a_handler_is_harmless() {
@@ -192,9 +188,7 @@ fn dechunk(mut rest: &str) -> Option<(String, &str)> {
     }
 }
 
-// ===== an error in the middle =====
-
-fn breaking(request: &Request<Incoming>) -> Response<AnyBody> {
+fn breaking(request: &Request<Incoming>) -> Response<BoxBody<Bytes, Broken>> {
     // What would be a complete payload, so that only the suffix can tell.
     let steps = [Step::data("[1"), Step::Pause, Step::data("]"), Step::Pause];
     match request.uri().path() {
@@ -271,8 +265,6 @@ async fn an_inner_error_never_yields_a_complete_envelope_over_http_1_0() {
     assert!(unwrap_envelope::<()>(cut.as_bytes()).is_err(), "{cut:?}");
 }
 
-// ===== HEAD =====
-
 #[tokio::test]
 async fn head_reports_the_length_that_get_has() {
     let server = Server::start(|request| {
@@ -324,8 +316,6 @@ async fn head_reports_the_length_that_get_has() {
         }
     }
 }
-
-// ===== the rest of the wire =====
 
 #[tokio::test]
 async fn trailers_reach_the_client_after_the_suffix() {

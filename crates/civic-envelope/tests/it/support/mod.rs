@@ -136,7 +136,7 @@ impl Step {
     }
 }
 
-/// A body that does as it is told, with the size hint that it is told.
+/// A body that follows a script, with the size hint of the script.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     steps: VecDeque<Step>,

@@ -1,5 +1,5 @@
-//! An application that enables both back ends of jsonwebtoken, whose process-global provider is
-//! therefore a panic, and a permanent one.
+//! An application that enables both back ends of jsonwebtoken: its process-global provider panics,
+//! for as long as the process lives.
 
 use std::panic;
 
@@ -11,7 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// A test of its own process, so that what it does to the process harms no other: keep it the only one here.
+/// It spoils the global provider of jsonwebtoken for the whole process. No other test of this
+/// program may need that provider.
 #[test]
 fn with_both_back_ends_and_a_poisoned_global_provider_tokens_are_minted_and_verified() {
     // Naming both proves that both are compiled in.

@@ -1,5 +1,5 @@
-//! An application that enables `serde_json/arbitrary_precision`, which hands numbers with a fraction to
-//! most readers as objects.
+//! An application that enables `serde_json/arbitrary_precision`, which hands numbers with a
+//! fraction to most readers as objects.
 
 use civic_auth::{Secret, TokenMinter, TokenVerifier, internal_headers};
 use http::header::AUTHORIZATION;

@@ -1,13 +1,22 @@
-//! `()` accepts any payload.
+//! The decoding of a payload, in which `()` accepts any value.
 //!
-//! In serde's JSON, only `null` is a `()`. Here, `()` says that the caller does not want the payload.
-//! So any payload is skipped; it still has to be JSON.
+//! In serde's JSON, only `null` is a `()`. Here, `()` says that the caller does not want the
+//! payload. So any payload is skipped; it still has to be JSON.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 
+use crate::error::Error;
+
 /// A `T`, read through a deserializer that skips a value when asked for `()`.
-pub(super) struct SkipUnit<T>(pub(super) T);
+struct SkipUnit<T>(T);
+
+/// Reads the JSON text of a payload.
+pub(super) fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+    serde_json::from_str::<SkipUnit<T>>(text)
+        .map(|payload| payload.0)
+        .map_err(Error::decode)
+}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for SkipUnit<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
