@@ -11,7 +11,7 @@
 
 use std::task::{Context, Poll};
 
-use civic_envelope::CorrelationId;
+use civic_envelope::{CorrelationId, inner_accessors};
 use http::{Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -57,20 +57,7 @@ impl<S> ErrorShape<S> {
         Self { inner }
     }
 
-    /// Returns the wrapped service.
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// Returns the wrapped service, to be changed.
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Returns the wrapped service and drops this one.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    inner_accessors!();
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for ErrorShape<S>
