@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{call, lock, token};
 
 /// The operator's tool for services that are built with civic: calls them, mints and inspects their
-/// tokens, holds their locks.
+/// tokens, and holds their locks.
 ///
 /// Configured by JWT_SECRET, REDIS_URL and RUST_LOG. Machine-readable output is one JSON object per
 /// line on stdout; logs go to stderr. Exit code 0 is success, 1 is failure, 2 is a mistake in the
@@ -13,7 +13,7 @@ use crate::{call, lock, token};
 #[derive(Debug, Parser)]
 #[command(name = "civic", version)]
 pub(crate) struct Cli {
-    /// Stop, as at SIGTERM, when stdin ends: for a supervisor that must leave no process behind
+    /// Stop as after SIGTERM, when stdin ends: for a supervisor that must leave no process behind.
     #[arg(long, global = true)]
     pub(crate) stop_with_stdin: bool,
 
@@ -23,12 +23,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Call a service with the default client stack and print the unwrapped answer
+    /// Call a service with the default client stack, and print the unwrapped answer.
     Call(call::Args),
-    /// Take, hold and release locks
+    /// Acquire, hold and release locks.
     #[command(subcommand)]
     Lock(lock::Command),
-    /// Mint a token, or say why one is refused
+    /// Mint a token, or say why one is refused.
     #[command(subcommand)]
     Token(token::Command),
 }

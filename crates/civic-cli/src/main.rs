@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
-mod attempt_lines;
 mod call;
 mod cli;
 mod lock;

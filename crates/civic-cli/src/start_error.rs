@@ -20,7 +20,7 @@ pub(crate) fn secret() -> Result<Secret, StartError> {
     Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
 }
 
-/// An error and its causes on one line; no `Display` of ours repeats its source.
+/// Writes an error and its causes on one line. No `Display` of these crates repeats its source.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -6,8 +6,8 @@
 //! curl -H "Authorization: Bearer $(civic token mint --role TAX_CLERK)" http://localhost:3020/api/assessment-roll/whoami
 //! ```
 //!
-//! `token inspect` prints one JSON object for each rule of the guard, kept or broken, and a verdict. Neither
-//! prints the secret, nor a signature that it did not make.
+//! `token inspect` prints one JSON object for each rule of the guard, kept or broken, and a
+//! verdict. Neither prints the secret, nor a signature that it did not make.
 
 use std::io;
 use std::process::ExitCode;
@@ -21,43 +21,44 @@ use uuid::Uuid;
 use crate::output::print;
 use crate::start_error::{StartError, secret};
 
-/// What a user token lives when nothing else is asked for.
+/// How long a user token lives by default.
 const USER_LIFETIME_SECONDS: u64 = 3600;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print a new token: the service's, or with --role a user's
+    /// Print a new token: the service's, or with --role a user's.
     Mint(MintArgs),
-    /// Print which rules of the guard a token keeps and which it breaks; exit 1 if it would be refused
+    /// Print which rules of the guard a token keeps and which it breaks. The exit code is 1 if it
+    /// would be refused.
     Inspect {
-        /// The token, with or without `Bearer ` before it
+        /// The token, with or without `Bearer ` before it.
         token: String,
     },
 }
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct MintArgs {
-    /// A role of the platform, for a user token. Without it the token is the service account's
+    /// A role of the platform, for a user token. Without it the token is the service account's.
     #[arg(long)]
     role: Option<Role>,
-    /// The user's id
+    /// The user's id.
     #[arg(
         long,
         requires = "role",
         default_value = "9b2f6c1e-2f4d-4f0a-9c57-3f9f0f5d7a11"
     )]
     user_id: String,
-    /// The user's address
+    /// The user's email address.
     #[arg(long, requires = "role", default_value = "clerk@town.example")]
     email: String,
-    /// The user's municipality
+    /// The user's municipality.
     #[arg(long, requires = "role", default_value = "town-1")]
     municipality_id: String,
-    /// The user's name
+    /// The user's name.
     #[arg(long, requires = "role", default_value = "Example User")]
     name: String,
-    /// Seconds from now to the token's end. Defaults to 3600, and 30 for the service account, of which no guard
-    /// accepts more: ask for 31 to see it refused
+    /// How long the token lives, in seconds. Defaults to 3600, and to 30 for the service account.
+    /// No guard accepts more than 30 for that one: ask for 31 to see it refused.
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<u64>,
 }
@@ -92,7 +93,8 @@ fn mint_service(lifetime: Option<u64>, minter: &TokenMinter) -> Token {
     let Some(lifetime) = lifetime else {
         return minter.mint();
     };
-    // The library mints no service token of another lifetime; as a user of that name, for the sake of trying it, one can.
+    // The library mints no service token with another lifetime. As the token of a user with the
+    // service account's name, it can be minted to see it refused.
     let service = UserClaims::new(
         Uuid::nil().to_string(),
         "service@internal",

@@ -1,17 +1,19 @@
-//! `civic lock hold`: takes one lock, for trials against peers in other languages.
+//! `civic lock hold`: acquires one lock, for trials against peers in other languages.
 //!
-//! Without `--hammer` it takes the lock once (or `--count` times), holds it, releases it, and prints what happened:
+//! Without `--hammer` it acquires the lock once (or `--count` times), holds it, releases it, and
+//! prints what happened:
 //!
 //! ```json
 //! {"event":"acquired","key":"lock:x","holder":"host:1:5f…:1","fence":1772089200013227,"ttlMs":5000,"t":1772089200013}
 //! {"event":"released","key":"lock:x","holder":"host:1:5f…:1","fence":1772089200013227,"ttlMs":5000,"t":1772089201015}
 //! ```
 //!
-//! With `--hammer SECONDS --events FILE` it takes, holds and releases as fast as it gets the lock, and appends
-//! `{"who","ev":"enter"|"leave","key","t","monoNs","fence","ttl"}` to the file: `enter` after the acquire has succeeded,
-//! `leave` before the release is sent, both with CLOCK_MONOTONIC, which all processes of a machine share. If two
-//! holders' intervals in such files overlap, the lock is broken. `ttl` is in seconds, as on the command line.
-//! Stdout has a line for each answer to an acquire, with `tookMs`, and for each lease that was lost.
+//! With `--hammer SECONDS --events FILE` it acquires, holds and releases the lock as often as it
+//! can, and appends `{"who","ev":"enter"|"leave","key","t","monoNs","fence","ttl"}` to the file:
+//! `enter` after the acquire has succeeded, `leave` before the release is sent, both with
+//! CLOCK_MONOTONIC, which all processes of a machine share. If the intervals of two holders in such
+//! files overlap, the lock is broken. `ttl` is in seconds, as on the command line. Stdout has a
+//! line for each answer to an acquire, with `tookMs`, and for each lease that was lost.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -27,29 +29,30 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::output::{epoch_millis, mono_nanos, print};
 use crate::start_error::StartError;
 
-/// Between two attempts of the hammer while somebody else has the lock, on average twice as long.
+/// The shortest pause between two attempts of the hammer while another holder has the lock. On
+/// average a pause is twice as long.
 const HAMMER_PAUSE: Duration = Duration::from_millis(4);
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The name of the lock; the key is lock:NAME
+    /// The name of the lock; its key is lock:NAME.
     name: String,
-    /// How long the lease lives without a renewal, in seconds
+    /// How long the lease lives without a renewal, in seconds.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     ttl: Duration,
-    /// How long the lock is held, in milliseconds
+    /// How long the lock is held, in milliseconds.
     #[arg(long, value_name = "MS")]
     hold: u64,
-    /// How often it is tried
+    /// How many times it is acquired.
     #[arg(long, default_value_t = 1, conflicts_with = "hammer")]
     count: u64,
-    /// Take, hold and release for this long, as often as possible, in seconds
+    /// Acquire, hold and release as often as possible, for this long, in seconds.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "events")]
     hammer: Option<Duration>,
-    /// Where the hammer appends what it did
+    /// The file to which the hammer appends what it did.
     #[arg(long, value_name = "FILE", requires = "hammer")]
     events: Option<PathBuf>,
-    /// The hammer's name in its events. Defaults to rust: and the process id
+    /// The hammer's name in its events. Defaults to rust: and the process id.
     #[arg(long, requires = "hammer")]
     who: Option<String>,
 }
@@ -94,12 +97,13 @@ struct Tally {
     lost: u64,
 }
 
-/// Runs the command. Exit code 0 when every acquire got the lock and kept it, else 1; a hammer has done its work
-/// when it was never without an answer.
+/// Runs the command. The exit code is 0 if every acquire got the lock and kept it, else 1. For a
+/// hammer it is 0 if the store answered every acquire.
 ///
 /// # Errors
 ///
-/// A setting makes no sense, the file cannot be written, or a signal handler cannot be installed.
+/// Fails if a setting makes no sense, the file cannot be written, or a signal handler cannot be
+/// installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
     let name = LockName::new(&args.name).map_err(|error| StartError::refused(&error))?;
@@ -293,7 +297,7 @@ impl Trial {
         }
     }
 
-    /// In one write, so that hammers may share a file.
+    /// Appends a mark in one write, so that hammers may share a file.
     fn mark(&self, events: &mut File, who: &str, ev: &'static str, fence: u64) -> io::Result<()> {
         let mark = Mark {
             who,

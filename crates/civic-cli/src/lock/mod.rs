@@ -10,7 +10,7 @@ use crate::start_error::StartError;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Take a lock, hold it and release it
+    /// Acquire a lock, hold it and release it.
     Hold(hold::Args),
 }
 

@@ -174,12 +174,12 @@ async fn a_refused_connection_is_tried_three_times_and_named() {
     assert_eq!(failed["attempts"], 3);
     assert_eq!(failed["notRetried"], "exhausted");
     assert!(failed["elapsedMs"].as_u64().unwrap() >= 1_200);
-    // One line an attempt, then the failure.
+    // One line per attempt, then the failure.
     assert_eq!(finished.stderr.lines().count(), 4, "{}", finished.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn verbose_prints_one_line_an_attempt() {
+async fn verbose_prints_one_line_per_attempt() {
     let peer = Upstream::start([
         Step::status(503).header("retry-after", "0"),
         Step::envelope(ENVELOPE),

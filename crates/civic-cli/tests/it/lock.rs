@@ -142,7 +142,8 @@ async fn hammers_never_overlap(url: Option<String>) {
     }
     for hammer in hammers {
         let output = hammer.wait_with_output().await.expect("an end");
-        // A disk that is busy for longer than the command timeout makes the store unavailable for a moment.
+        // A disk that is busy for longer than the command timeout makes the store unavailable for a
+        // moment.
         let tally = events(&output).pop().expect("the last line");
         assert_eq!(
             (&tally["event"], &tally["lost"]),

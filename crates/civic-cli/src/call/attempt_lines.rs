@@ -1,7 +1,7 @@
-//! One line of JSON an attempt, on stderr.
+//! One line of JSON per attempt, on stderr.
 //!
-//! The client says what it does in spans, one an attempt, with OpenTelemetry's names. A subscriber is all it
-//! takes to read them; nothing in the client has to know.
+//! The client opens one span per attempt, with the field names of OpenTelemetry. This subscriber
+//! reads them, and needs nothing else from the client.
 
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The name of the client's span.
+/// The name of the client's span per attempt.
 const ATTEMPT: &str = "http.client.attempt";
 
-/// Prints attempts as they end.
+/// Prints each attempt when it ends.
 #[derive(Debug, Default)]
-pub(crate) struct AttemptLines {
+pub(super) struct AttemptLines {
     _private: (),
 }
 
-/// What a span has said so far.
+/// The fields that a span has recorded so far.
 #[derive(Debug)]
 struct Attempt {
     began: Instant,
