@@ -1,17 +1,17 @@
-//! What `billing` asks of assessment-roll.
+//! The calls that `billing` makes to assessment-roll.
 
 use civic_auth::TokenMinter;
 use civic_client::{Error, ServiceClient, ServiceClientBuilder};
 use garde::Validate;
 use serde::Deserialize;
 
-/// A client of the assessment roll: one method an endpoint, each answer typed and validated.
+/// A client of the assessment roll: one method per endpoint, each answer typed and validated.
 #[derive(Clone, Debug)]
 pub(crate) struct AssessmentRollClient {
     inner: ServiceClient,
 }
 
-/// What billing needs of an assessment; the rest of the answer is not read.
+/// The members of an assessment that billing needs. The others are not read.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Assessment {
@@ -19,10 +19,10 @@ pub(crate) struct Assessment {
     pub(crate) id: String,
     #[garde(length(min = 1), ascii)]
     pub(crate) roll_number: String,
-    /// In dollars.
+    /// The value in dollars.
     #[garde(range(min = 0.0, max = 1e12))]
     pub(crate) assessed_value: f64,
-    /// A share of the value: 0.01 is one per cent.
+    /// The tax as a share of the value: 0.01 is one per cent.
     #[garde(range(min = 0.0, max = 1.0))]
     pub(crate) tax_rate: f64,
     #[garde(skip)]
@@ -30,11 +30,11 @@ pub(crate) struct Assessment {
 }
 
 impl AssessmentRollClient {
-    /// A client of the service at `ASSESSMENT_ROLL_URL`.
+    /// Creates a client of the service at `ASSESSMENT_ROLL_URL`.
     ///
     /// # Errors
     ///
-    /// The variable is not an `http` URL.
+    /// Fails if the variable is not an `http` URL.
     pub(crate) fn from_env(minter: TokenMinter) -> Result<Self, Error> {
         let inner = ServiceClientBuilder::from_env("ASSESSMENT_ROLL_URL", "http://localhost:3020")
             .minter(minter)
@@ -42,11 +42,11 @@ impl AssessmentRollClient {
         Ok(Self { inner })
     }
 
-    /// The assessment of a property, or `None` when the roll does not have it.
+    /// Returns the assessment of a property, or `None` if the roll does not know the property.
     ///
     /// # Errors
     ///
-    /// The roll cannot be reached, fails, or answers what is no assessment.
+    /// Fails if the roll cannot be reached, fails, or answers something else than an assessment.
     pub(crate) async fn assessment(&self, property_id: &str) -> Result<Option<Assessment>, Error> {
         self.inner
             .get("/api/assessment-roll/properties/{id}/assessment")

@@ -7,11 +7,11 @@ use crate::cmd::penalty_scheduler;
 /// The example fleet: services, and a job on a schedule, as command-line programs.
 ///
 /// Configured by JWT_SECRET, PORT, HOST, ASSESSMENT_ROLL_URL, REDIS_URL, NODE_ENV and RUST_LOG.
-/// Machine-readable output is one JSON object a line on stdout; logs go to stderr.
+/// Machine-readable output is one JSON object per line on stdout; logs go to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "civic-fleet", version)]
 pub(crate) struct Cli {
-    /// Stop, as at SIGTERM, when stdin ends: for a supervisor that must leave nothing behind, whatever ends it
+    /// Stop as after SIGTERM, when stdin ends: for a supervisor that must leave no process behind.
     #[arg(long, global = true)]
     pub(crate) stop_with_stdin: bool,
 
@@ -21,12 +21,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the assessment roll: the peer that billing calls
+    /// Serve the assessment roll, which billing calls.
     AssessmentRoll,
-    /// Serve bills, each made from an assessment that it asks assessment-roll for
+    /// Serve bills, each made from an assessment that it gets from assessment-roll.
     Billing,
-    /// Run the penalty calculation on schedule, on exactly one of the replicas that are started
+    /// Run the penalty calculation on a schedule, on exactly one of the replicas that are started.
     PenaltyScheduler(penalty_scheduler::Args),
-    /// Serve assessment-roll's routes and one route for each payload shape
+    /// Serve assessment-roll's routes and one route per payload shape.
     Conformance,
 }

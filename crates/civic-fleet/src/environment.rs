@@ -1,9 +1,9 @@
-//! What a service is told by its environment, parsed once at start-up.
+//! The settings of a service, parsed from its environment once at start-up.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `JWT_SECRET` | the platform's key, 32 bytes or more. Required |
-//! | `PORT` | the port to listen on; 0 picks a free one. Defaults to the service's own |
+//! | `PORT` | the port to listen on; 0 chooses a free one. Defaults to the service's own |
 //! | `HOST` | the address to listen on. Defaults to `127.0.0.1` |
 //! | `ASSESSMENT_ROLL_URL` | where `billing` finds its peer. Defaults to `http://localhost:3020` |
 //! | `NODE_ENV` | `production` makes a failed validation of an answer a warning |
@@ -14,7 +14,7 @@ use std::{fmt, io};
 
 use civic_auth::{Secret, TokenMinter, TokenVerifier};
 
-/// What the process was started with.
+/// The settings that the process was started with.
 #[derive(Debug)]
 pub(crate) struct Environment {
     secret: Secret,
@@ -25,7 +25,8 @@ pub(crate) struct Environment {
 /// Why a command ended in failure.
 #[derive(Debug)]
 pub(crate) enum StartError {
-    /// The environment or the command line is wrong; the operator has to change it. Exit code 2.
+    /// The environment or the command line is wrong, and the operator has to change it. Exit code
+    /// 2.
     Config(String),
     /// The system refused: a port that is taken, say. Exit code 1.
     System(io::Error),
@@ -38,7 +39,8 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// A variable that is missing or makes no sense, by name; never its value.
+    /// Fails if a variable is missing or cannot be read. The error names it and never shows a
+    /// secret.
     pub(crate) fn read() -> Result<Self, StartError> {
         let port = match std::env::var("PORT") {
             Err(std::env::VarError::NotPresent) => None,
@@ -74,12 +76,12 @@ impl Environment {
     }
 }
 
-/// The platform's key.
+/// Reads the platform's key.
 fn secret() -> Result<Secret, StartError> {
     Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
 }
 
-/// An error and its causes on one line; no `Display` of ours repeats its source.
+/// Writes an error and its causes on one line. No `Display` of these crates repeats its source.
 fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -1,7 +1,8 @@
-//! The example fleet: what civic-auth, civic-envelope, civic-client and civic-lock look like in use.
+//! The example fleet: civic-auth, civic-envelope, civic-client, civic-server and civic-lock in use.
 //!
-//! One binary, one subcommand a program; `README.md` shows each. Read `cmd/assessment_roll.rs` for a service,
-//! `cmd/billing.rs` and `assessment_roll_client.rs` for a service that calls another.
+//! One binary with one subcommand per program; `README.md` shows each. Read
+//! `cmd/assessment_roll.rs` for a service, `cmd/billing.rs` and `assessment_roll_client.rs` for a
+//! service that calls another, and `cmd/penalty_scheduler.rs` for a job on a schedule.
 
 mod assessment_roll_client;
 mod cli;

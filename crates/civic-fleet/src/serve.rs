@@ -15,7 +15,7 @@ use crate::environment::{Environment, StartError};
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or a signal handler cannot be installed.
+/// Fails if the address cannot be bound, or a signal handler cannot be installed.
 pub(crate) async fn serve(
     prefix: &str,
     routes: Router,

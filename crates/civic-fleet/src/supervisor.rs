@@ -1,7 +1,8 @@
 //! Ends a process with the one that started it.
 //!
-//! A supervisor that is killed cannot stop its children, and on Unix they live on. But the kernel closes its
-//! pipes: a child whose stdin is such a pipe reads end of file the moment the supervisor is gone, however it went.
+//! A supervisor that is killed cannot stop its children, and on Unix they live on. But the kernel
+//! closes its pipes: a child whose stdin is such a pipe reads the end of the file at the moment at
+//! which the supervisor is gone, for whatever reason.
 
 use std::io::{self, Read};
 use std::time::Duration;

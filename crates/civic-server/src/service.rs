@@ -42,12 +42,13 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 /// A service: its routes, in the standard stack.
 ///
 /// What a service of the platform needs around its handlers, in the order that makes it work: a
-/// correlation id on every request and answer, a span per request, the guard, the response envelope,
-/// compression, and errors in one shape, whether a handler, an extractor, an unknown path, a wrong
-/// method or a panic caused them. The crate documentation lists the layers.
+/// correlation id on every request and answer, a span per request, the guard, the response
+/// envelope, compression, and errors in one shape, whether a handler, an extractor, an unknown
+/// path, a wrong method or a panic caused them. The crate documentation lists the layers.
 ///
-/// `GET /health` and `GET /health/ready` are public and have no envelope, since probes read them: at
-/// the root, where orchestrators look, and under the prefix, which is all that a gateway passes on.
+/// `GET /health` and `GET /health/ready` are public and have no envelope, since probes read them:
+/// at the root, where orchestrators look, and under the prefix, which is all that a gateway passes
+/// on.
 #[derive(Debug)]
 pub struct Service {
     prefix: String,

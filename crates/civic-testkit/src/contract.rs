@@ -1,13 +1,14 @@
 //! The tower contract, as a test that any layer can be put through.
 //!
 //! [`assert_ready_before_call`] wraps a service that **panics when it is called without having been
-//! polled ready on that very instance**, whose clones start unready, and whose readiness is used up by
-//! one call. It then drives the layered service in the ways in which real stacks drive it. A layer that
-//! clones its inner service in `call` and calls the clone (the most frequent mistake in hand-written
-//! middleware) panics here and works by luck everywhere else, until somebody puts a limit below it.
+//! polled ready on that very instance**, whose clones start unready, and whose readiness is used up
+//! by one call. It then drives the layered service in the ways in which real stacks drive it. A
+//! layer that clones its inner service in `call` and calls the clone (the most frequent mistake in
+//! hand-written middleware) panics here and works by luck everywhere else, until a limit is put
+//! below it.
 //!
-//! Not promised: that the layer is otherwise correct, nor that it propagates back pressure. A layer that
-//! takes a clone and polls *the clone* ready inside its future passes.
+//! Not promised: that the layer is otherwise correct, nor that it propagates back pressure. A layer
+//! that takes a clone and polls *the clone* ready inside its future passes.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,11 +31,11 @@ use tower_service::Service;
 ///
 /// # Panics
 ///
-/// If the layer calls an instance that was not polled ready, or never calls the inner service at all
-/// (the test would then show nothing).
+/// Panics if the layer calls an instance that was not polled ready, or never calls the inner
+/// service at all (the test would then show nothing).
 pub async fn assert_ready_before_call<L, B>(layer: L, request: Request<B>)
 where
-    L: Layer<Insistent<Response<Full<Bytes>>, Infallible>>,
+    L: Layer<ReadyOnce<Response<Full<Bytes>>, Infallible>>,
     L::Service: Service<Request<B>> + Clone,
     B: Clone,
 {
@@ -42,22 +43,22 @@ where
 }
 
 /// [`assert_ready_before_call`] with answers of the caller's choice, for layers that need another
-/// response or error type, or that call the inner service more than once (a retry layer is only tested
-/// when some answers make it retry).
+/// response or error type, or that call the inner service more than once (a retry layer is only
+/// tested when some answers make it retry).
 ///
 /// # Panics
 ///
-/// As [`assert_ready_before_call`].
+/// Panics as [`assert_ready_before_call`].
 pub async fn assert_ready_before_call_with<L, Req, Res, E>(
     layer: L,
     request: Req,
     answer: impl Fn() -> Result<Res, E> + Send + Sync + 'static,
 ) where
-    L: Layer<Insistent<Res, E>>,
+    L: Layer<ReadyOnce<Res, E>>,
     L::Service: Service<Req> + Clone,
     Req: Clone,
 {
-    let inner = Insistent::new(answer);
+    let inner = ReadyOnce::new(answer);
     let counts = inner.counts.clone();
     let drive = Drive { request, counts };
     let mut service = layer.layer(inner);
@@ -75,7 +76,8 @@ pub async fn assert_ready_before_call_with<L, Req, Res, E>(
         .call("the original, after its clone", &mut service)
         .await;
 
-    // A clone taken from a ready service is not ready, and must not take the original's readiness away.
+    // A clone taken from a ready service is not ready, and must not take the original's readiness
+    // away.
     ready_once(&mut service).await;
     let mut clone = service.clone();
     let before = drive.counts.called();
@@ -154,14 +156,15 @@ enum Readiness {
 
 /// A service that panics when called without having been polled ready.
 ///
-/// Readiness takes two polls, belongs to one instance (a clone starts unready), and is used up by a call.
-pub struct Insistent<Res, E> {
+/// Readiness takes two polls, belongs to one instance (a clone starts unready), and is used up by a
+/// call.
+pub struct ReadyOnce<Res, E> {
     answer: Arc<dyn Fn() -> Result<Res, E> + Send + Sync>,
     counts: Arc<Counts>,
     readiness: Readiness,
 }
 
-impl<Res, E> Insistent<Res, E> {
+impl<Res, E> ReadyOnce<Res, E> {
     fn new(answer: impl Fn() -> Result<Res, E> + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
@@ -171,7 +174,7 @@ impl<Res, E> Insistent<Res, E> {
     }
 }
 
-impl<Res, E> Clone for Insistent<Res, E> {
+impl<Res, E> Clone for ReadyOnce<Res, E> {
     fn clone(&self) -> Self {
         Self {
             answer: self.answer.clone(),
@@ -181,15 +184,15 @@ impl<Res, E> Clone for Insistent<Res, E> {
     }
 }
 
-impl<Res, E> fmt::Debug for Insistent<Res, E> {
+impl<Res, E> fmt::Debug for ReadyOnce<Res, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Insistent")
+        f.debug_struct("ReadyOnce")
             .field("readiness", &self.readiness)
             .finish_non_exhaustive()
     }
 }
 
-impl<Req, Res, E> Service<Req> for Insistent<Res, E> {
+impl<Req, Res, E> Service<Req> for ReadyOnce<Res, E> {
     type Response = Res;
     type Error = E;
     type Future = Ready<Result<Res, E>>;
@@ -230,8 +233,6 @@ mod tests {
 
     use super::*;
 
-    type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
     /// What a layer may do with its inner service in `call`.
     #[derive(Clone, Copy)]
     enum Habit {
@@ -258,7 +259,7 @@ mod tests {
     {
         type Response = S::Response;
         type Error = S::Error;
-        type Future = BoxFuture<Result<S::Response, S::Error>>;
+        type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
         fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
             match (self.habit, self.inner.poll_ready(cx)) {

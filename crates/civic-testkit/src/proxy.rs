@@ -22,11 +22,11 @@ pub enum Fault {
     /// Passes everything on.
     #[default]
     Pass,
-    /// Passes everything on, each piece of a reply this much later.
+    /// Passes everything on, each piece of a reply with this delay.
     Delay(Duration),
-    /// Takes everything and passes nothing on, in either direction. What it took is lost; the
-    /// connections that lost something are reset when the fault ends, as no network can leave out
-    /// the middle of a stream.
+    /// Accepts everything and passes nothing on, in either direction. What it accepted is lost. The
+    /// connections that lost something are reset when the fault ends, because no network can leave
+    /// out the middle of a stream.
     BlackHole,
     /// Resets all connections, and each new one at once.
     Reset,
@@ -53,7 +53,7 @@ impl Fault {
     ];
 }
 
-/// How often something was injected.
+/// Counts what was injected.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Injected {
     /// Replies that were held back for a while.
@@ -92,7 +92,7 @@ impl FaultProxy {
     ///
     /// # Panics
     ///
-    /// When there is no free port.
+    /// Panics if there is no free port.
     pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -115,24 +115,24 @@ impl FaultProxy {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// Returns the URL for a client of Redis: `redis://127.0.0.1:<port>`.
     #[must_use]
     pub fn redis_url(&self) -> String {
         format!("redis://{}", self.addr)
     }
 
-    /// Does this from now on.
+    /// Does this from now on, on open connections too.
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }
 
-    /// What it has done so far.
+    /// Returns what it has injected so far.
     #[must_use]
     pub fn injected(&self) -> Injected {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -145,7 +145,7 @@ impl FaultProxy {
         }
     }
 
-    /// How many connections were accepted so far.
+    /// Returns how many connections were accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.counters.connections.load(Ordering::Relaxed)

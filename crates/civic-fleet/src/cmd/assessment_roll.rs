@@ -1,7 +1,8 @@
-//! `civic-fleet assessment-roll`: a service that answers what a Node service of the platform answers.
+//! `civic-fleet assessment-roll`: a service with the answers of a Node service of the platform.
 //!
-//! Everything under `/api/assessment-roll`, guarded. The payloads are files, so that their bytes are Node's:
-//! member order, `1e+21`, `5e-324` and escapes would not survive being parsed and printed again.
+//! All routes are under `/api/assessment-roll`, and guarded. The payloads are files, so that their
+//! bytes are Node's: member order, `1e+21`, `5e-324` and escapes would not survive being parsed and
+//! printed again.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::environment::{Environment, StartError};
 use crate::serve::serve;
 
-/// Where a client finds this service when its environment does not say.
+/// The port that clients of this service expect by default.
 pub(crate) const DEFAULT_PORT: u16 = 3020;
 /// The prefix of every guarded route.
 pub(crate) const PREFIX: &str = "/api/assessment-roll";
@@ -29,7 +30,7 @@ const ASSESSMENT: &str = include_str!("../payload/assessment.json");
 const PROPERTIES: u32 = 23;
 const PAGE_SIZE: u32 = 10;
 
-/// What `POST`, `PUT` and `PATCH` answer: what arrived.
+/// The answer to `POST`, `PUT` and `PATCH`: what arrived.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Echo {
@@ -109,7 +110,8 @@ async fn properties(Query(query): Query<Vec<(String, String)>>) -> Result<Json<P
     }))
 }
 
-/// The page that was asked for, from 1; the first when none was. Refusals are in the words of the platform's validator.
+/// Returns the page that was asked for, from 1, or the first one if none was. Refusals are in the
+/// words of the platform's validator.
 fn page_number(query: &[(String, String)]) -> Result<u32, &'static str> {
     let mut pages = query.iter().filter(|(name, _)| name == "page");
     let Some((_, text)) = pages.next() else {
@@ -167,12 +169,12 @@ async fn remove(Path(_): Path<String>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// The principal is printed with the platform's member names, `iat` and `exp` included.
+/// Answers the principal with the platform's member names, `iat` and `exp` included.
 async fn who_am_i(principal: Principal) -> Json<Principal> {
     Json(principal)
 }
 
-/// What arrived, by name. A credential is shown without the part that makes it one.
+/// Answers the request's headers by name. A credential is shown without the part that makes it one.
 async fn headers(headers: HeaderMap) -> Response {
     let mut shown: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in &headers {
@@ -193,7 +195,7 @@ async fn headers(headers: HeaderMap) -> Response {
     Json(shown).into_response()
 }
 
-/// `header.payload.[signature]`: the claims can be read, the token cannot be used.
+/// Returns `header.payload.[signature]`: the claims can be read, the token cannot be used.
 fn without_signature(value: &HeaderValue) -> String {
     match text(value).split('.').collect::<Vec<_>>()[..] {
         [header, payload, _] => format!("{header}.{payload}.[signature]"),

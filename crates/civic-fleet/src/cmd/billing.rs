@@ -1,15 +1,16 @@
 //! `civic-fleet billing`: a service that needs another one.
 //!
-//! `POST /api/billing/bills` `{"propertyId"}` answers a bill. It asks for the role `TAX_CLERK` or higher, and
-//! asks assessment-roll for the assessment. The handler passes no correlation id, no token and no timeout along:
-//! the layers of the request that is being served and those of the client do.
+//! `POST /api/billing/bills` `{"propertyId"}` answers a bill. The route requires the role
+//! `TAX_CLERK` or higher, and gets the assessment from assessment-roll. The handler passes no
+//! correlation id, no token and no timeout along: the layers of the service and those of the client
+//! do that.
 //!
-//! | what went wrong with the peer | answer |
+//! | what went wrong with assessment-roll | answer |
 //! |---|---|
 //! | it does not know the property | 404 |
 //! | it cannot be reached, or is busy (503, 429) | 503, with its `Retry-After` if it sent one |
 //! | it took too long | 504 |
-//! | it broke off, failed, refused us or answered nonsense | 502 |
+//! | anything else: it broke off, failed, refused the call or sent something else | 502 |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +34,14 @@ use crate::serve::serve;
 const DEFAULT_PORT: u16 = 3021;
 const PREFIX: &str = "/api/billing";
 
-/// What a clerk asks for.
+/// The request of a clerk.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BillRequest {
     property_id: String,
 }
 
-/// What a clerk gets.
+/// The answer to a clerk.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Bill {
@@ -99,7 +100,8 @@ async fn create_bill(
     Ok((StatusCode::CREATED, Json(bill)))
 }
 
-/// Rounded to the cent, once. The client has validated that neither factor is negative or beyond reason.
+/// Returns the tax, rounded to the cent once. The client has validated that neither factor is
+/// negative or too large.
 fn amount_cents(assessment: &Assessment) -> u64 {
     if assessment.is_exempt {
         return 0;
@@ -124,8 +126,8 @@ impl IntoResponse for NoBill {
             }
             Self::Peer(error) => error,
         };
-        // The caller learns whose fault it is; the details are for the log.
-        tracing::warn!(%error, "the assessment roll did not help");
+        // The caller learns which service failed; the details are for the log.
+        tracing::warn!(%error, "the assessment could not be fetched");
         let (status, message) = match (error.kind(), error.status()) {
             (ErrorKind::Connect, _)
             | (_, Some(StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)) => (
@@ -149,7 +151,7 @@ impl IntoResponse for NoBill {
     }
 }
 
-/// Never less than was asked for.
+/// Rounds up: a caller that waits must not come too early.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -1,6 +1,6 @@
-//! `civic-fleet conformance`: assessment-roll's routes and one route for each payload shape.
+//! `civic-fleet conformance`: assessment-roll's routes and one route per payload shape.
 //!
-//! For clients in other languages: each shape that trips an unwrapper or an interceptor is one GET away.
+//! For clients in other languages: each shape that a client may get wrong is one GET away.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,7 +16,7 @@ use crate::cmd::assessment_roll::{self, DEFAULT_PORT, PREFIX};
 use crate::environment::{Environment, StartError};
 use crate::serve::serve;
 
-/// The longest answer of `/big`: more than any client of the platform takes.
+/// The longest answer of `/big`: more than any client of the platform accepts.
 const MAX_KB: usize = 64 * 1024;
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ async fn text(json: &'static str) -> JsonText {
     JsonText(Bytes::from_static(json.as_bytes()))
 }
 
-/// Raw JSON: the handler says that the envelope is not wanted.
+/// Answers raw JSON: the handler declines the envelope.
 async fn unwrapped() -> Response {
     let mut response = text(include_str!("../payload/unwrapped.json"))
         .await
@@ -70,7 +70,8 @@ async fn unwrapped() -> Response {
     response
 }
 
-/// A failure that a Node service reports with status 200, in an envelope of its own making.
+/// Answers 200 with a failure inside, as some Node services do, in an envelope that the handler
+/// wrote.
 async fn soft_failure() -> Response {
     let members = include_str!("../payload/soft_failure.json");
     let members = members.strip_suffix('}').unwrap_or(members);
@@ -81,7 +82,7 @@ async fn soft_failure() -> Response {
     response
 }
 
-/// A payload of about `kb` kibibytes.
+/// Answers a payload of about `kb` kibibytes.
 async fn big(Query(size): Query<Size>) -> Result<Json<serde_json::Value>, Failure> {
     let kb = size.kb.unwrap_or(1);
     if kb > MAX_KB {
@@ -96,7 +97,7 @@ async fn big(Query(size): Query<Size>) -> Result<Json<serde_json::Value>, Failur
     })))
 }
 
-/// Three events and the end of the stream.
+/// Answers three events and the end of the stream.
 async fn sse() -> impl IntoResponse {
     (
         [(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))],
@@ -104,7 +105,7 @@ async fn sse() -> impl IntoResponse {
     )
 }
 
-/// Every byte there is, so that a client that reads text is caught.
+/// Answers a file with each possible byte, so that a client that reads text is noticed.
 async fn file() -> impl IntoResponse {
     (
         [
@@ -121,7 +122,7 @@ async fn file() -> impl IntoResponse {
     )
 }
 
-/// An error in the words of RFC 9457.
+/// Answers an error in the form of RFC 9457.
 async fn problem() -> impl IntoResponse {
     (
         StatusCode::CONFLICT,
@@ -133,7 +134,7 @@ async fn problem() -> impl IntoResponse {
     )
 }
 
-/// A bug.
+/// Panics, as a handler with a bug does.
 async fn panic() -> StatusCode {
     panic!("this route panics, to show what a caller sees then")
 }

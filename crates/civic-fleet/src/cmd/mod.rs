@@ -1,4 +1,4 @@
-//! One file a subcommand.
+//! The subcommands, one file each.
 
 pub(crate) mod assessment_roll;
 pub(crate) mod billing;

@@ -1,16 +1,17 @@
 //! `civic-fleet penalty-scheduler`: a replica that runs the platform's penalty calculation.
 //!
-//! Start several. Each prints what it sees as one JSON object a line:
+//! Start several. Each prints the events of the job as one JSON object per line:
 //!
 //! ```json
 //! {"event":"started","tick":1772089200000,"replica":"a","fence":1772089200013227,"attempt":1}
 //! {"event":"ran","tick":1772089200000,"replica":"a","fence":1772089200013227,"attempt":1}
 //! ```
 //!
-//! `tick` is the scheduled instant in milliseconds since the epoch; `started` comes before the work, `ran` or
-//! `took-over` after it; each line ends with the instant of the event, `t` in milliseconds since the epoch and
-//! `monoNs` of CLOCK_MONOTONIC. `skipped`, `missed`, `unavailable` and `clock-ahead` have no fence and no attempt. The lock
-//! is `lock:cron:penalty-calculation`, the one that the platform's Node replicas take.
+//! `tick` is the scheduled instant in milliseconds since the epoch; `started` comes before the
+//! work, `ran` or `took-over` after it; each line ends with the instant of the event, `t` in
+//! milliseconds since the epoch and `monoNs` of CLOCK_MONOTONIC. `skipped`, `missed`, `unavailable`
+//! and `clock-ahead` have no fence and no attempt. The lock is `lock:cron:penalty-calculation`,
+//! which the platform's Node replicas acquire too.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,11 +29,11 @@ const JOB: &str = "cron:penalty-calculation";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// When penalties are calculated: a cron expression of five fields, or six with seconds in front, or
-    /// "@every 1s", aligned to the epoch
+    /// When penalties are calculated: a cron expression of five fields, or six with seconds in
+    /// front, or "@every 1s", aligned to the epoch.
     #[arg(long, env = "CIVIC_SCHEDULE", default_value = "0 2 * * *")]
     schedule: Schedule,
-    /// The IANA name of the time zone in which the cron expression is read; empty is UTC
+    /// The IANA name of the time zone in which the cron expression is read; empty is UTC.
     #[arg(
         long,
         env = "CIVIC_TIMEZONE",
@@ -40,20 +41,22 @@ pub(crate) struct Args {
         value_name = "ZONE"
     )]
     timezone: String,
-    /// How long the calculation takes, in milliseconds
+    /// How long the calculation takes, in milliseconds.
     #[arg(long, env = "CIVIC_JOB_MS", default_value_t = 100, value_name = "MS")]
     job_ms: u64,
-    /// How long a lease lives without a renewal, in seconds, and so how long a dead replica keeps its tick
+    /// How long a lease lives without a renewal, in seconds, and so how long a dead replica keeps
+    /// its tick.
     #[arg(long, env = "CIVIC_LOCK_TTL", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
     lock_ttl: Duration,
-    /// Whether a tick whose replica died runs again: at-least-once or at-most-once
+    /// Whether a tick whose replica died runs again: at-least-once or at-most-once.
     #[arg(long, env = "CIVIC_DELIVERY", default_value = "at-least-once", value_parser = delivery)]
     delivery: Delivery,
-    /// How late a tick may begin, or be begun again, in seconds; after that it is missed. Defaults to half the
-    /// interval, at least one minute and two ttl, at most one hour
+    /// How late a tick may begin, or begin again, in seconds; after that it is missed. Defaults to
+    /// half the interval, at least one minute and two ttl, at most one hour.
     #[arg(long, env = "CIVIC_MISFIRE_GRACE", value_name = "SECONDS", value_parser = seconds)]
     misfire_grace: Option<Duration>,
-    /// How far this replica's clock is ahead, in milliseconds; negative when it is behind. For trials
+    /// How far this replica's clock is ahead, in milliseconds; negative if it is behind. For
+    /// trials.
     #[arg(
         long,
         env = "CIVIC_CLOCK_SKEW_MS",
@@ -62,7 +65,7 @@ pub(crate) struct Args {
         allow_negative_numbers = true
     )]
     clock_skew_ms: i64,
-    /// The name of this replica in its output. Defaults to its process id
+    /// The name of this replica in its output. Defaults to its process id.
     #[arg(long, env = "REPLICA", value_name = "NAME")]
     replica: Option<String>,
 }
@@ -88,7 +91,7 @@ struct Line<'a> {
 ///
 /// # Errors
 ///
-/// A setting makes no sense, or a signal handler cannot be installed.
+/// Fails if a setting makes no sense, or a signal handler cannot be installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let shutdown = Shutdown::on_signals()?;
     let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
@@ -123,7 +126,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
             }
         })
         .on_event(move |_, event| {
-            // Whoever does not read any more must not stop the penalties.
+            // A reader that is gone must not stop the penalties.
             let _ = print(&Line::of(event, &replica));
         })
         .job(job, move |run| async move {
@@ -165,7 +168,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Prints one JSON object a line, at once: whoever waits for it waits on a pipe.
+/// Prints one JSON object per line, at once: a program that reads it waits on a pipe.
 fn print(line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
@@ -174,7 +177,7 @@ fn print(line: &impl Serialize) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Milliseconds since the epoch, by the true clock.
+/// Returns milliseconds since the epoch, by the system's clock.
 fn epoch_millis() -> u128 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -182,7 +185,7 @@ fn epoch_millis() -> u128 {
         .as_millis()
 }
 
-/// Nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share.
+/// Returns nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share.
 fn mono_nanos() -> u128 {
     let now = clock_gettime(ClockId::Monotonic);
     Duration::new(
@@ -192,7 +195,7 @@ fn mono_nanos() -> u128 {
     .as_nanos()
 }
 
-/// A number of seconds that may have a fraction.
+/// Parses a number of seconds that may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     f64::from_str(text)
         .ok()

@@ -1,4 +1,5 @@
-//! Billing: roles, the bill, the hop to assessment-roll, and what a failing peer means for the caller.
+//! Billing: roles, the bill, the hop to assessment-roll, and what a failing peer means for the
+//! caller.
 
 use civic_testkit::upstream::{Step, Upstream};
 
@@ -17,7 +18,8 @@ fn ask(billing: &Service, role: &str) -> Answer {
         .send(billing.address)
 }
 
-/// The peers run on the test's own runtime; the caller blocks its main thread, which is none of the workers.
+/// The peers run on the test's own runtime; the caller blocks its main thread, which is none of the
+/// workers.
 macro_rules! with_peer {
     ($script:expr) => {{
         let peer = Upstream::start($script).await;

@@ -1,4 +1,4 @@
-//! The fleet as its users meet it: the real binary, started on free ports and spoken to over real sockets.
+//! The fleet as its users meet it: the real binary, on free ports and real sockets.
 
 mod billing;
 mod node_responses;

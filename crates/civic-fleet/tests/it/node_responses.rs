@@ -76,8 +76,8 @@ fn assessment_roll_answers_its_recorded_routes_with_the_same_bytes() {
     assert_eq!(compared, 5);
 }
 
-/// A Node handler that returns nothing leaves an envelope without `data`, which every unwrapper takes for a
-/// payload. Ours says `null`.
+/// A Node handler that returns nothing leaves an envelope without `data`, which every unwrapper
+/// takes for a payload. Ours says `null`.
 #[test]
 fn an_empty_success_is_null() {
     let service = Service::start("conformance");

@@ -1,4 +1,5 @@
-//! What every service answers, whatever its routes are: errors in one shape, ids on everything, guards.
+//! What every service answers, whatever its routes are: errors in one shape, ids on everything,
+//! guards.
 
 use std::time::Duration;
 

@@ -131,8 +131,8 @@ fn an_unsupervised_service_does_not_care_about_its_stdin() {
     assert_eq!(get("/health").send(service.address).status, 200);
 }
 
-/// Sends all but the last two bytes of a request, and waits until its handler is at work: the server says
-/// `100 Continue` when somebody begins to read the body.
+/// Sends all but the last two bytes of a request, and waits until its handler is at work: the
+/// server says `100 Continue` when the handler begins to read the body.
 fn begin_request(stream: &mut TcpStream, token: &str) {
     let head = format!(
         concat!(

@@ -1,4 +1,4 @@
-//! The standard stack: each answer in one shape, with the request's id, whoever made it.
+//! The standard stack: each answer in one shape, with the request's id, whatever made it.
 
 use axum::Router;
 use axum::body::Body;
@@ -27,13 +27,13 @@ fn app() -> Router {
     )
 }
 
-async fn get_path(path: &str) -> crate::support::Answer {
+async fn ask(path: &str) -> crate::support::Answer {
     send(&app(), request(Method::GET, path)).await
 }
 
 #[tokio::test]
 async fn an_answer_of_a_handler_is_wrapped_and_has_the_requests_id() {
-    let answer = get_path("/api/things/x").await;
+    let answer = ask("/api/things/x").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["data"], 1);
     assert_eq!(answer.json()["success"], true);
@@ -49,7 +49,7 @@ async fn every_error_has_the_platforms_shape_and_the_requests_id() {
         ("/api/things/conflict", 409, "the roll is closed"),
         ("/api/things/panics", 500, "Internal server error"),
     ] {
-        get_path(path).await.assert_error(status, message);
+        ask(path).await.assert_error(status, message);
     }
     let wrong_method = request(Method::DELETE, "/api/things/x");
     let answer = send(&app(), wrong_method).await;
@@ -60,7 +60,7 @@ async fn every_error_has_the_platforms_shape_and_the_requests_id() {
 #[tokio::test]
 async fn the_length_of_a_refused_head_is_that_of_get() {
     for path in ["/nowhere", "/api/things/conflict", "/api/things/panics"] {
-        let get = get_path(path).await;
+        let get = ask(path).await;
         let head = send(&app(), request(Method::HEAD, path)).await;
         assert_eq!(head.status, get.status, "{path}");
         assert!(head.body.is_empty(), "{path}");
@@ -74,7 +74,7 @@ async fn the_length_of_a_refused_head_is_that_of_get() {
 #[tokio::test]
 async fn the_text_of_a_panic_is_logged_with_the_requests_id_and_never_sent() {
     let capture = Capture::start();
-    let answer = get_path("/api/things/panics").await;
+    let answer = ask("/api/things/panics").await;
     assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
     let text = capture.text();
     let line = text
@@ -108,7 +108,7 @@ async fn routes_are_guarded_and_unknown_paths_and_health_are_not() {
 
 #[tokio::test]
 async fn a_route_may_ask_for_a_role() {
-    assert_eq!(get_path("/api/things/role").await.status, 200);
+    assert_eq!(ask("/api/things/role").await.status, 200);
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ use tracing_subscriber::{Registry, fmt};
 
 use super::record::{Event, Fields, Span};
 
-/// Everything that is said on this thread while this value lives, at every level.
+/// Captures what is logged on this thread while this value lives, at every level.
 ///
-/// What a span says is captured where the span was created while this value lived, even if it
-/// outlives it. A capture that is started while another one lives on the same thread hears
-/// everything until it is dropped, and the other one hears nothing meanwhile.
+/// A span that outlives the capture is still captured until it ends. A capture that is started
+/// while another one lives on the same thread captures everything until it is dropped, and the
+/// other one captures nothing meanwhile.
 #[derive(Debug)]
 pub struct Capture {
     text: Text,
@@ -69,11 +69,11 @@ pub fn install() {
 // ===== impl Capture =====
 
 impl Capture {
-    /// Starts to capture what is said on this thread.
+    /// Starts to capture what is logged on this thread.
     ///
     /// # Panics
     ///
-    /// As [`install`].
+    /// Panics as [`install`].
     #[must_use = "the capture ends when it is dropped"]
     pub fn start() -> Self {
         install();
@@ -92,8 +92,8 @@ impl Capture {
         }
     }
 
-    /// Returns everything that was said, as the lines of a log. The beginning, each entry, each
-    /// exit and the end of a span are lines too.
+    /// Returns what was logged, as the lines of a log. The beginning, each entry, each exit and the
+    /// end of a span are lines too.
     ///
     /// # Panics
     ///

@@ -1,6 +1,6 @@
 //! Capture of log lines, spans and events, for tests that read them.
 //!
-//! A test starts a [`Capture`], does its work on its own thread, and reads what was said:
+//! A test starts a [`Capture`], does its work on its own thread, and reads what was logged:
 //!
 //! ```
 //! use civic_testkit::log::Capture;
@@ -13,16 +13,15 @@
 //!
 //! # Why not `tracing::subscriber::set_default` alone
 //!
-//! `tracing` remembers, once per process and per callsite, whether any subscriber wants to hear of
-//! it. Where a callsite is first reached on a thread without a subscriber, while another test
-//! starts or ends a subscriber for its own thread, the remembered answer can be "no one", and the
-//! other test misses its event: red in a few runs of a hundred, and only on a busy machine. With a
-//! subscriber without any filter as the default of the whole process, the answer is always
-//! "someone". [`install`] sets it, once.
+//! `tracing` remembers, once per process and callsite, whether any subscriber is interested in it.
+//! If a callsite is first reached on a thread without a subscriber while another thread captures,
+//! the remembered answer can be "none", and the other thread misses its events: a test that fails
+//! in a few runs of a hundred. With a subscriber without a filter as the default of the whole
+//! process, there always is an interested one. [`install`] sets it once.
 //!
 //! # What is not captured
 //!
-//! What other threads say. `#[tokio::test]` runs on one thread unless told otherwise.
+//! What other threads log. `#[tokio::test]` runs on one thread unless told otherwise.
 
 mod capture;
 mod record;

@@ -1,4 +1,4 @@
-//! What is kept of a span and of an event.
+//! The parts of a span and of an event that are kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,14 +13,14 @@ use tracing::{Level, Metadata};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Fields(BTreeMap<String, String>);
 
-/// One span.
+/// A span that was captured.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The name that the macro was given.
     pub name: &'static str,
     /// The module that the span was written in, unless the macro was given another target.
     pub target: String,
-    /// The level.
+    /// The level that the macro was given.
     pub level: Level,
     /// The fields, including those that were recorded after the span had begun.
     pub fields: Fields,
@@ -28,12 +28,12 @@ pub struct Span {
     pub closed: bool,
 }
 
-/// One event: a log line.
+/// An event that was captured: a log line.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The module that the event was written in, unless the macro was given another target.
     pub target: String,
-    /// The level.
+    /// The level that the macro was given.
     pub level: Level,
     /// The text of the line, without the fields.
     pub message: String,

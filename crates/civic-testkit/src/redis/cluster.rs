@@ -19,7 +19,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// When there is no redis-server, or when the cluster is not up within 30 s.
+    /// Panics if there is no redis-server, or when the cluster is not up within 30 s.
     pub async fn start(count: u32) -> Self {
         let mut nodes = Vec::new();
         let mut bus = Vec::new();
@@ -66,7 +66,7 @@ impl RedisCluster {
         Self { nodes }
     }
 
-    /// `redis-cluster://…`, with the first node.
+    /// Returns `redis-cluster://…`, with the first node.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis-cluster://{}", self.nodes[0].addr())

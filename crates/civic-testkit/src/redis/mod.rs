@@ -1,8 +1,8 @@
-//! Real redis-server processes, each with a port and a folder of its own.
+//! Real redis-server processes, each on its own port and in its own folder.
 //!
-//! The program is `$CIVIC_REDIS_SERVER`, or `redis-server` on the `PATH`. Where there is none the
-//! test fails, with the command that installs it: a lock that was not tried against a server was
-//! not tried. A server is killed when its handle is dropped.
+//! The program is `$CIVIC_REDIS_SERVER`, or `redis-server` on the `PATH`. Without one the test
+//! fails, and names the command that installs it: a lock that was not tested against a server was
+//! not tested. A server is killed when its handle is dropped.
 
 mod cluster;
 mod resp;

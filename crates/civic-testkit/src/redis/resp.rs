@@ -1,4 +1,4 @@
-//! Just enough of the protocol to ask a server from a test, without the client under test.
+//! The part of the Redis protocol that a test needs to ask a server without the client under test.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,27 +6,27 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// What a server answered.
+/// The reply of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reply {
-    /// Nothing.
+    /// The reply is nil.
     Nil,
-    /// An integer.
+    /// The reply is an integer.
     Int(i64),
-    /// A simple or bulk string.
+    /// The reply is a simple or bulk string.
     Text(String),
-    /// An error, with its prefix.
+    /// The reply is an error, with its prefix.
     Error(String),
-    /// An array.
+    /// The reply is an array.
     Array(Vec<Self>),
 }
 
 impl Reply {
-    /// The text of a string, "" for nil.
+    /// Returns the text of a string, "" for nil.
     ///
     /// # Panics
     ///
-    /// When it is something else.
+    /// Panics if the reply is something else.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -36,11 +36,11 @@ impl Reply {
         }
     }
 
-    /// The integer.
+    /// Returns the integer.
     ///
     /// # Panics
     ///
-    /// When it is something else.
+    /// Panics if the reply is something else.
     #[must_use]
     pub fn int(&self) -> i64 {
         match self {
@@ -50,11 +50,11 @@ impl Reply {
     }
 }
 
-/// Sends one command on a connection of its own.
+/// Sends one command on a new connection.
 ///
 /// # Errors
 ///
-/// When the server cannot be reached or does not speak the protocol.
+/// Fails if the server cannot be reached or does not speak the protocol.
 pub async fn command(server: SocketAddr, words: &[&str]) -> io::Result<Reply> {
     let mut stream = BufReader::new(TcpStream::connect(server).await?);
     let mut request = format!("*{}\r\n", words.len());

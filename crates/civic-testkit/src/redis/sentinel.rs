@@ -22,7 +22,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// When there is no redis-server, or when they do not find each other within 30 s.
+    /// Panics if there is no redis-server, or when they do not find each other within 30 s.
     pub async fn start() -> Self {
         let primary = RedisServer::start().await;
         let replica = RedisServer::replica_of(&primary).await;
@@ -48,7 +48,7 @@ impl RedisSentinel {
         this
     }
 
-    /// `redis-sentinel://…` with all three.
+    /// Returns `redis-sentinel://…`, with all three.
     #[must_use]
     pub fn url(&self) -> String {
         let [first, second, third] = &self.sentinels[..] else {
@@ -66,7 +66,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// When they have not within 30 s.
+    /// Panics if they have not within 30 s.
     pub async fn until_failed_over(&self) {
         let port = self.replica.port().to_string();
         self.until(|primary| field(primary, "port") == port).await;

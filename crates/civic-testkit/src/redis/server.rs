@@ -1,4 +1,4 @@
-//! One server.
+//! One redis-server process.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use super::resp::{Reply, command};
 
-/// A server that is not ready by then never will be.
+/// A server that is not ready after this time never will be.
 const READY: Duration = Duration::from_secs(20);
 
-/// A free port may be somebody else's by the time the server binds it.
+/// A free port may be taken by another process before the server binds it.
 const PORTS: u32 = 5;
 
 /// A redis-server process. Killed when dropped.
@@ -33,16 +33,16 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When there is no redis-server, with the command that installs it.
+    /// Panics if there is no redis-server, with the command that installs it.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Likewise, with further arguments, such as `["--appendonly", "yes"]`.
+    /// Starts a server with further arguments, such as `["--appendonly", "yes"]`.
     ///
     /// # Panics
     ///
-    /// Like [`start`](Self::start).
+    /// Panics as [`start`](Self::start).
     pub async fn start_with(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
         for _ in 0..PORTS {
@@ -62,11 +62,11 @@ impl RedisServer {
         panic!("redis-server does not start with {arguments:?}")
     }
 
-    /// A replica of `primary`, once it is in sync.
+    /// Starts a replica of `primary`, and waits until it is in sync.
     ///
     /// # Panics
     ///
-    /// Like [`start`](Self::start).
+    /// Panics as [`start`](Self::start).
     pub async fn replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]).await;
@@ -75,8 +75,8 @@ impl RedisServer {
                 has_line(info, "master_link_status:up")
             })
             .await;
-        // The link is up before the first write goes over it, which may take a second more: WAIT for
-        // a lock would run out of time meanwhile.
+        // The link is up before the first write goes over it, which may take a second more: WAIT
+        // for a lock would run out of time meanwhile.
         primary.command(&["PUBLISH", "replica", "hello"]).await;
         let replica_port = format!("port={},", replica.port);
         primary
@@ -110,70 +110,70 @@ impl RedisServer {
         sentinel
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// Returns the URL for a client of Redis: `redis://127.0.0.1:<port>`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.addr())
     }
 
-    /// Its port.
+    /// Returns the port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its folder.
+    /// Returns the folder of its files.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Asks it.
+    /// Sends one command on a new connection, and returns the reply.
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// Panics if it does not answer.
     pub async fn command(&self, words: &[&str]) -> Reply {
         command(self.addr(), words)
             .await
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// SIGKILL: it forgets what it has not written.
+    /// Kills it with SIGKILL: it forgets what it has not written.
     pub fn kill(&mut self) {
         // It may have died already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// SIGSTOP: connections stay open, nothing is answered.
+    /// Stops it with SIGSTOP: connections stay open, nothing is answered.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Lets it go on with SIGCONT.
     pub fn cont(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Kills it and starts it anew, on the same port and in the same folder.
+    /// Kills it and starts it again, on the same port and in the same folder.
     pub async fn restart(&mut self) {
         self.kill();
         self.child = spawn(self.folder.path(), &words(self.port, &self.arguments));
         assert!(self.is_ready().await, "redis-server does not start again");
     }
 
-    /// Waits until `INFO` is as it should be.
+    /// Waits until the server says of itself, in `INFO`, what the test needs.
     ///
     /// # Panics
     ///
-    /// That did not happen within 20 s; `what` is in the message.
+    /// Panics after 20 s, with `what` in the message.
     pub async fn until_info(&self, what: &str, as_it_should_be: impl Fn(&str) -> bool) {
         let began = Instant::now();
         loop {
@@ -186,7 +186,8 @@ impl RedisServer {
         }
     }
 
-    /// Waits until this very process answers. False when it has ended: somebody else has the port.
+    /// Waits until this very process answers. Returns false if it has ended because another process
+    /// has the port.
     async fn is_ready(&mut self) -> bool {
         let began = Instant::now();
         let own = format!("process_id:{}", self.child.id());
@@ -220,9 +221,9 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody had a moment ago, below those that a system gives to outgoing connections.
-/// Of these, a client that keeps dialling a server that is down is one day given the server's own
-/// as its source: it is then connected to itself, and the server cannot come back.
+/// Returns a port that was free a moment ago, below those that a system gives to outgoing
+/// connections. Of these, a client that keeps dialling a server that is down is one day given the
+/// server's own as its source: it is then connected to itself, and the server cannot come back.
 pub(super) fn free_port() -> u16 {
     let mut tries = (0u64..1000).map(|nth| {
         let random = RandomState::new().hash_one(nth);

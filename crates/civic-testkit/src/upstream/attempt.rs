@@ -1,4 +1,4 @@
-//! What arrived.
+//! A request as it arrived.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The method.
+    /// The method of the request.
     pub method: Method,
     /// The request target, byte for byte: path and query, not decoded.
     pub target: String,
@@ -16,14 +16,14 @@ pub struct Attempt {
     pub headers: HeaderMap,
     /// The body, with chunked coding undone.
     pub body: Bytes,
-    /// When the last byte of it had been read, on tokio's clock.
+    /// The instant at which its last byte had been read, on tokio's clock.
     pub at: Instant,
     /// The number of the connection that it came on, from 1.
     pub connection: usize,
 }
 
 impl Attempt {
-    /// A header's value as text; `None` when it is absent or not visible ASCII.
+    /// Returns a header's value as text, or `None` if it is absent or not visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -1,12 +1,12 @@
 //! A scripted HTTP/1.1 peer on a real socket.
 //!
-//! Each request is answered by the next [`Step`] of the script; the last step repeats for ever. Every
-//! request that arrived whole is recorded as an [`Attempt`], however it was answered. Connections are kept
-//! alive unless a step says otherwise.
+//! Each request is answered by the next [`Step`] of the script; the last step repeats for ever.
+//! Every request that arrived whole is recorded as an [`Attempt`], however it was answered.
+//! Connections are kept alive unless a step says otherwise.
 //!
-//! The peer runs inside the caller's runtime, so a test may pause the clock: delays, hangs and drips then
-//! take no real time, and [`Attempt::at`] is exact. It speaks just enough HTTP, by hand, to be able to
-//! break every rule of it.
+//! The peer runs inside the caller's runtime, so a test may pause the clock: delays, hangs and
+//! drips then take no real time, and [`Attempt::at`] is exact. It speaks just enough HTTP, by hand,
+//! to be able to break every rule of it.
 //!
 //! Not promised: HTTP/2, pipelining, `Expect: 100-continue`.
 
@@ -41,7 +41,7 @@ impl Upstream {
     ///
     /// # Panics
     ///
-    /// If the script is empty or no port can be had.
+    /// Panics if the script is empty or no port is free.
     pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
         // Before the code under test logs for the first time: another test may capture.
         crate::log::install();
@@ -58,11 +58,12 @@ impl Upstream {
         Self { addr, shared, task }
     }
 
-    /// An address on which nobody listens: connecting to it is refused, as long as the value lives.
+    /// Returns an address on which no one listens: connecting to it is refused as long as the value
+    /// lives.
     ///
     /// # Panics
     ///
-    /// If no port can be had.
+    /// Panics if no port is free.
     pub async fn refusing() -> Refusing {
         let bound = TcpSocket::new_v4().and_then(|socket| {
             socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -75,25 +76,25 @@ impl Upstream {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Its base URL, without a slash at the end.
+    /// Returns its base URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The requests that arrived whole so far, in order of arrival.
+    /// Returns the requests that arrived whole so far, in order of arrival.
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
         self.shared.state().attempts.clone()
     }
 
-    /// How many connections were accepted so far, those that were reset at once included.
+    /// Returns how many connections were accepted so far, including those that were reset at once.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.state().connections
@@ -103,18 +104,19 @@ impl Upstream {
     ///
     /// # Panics
     ///
-    /// After two minutes of waiting.
+    /// Panics after two minutes of waiting.
     pub async fn received(&self, count: usize) {
         self.shared
             .wait(|state| state.attempts.len() >= count)
             .await;
     }
 
-    /// Waits until `count` connections have ended, by whomever; those that are reset at once do not count.
+    /// Waits until `count` connections have ended, whichever side closed them. Those that are reset
+    /// at once do not count.
     ///
     /// # Panics
     ///
-    /// After two minutes of waiting.
+    /// Panics after two minutes of waiting.
     pub async fn closed(&self, count: usize) {
         self.shared.wait(|state| state.closed >= count).await;
     }
@@ -123,15 +125,15 @@ impl Upstream {
     ///
     /// # Panics
     ///
-    /// After two minutes of waiting.
+    /// Panics after two minutes of waiting.
     pub async fn abandoned(&self, count: usize) {
         self.shared.wait(|state| state.abandoned >= count).await;
     }
 }
 
-/// An address on which nobody listens; prints as `127.0.0.1:port`.
+/// An address on which no one listens. It prints as `127.0.0.1:port`.
 ///
-/// It holds the port without listening, so that nobody else is given it in the meantime.
+/// It holds the port without listening, so that no other process is given it in the meantime.
 #[derive(Debug)]
 pub struct Refusing {
     addr: SocketAddr,
@@ -139,13 +141,13 @@ pub struct Refusing {
 }
 
 impl Refusing {
-    /// The address.
+    /// Returns the address.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Its base URL, without a slash at the end.
+    /// Returns its base URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{self}")

@@ -1,4 +1,4 @@
-//! What the peer does with one request.
+//! A step of a script: what the peer does with one request.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct Step {
     pub(super) act: Act,
 }
 
-/// What becomes of the connection after a complete answer.
+/// Whether the connection is closed after a complete answer, and how.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Close {
     Never,
@@ -45,11 +45,11 @@ pub(super) enum Act {
 }
 
 impl Step {
-    /// A complete answer with this status and an empty body.
+    /// Sends a complete answer with this status and an empty body.
     ///
     /// # Panics
     ///
-    /// If the status is outside 100 to 999.
+    /// Panics if the status is outside 100 to 999.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self {
@@ -63,13 +63,13 @@ impl Step {
         }
     }
 
-    /// `200` with this JSON text.
+    /// Sends `200` with this JSON text.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self::status(200).with_json(body)
     }
 
-    /// `200` with this JSON text as the data of the platform's envelope.
+    /// Sends `200` with this JSON text as the data of the platform's envelope.
     #[must_use]
     pub fn envelope(data: &str) -> Self {
         Self::json(format!(
@@ -131,7 +131,8 @@ impl Step {
         Self::acting(Act::Hang)
     }
 
-    /// Sends the head and the first bytes of a body, then waits until the caller closes the connection.
+    /// Sends the head and the first bytes of a body, then waits until the caller closes the
+    /// connection.
     #[must_use]
     pub fn hang_in_body() -> Self {
         Self::acting(Act::HangInBody).body("{\"success\":true,")
@@ -144,11 +145,11 @@ impl Step {
         }
     }
 
-    /// The status of the answer, where a step begins one before it breaks.
+    /// Sets the status of the answer, if the step begins one before it breaks.
     ///
     /// # Panics
     ///
-    /// If the status is outside 100 to 999.
+    /// Panics if the status is outside 100 to 999.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Self::status(status).status;
@@ -159,7 +160,7 @@ impl Step {
     ///
     /// # Panics
     ///
-    /// If it is not a legal header field.
+    /// Panics if it is not a legal header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a legal header name");
@@ -168,14 +169,14 @@ impl Step {
         self
     }
 
-    /// The body of the answer.
+    /// Sets the body of the answer.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// A JSON body with its content type.
+    /// Sets a JSON body and its content type.
     #[must_use]
     pub fn with_json(mut self, body: impl Into<Bytes>) -> Self {
         let json = HeaderValue::from_static("application/json; charset=utf-8");
@@ -197,14 +198,16 @@ impl Step {
         self
     }
 
-    /// Closes the connection after the answer, without a word: what an idle time that ran out looks like.
+    /// Closes the connection after the answer without announcing it, as a peer does whose idle
+    /// timeout has passed.
     #[must_use]
     pub const fn close_silently(mut self) -> Self {
         self.close = Close::Silent;
         self
     }
 
-    /// Leaves `Content-Length` out, for a body that is framed by hand or by the end of the connection.
+    /// Leaves `Content-Length` out, for a body that is framed by hand or by the end of the
+    /// connection.
     #[must_use]
     pub const fn without_length(mut self) -> Self {
         self.length = false;

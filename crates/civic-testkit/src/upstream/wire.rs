@@ -1,4 +1,4 @@
-//! Reading a request, by hand.
+//! Reads a request, without a library.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::Attempt;
 
-/// The next request of a connection; `None` when the caller is done with it or does not speak HTTP.
+/// Reads the next request of a connection. Returns `None` if the caller is done with it or does not
+/// speak HTTP.
 ///
 /// `buffer` keeps what was read beyond the request.
 pub(super) async fn read_request(

@@ -143,7 +143,8 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// Checks that this is an error in the platform's shape, with the answer's own status and correlation id.
+    /// Checks that this is an error in the platform's shape, with the answer's own status and
+    /// correlation id.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, message: &str) {
         assert_eq!(self.status, status, "{}", self.body);

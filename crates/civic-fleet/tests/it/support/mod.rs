@@ -17,7 +17,7 @@ use serde_json::Value;
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long a test waits for what must happen; a process that hangs fails the test, not the run.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running service, killed on drop.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Service {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        let Ok(line) = stdout.recv_timeout(PATIENCE) else {
+        let Ok(line) = stdout.recv_timeout(TIMEOUT) else {
             let log: Vec<_> = stderr.try_iter().collect();
             panic!("the service does not listen: {log:#?}");
         };
@@ -114,7 +114,7 @@ impl Service {
         loop {
             let line = self
                 .stderr
-                .recv_timeout(PATIENCE)
+                .recv_timeout(TIMEOUT)
                 .unwrap_or_else(|_| panic!("no log line holds {text:?}"));
             if line.contains(text) {
                 return;
@@ -127,7 +127,7 @@ impl Service {
         // The log ends when the process does.
         let mut log = String::new();
         loop {
-            match self.stderr.recv_timeout(PATIENCE) {
+            match self.stderr.recv_timeout(TIMEOUT) {
                 Ok(line) => log.push_str(&format!("{line}\n")),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("the service does not end:\n{log}"),
