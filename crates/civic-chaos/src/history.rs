@@ -14,15 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
-/// Nanoseconds of CLOCK_MONOTONIC.
-pub(crate) type Nanos = u64;
-
-pub(crate) const MILLI: Nanos = 1_000_000;
-pub(crate) const SECOND: Nanos = 1000 * MILLI;
+/// One millisecond: instants and durations are in nanoseconds, instants by CLOCK_MONOTONIC.
+pub(crate) const MILLI: u64 = 1_000_000;
+/// One second in nanoseconds.
+pub(crate) const SECOND: u64 = 1000 * MILLI;
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Record {
-    pub(crate) at: Nanos,
+    pub(crate) at: u64,
     #[serde(flatten)]
     pub(crate) what: What,
 }
@@ -35,7 +34,7 @@ pub(crate) struct Record {
 )]
 pub(crate) enum What {
     /// CLOCK_REALTIME − CLOCK_MONOTONIC. The first record.
-    Clock { wall_offset: Nanos },
+    Clock { wall_offset: u64 },
     /// Replicas that share one lock. The next records.
     Group(Group),
     /// A replica was started. A life ends with its process; the next one has a new number.
@@ -94,7 +93,7 @@ pub(crate) enum What {
         step: ForeignStep,
     },
     /// Nothing ran on this machine, not even the driver.
-    Stall { from: Nanos },
+    Stall { from: u64 },
     /// What is left of a replica's resources when the faults are over.
     Resources {
         life: u32,
@@ -242,7 +241,7 @@ impl Log {
         self.at(monotonic(), what);
     }
 
-    pub(crate) fn at(&self, at: Nanos, what: What) {
+    pub(crate) fn at(&self, at: u64, what: What) {
         let record = Record { at, what };
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The file is for people and for `--check`; the verdict does not depend on it.
@@ -276,12 +275,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
     Ok(records)
 }
 
-pub(crate) fn monotonic() -> Nanos {
+pub(crate) fn monotonic() -> u64 {
     nanos(ClockId::Monotonic)
 }
 
 /// CLOCK_REALTIME − CLOCK_MONOTONIC: what turns the server's instants into ours.
-pub(crate) fn wall_clock_offset() -> Nanos {
+pub(crate) fn wall_clock_offset() -> u64 {
     let before = monotonic();
     let wall = nanos(ClockId::Realtime);
     let after = monotonic();
@@ -292,7 +291,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn nanos(clock: ClockId) -> Nanos {
+fn nanos(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     let part = |part: i64| u64::try_from(part).unwrap_or_default();
     part(now.tv_sec) * SECOND + part(now.tv_nsec)

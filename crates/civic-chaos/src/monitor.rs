@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::history::{Log, Nanos, ServerState, What};
+use crate::history::{Log, ServerState, What};
 
 /// The commands that change a key of a lock.
 const WRITES: [&str; 7] = ["SET", "PEXPIRE", "DEL", "HSET", "HDEL", "EXPIRE", "UNLINK"];
@@ -30,7 +30,7 @@ struct Line {
 /// Watches until it is aborted, and says when it sees everything.
 pub(crate) async fn watch(
     server: SocketAddr,
-    wall_offset: Nanos,
+    wall_offset: u64,
     log: Log,
     watching: watch::Sender<bool>,
 ) {
@@ -50,7 +50,7 @@ pub(crate) async fn watch(
 
 async fn watch_once(
     server: SocketAddr,
-    wall_offset: Nanos,
+    wall_offset: u64,
     log: &Log,
     watching: &watch::Sender<bool>,
 ) -> io::Result<()> {

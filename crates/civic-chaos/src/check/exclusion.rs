@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Verdict;
-use super::view::{Ended, Lease, View};
+use super::lease::{Ended, Lease};
+use super::verdict::Verdict;
+use super::view::View;
 use crate::history::Kind;
 
 /// Every acquisition has a fence of its own, and fences grow in the order of the acquisitions.

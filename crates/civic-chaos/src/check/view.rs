@@ -1,83 +1,33 @@
-//! A history, sorted out: who held what and when, and which fault hit whom.
+//! A history in order: which replica held what and when, and which fault hit which.
 
 use std::collections::BTreeMap;
 
+use super::lease::{Ended, Lease};
+use super::life::Life;
+use super::span::{AFTERMATH, Span};
 use crate::fault::{Class, Fault};
 use crate::history::{
-    Backend, Edge, Group, Kind, MILLI, Nanos, Phase, Record, SECOND, ServerState, Signal,
-    TickEvent, What,
+    Backend, Edge, Group, Kind, MILLI, Phase, Record, SECOND, ServerState, TickEvent, What,
 };
 
-/// A process that is continued, or a machine that goes on, needs so long to get anything done.
-const AFTERMATH: Nanos = 500 * MILLI;
-
+/// A history in order.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) records: &'a [Record],
-    pub(crate) wall_offset: Nanos,
+    pub(crate) wall_offset: u64,
     pub(crate) groups: Vec<&'a Group>,
     pub(crate) lives: BTreeMap<u32, Life<'a>>,
-    /// In the order in which they began.
+    /// The leases, in the order in which they began.
     pub(crate) leases: Vec<Lease>,
     pub(crate) faults: Vec<Injected>,
-    /// From the moment at which the server's data was gone until it answered again.
+    /// The spans in which the server had lost its data and had not answered yet.
     pub(crate) losses: Vec<Span>,
     pub(crate) stalls: Vec<Span>,
-    /// When everybody was told to stop.
-    pub(crate) end: Option<Nanos>,
+    /// The instant at which all replicas were told to stop.
+    pub(crate) end: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Span {
-    pub(crate) from: Nanos,
-    pub(crate) to: Nanos,
-}
-
-/// One process.
-#[derive(Debug)]
-pub(crate) struct Life<'a> {
-    pub(crate) replica: &'a str,
-    pub(crate) group: usize,
-    pub(crate) started: Nanos,
-    pub(crate) killed: Option<Nanos>,
-    pub(crate) terminated: Option<Nanos>,
-    pub(crate) exit: Option<Nanos>,
-    pub(crate) pauses: Vec<Span>,
-}
-
-/// One acquisition, as its holder saw it.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pub(crate) group: usize,
-    pub(crate) life: u32,
-    pub(crate) fence: u64,
-    /// Of ticks: the tick and the attempt.
-    pub(crate) turn: Option<(u64, u32)>,
-    /// The record with which it begins.
-    pub(crate) record: usize,
-    pub(crate) begin: Nanos,
-    /// The record with which it ends, and when.
-    pub(crate) end: Option<(usize, Nanos)>,
-    pub(crate) ended: Ended,
-    /// When its holder was told that it is lost.
-    pub(crate) told: Option<Nanos>,
-}
-
-/// How a lease ended, by the account of its holder.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    /// The work was done, and for a tick the store has confirmed it.
-    Done,
-    /// The work was done, or failed, and the store did not confirm it.
-    Unconfirmed,
-    /// The store did not confirm it; later the tick turned out to be done, by this run or another.
-    ConfirmedLate,
-    HandedOver,
-    Lost,
-    /// Nothing more was heard of it.
-    Silent,
-}
-
+/// A fault that was injected.
 #[derive(Debug)]
 pub(crate) struct Injected {
     pub(crate) fault: Fault,
@@ -86,11 +36,7 @@ pub(crate) struct Injected {
     pub(crate) span: Span,
 }
 
-impl Span {
-    pub(crate) fn meets(self, other: Self) -> bool {
-        self.from <= other.to && other.from <= self.to
-    }
-}
+// ===== impl View =====
 
 impl<'a> View<'a> {
     pub(crate) fn new(records: &'a [Record]) -> Self {
@@ -108,15 +54,15 @@ impl<'a> View<'a> {
         let mut open_faults = BTreeMap::new();
         let mut open_leases = BTreeMap::new();
         for (index, Record { at, what }) in records.iter().enumerate() {
-            view.take(index, *at, what, &mut open_faults, &mut open_leases);
+            view.apply(index, *at, what, &mut open_faults, &mut open_leases);
         }
         view
     }
 
-    fn take(
+    fn apply(
         &mut self,
         index: usize,
-        at: Nanos,
+        at: u64,
         what: &'a What,
         open_faults: &mut BTreeMap<usize, usize>,
         open_leases: &mut BTreeMap<(u32, u64), usize>,
@@ -163,8 +109,8 @@ impl<'a> View<'a> {
                 let key = (*life, *fence);
                 let ended = match event {
                     TickEvent::Started => {
-                        let turn = Some((*tick, *attempt));
-                        self.began(index, at, *life, *fence, turn, open_leases);
+                        let tick_attempt = Some((*tick, *attempt));
+                        self.began(index, at, *life, *fence, tick_attempt, open_leases);
                         return;
                     }
                     TickEvent::Ran | TickEvent::TookOver => Ended::Done,
@@ -222,7 +168,7 @@ impl<'a> View<'a> {
                     group: *group,
                     span: Span {
                         from: at,
-                        to: Nanos::MAX,
+                        to: u64::MAX,
                     },
                 });
             }
@@ -235,7 +181,7 @@ impl<'a> View<'a> {
                 state: ServerState::Lost,
             } => self.losses.push(Span {
                 from: at,
-                to: Nanos::MAX,
+                to: u64::MAX,
             }),
             What::Server {
                 state: ServerState::Back,
@@ -261,10 +207,10 @@ impl<'a> View<'a> {
     fn began(
         &mut self,
         record: usize,
-        begin: Nanos,
+        begin: u64,
         life: u32,
         fence: u64,
-        turn: Option<(u64, u32)>,
+        tick_attempt: Option<(u64, u32)>,
         open: &mut BTreeMap<(u32, u64), usize>,
     ) {
         let Some(group) = self.lives.get(&life).map(|life| life.group) else {
@@ -275,7 +221,7 @@ impl<'a> View<'a> {
             group,
             life,
             fence,
-            turn,
+            tick_attempt,
             record,
             begin,
             end: None,
@@ -284,7 +230,7 @@ impl<'a> View<'a> {
         });
     }
 
-    /// The leases of one group, in the order in which they began.
+    /// Returns the leases of one group, in the order in which they began.
     pub(crate) fn leases_of(&self, group: usize) -> impl Iterator<Item = &Lease> {
         self.leases.iter().filter(move |lease| lease.group == group)
     }
@@ -296,8 +242,8 @@ impl<'a> View<'a> {
             .filter(|group| group.kind != Kind::Hammer)
     }
 
-    /// Until when the holder was at work, by its own account, at least.
-    pub(crate) fn at_work_until(&self, lease: &Lease) -> Nanos {
+    /// Returns the instant until which the holder was at work, by its own account, at least.
+    pub(crate) fn at_work_until(&self, lease: &Lease) -> u64 {
         let life = &self.lives[&lease.life];
         let group = self.groups[lease.group];
         let end = lease.end.map(|(_, at)| at);
@@ -305,24 +251,24 @@ impl<'a> View<'a> {
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or(Nanos::MAX);
-        if lease.turn.is_some() {
+            .unwrap_or(u64::MAX);
+        if lease.tick_attempt.is_some() {
             // A tick reports its end when the store has confirmed it: the work was over before.
             until = until.min(lease.begin + group.job_ms * MILLI);
         }
-        if lease.turn.is_some() || lease.end.is_none() {
+        if lease.tick_attempt.is_some() || lease.end.is_none() {
             // Work is dropped at once when its replica is told to stop.
-            until = until.min(life.terminated.unwrap_or(Nanos::MAX));
+            until = until.min(life.terminated.unwrap_or(u64::MAX));
         }
         until.max(lease.begin)
     }
 
-    /// Whether the process, or the machine, was stopped between the grant and `until`.
-    pub(crate) fn was_paused(&self, lease: &Lease, until: Nanos) -> bool {
+    /// Returns whether the process, or the machine, was stopped between the grant and `until`.
+    pub(crate) fn was_paused(&self, lease: &Lease, until: u64) -> bool {
         self.life_was_paused(lease.life, lease.begin.saturating_sub(AFTERMATH), until)
     }
 
-    pub(crate) fn life_was_paused(&self, life: u32, from: Nanos, to: Nanos) -> bool {
+    pub(crate) fn life_was_paused(&self, life: u32, from: u64, to: u64) -> bool {
         let span = Span { from, to };
         self.lives[&life]
             .pauses
@@ -337,21 +283,21 @@ impl<'a> View<'a> {
             })
     }
 
-    /// Whether the group's store has lost its data in between.
-    pub(crate) fn was_lost(&self, group: usize, from: Nanos, to: Nanos) -> bool {
+    /// Returns whether the group's store has lost its data in between.
+    pub(crate) fn was_lost(&self, group: usize, from: u64, to: u64) -> bool {
         self.groups[group].backend == Backend::Redis
             && self.losses.iter().any(|loss| loss.meets(Span { from, to }))
     }
 
-    /// Whether the store has lost its data under one of these leases, the later of which began
+    /// Returns whether the store has lost its data under one of these leases, the later of which began
     /// before `to`. The answer that grants a lease may take as long as a command.
-    pub(crate) fn was_lost_under(&self, one: &Lease, other: &Lease, to: Nanos) -> bool {
+    pub(crate) fn was_lost_under(&self, one: &Lease, other: &Lease, to: u64) -> bool {
         let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
         let from = one.begin.min(other.begin).saturating_sub(answer);
         self.was_lost(one.group, from, one.begin.max(other.begin).max(to))
     }
 
-    /// The faults that can matter to a group in this span.
+    /// Returns the faults that can matter to a group in this span.
     pub(crate) fn faults_on(&self, group: usize, span: Span) -> impl Iterator<Item = &Injected> {
         self.faults
             .iter()
@@ -369,56 +315,26 @@ impl<'a> View<'a> {
         }
     }
 
-    /// When a tick is due, by the clock of the machine.
-    pub(crate) fn due(&self, tick: u64) -> Nanos {
+    /// Returns the instant at which a tick is due, by the clock of the machine.
+    pub(crate) fn due(&self, tick: u64) -> u64 {
         (tick * MILLI).saturating_sub(self.wall_offset)
     }
 
     pub(crate) fn describe(&self, lease: &Lease) -> String {
         let life = &self.lives[&lease.life];
-        let turn = lease
-            .turn
+        let tick_attempt = lease
+            .tick_attempt
             .map(|(tick, attempt)| format!(" tick {tick} attempt {attempt}"))
             .unwrap_or_default();
         format!(
-            "{} (life {}) fence {}{turn}",
+            "{} (life {}) fence {}{tick_attempt}",
             life.replica, lease.life, lease.fence
         )
     }
 
-    /// Seconds since the first record, for people.
-    pub(crate) fn since_start(&self, at: Nanos) -> f64 {
+    /// Returns the seconds since the first record.
+    pub(crate) fn since_start(&self, at: u64) -> f64 {
         let first = self.records.first().map_or(0, |record| record.at);
         at.saturating_sub(first) as f64 / SECOND as f64
-    }
-}
-
-impl Life<'_> {
-    fn signalled(&mut self, at: Nanos, signal: Signal) {
-        match signal {
-            Signal::Kill => self.killed = Some(at),
-            Signal::Term => self.terminated = Some(at),
-            Signal::Stop => self.pauses.push(Span {
-                from: at,
-                to: Nanos::MAX,
-            }),
-            Signal::Cont => {
-                if let Some(pause) = self.pauses.last_mut() {
-                    pause.to = at + AFTERMATH;
-                }
-            }
-        }
-    }
-
-    /// Alive and running for all of the span.
-    pub(crate) fn is_well(&self, span: Span) -> bool {
-        let gone = [self.killed, self.terminated, self.exit]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(Nanos::MAX);
-        self.started <= span.from
-            && gone >= span.to
-            && !self.pauses.iter().any(|pause| pause.meets(span))
     }
 }

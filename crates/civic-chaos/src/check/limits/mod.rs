@@ -3,17 +3,19 @@
 //! The bounds are generous, so that a busy machine does not break them; those without a time are
 //! exact.
 
-use super::Verdict;
-use super::view::{Ended, Lease, Span, View};
+use super::lease::{Ended, Lease};
+use super::span::Span;
+use super::verdict::Verdict;
+use super::view::View;
 use crate::fault::Class;
-use crate::history::{Acquire, Backend, Kind, MILLI, Nanos, SECOND, What};
+use crate::history::{Acquire, Backend, Kind, MILLI, SECOND, What};
 
 /// What a busy machine may take on top of any promised time.
-const SLACK: Nanos = 3 * SECOND;
+const SLACK: u64 = 3 * SECOND;
 /// The most that standing by adds to a ttl.
-const JITTER: Nanos = 250 * MILLI;
+const JITTER: u64 = 250 * MILLI;
 /// A replica that has just been started needs so long to stand by.
-const READY: Nanos = 2 * SECOND;
+const READY: u64 = 2 * SECOND;
 /// Connections may come and go; a leak grows with each fault.
 const MORE_FILES: u64 = 16;
 
@@ -59,7 +61,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
 
 impl Verdict {
     /// The slowest one is kept in the note as milliseconds while counting.
-    fn slowest(&mut self, took: Nanos) {
+    fn slowest(&mut self, took: u64) {
         let took = took / MILLI;
         let before = self.note.as_ref().and_then(|note| note.parse().ok());
         self.note = Some(before.unwrap_or(0).max(took).to_string());
@@ -74,12 +76,18 @@ impl Verdict {
 }
 
 /// Somebody else starts the same tick within `limit`, if nothing else is in the way.
-fn taken_over(view: &View<'_>, lease: &Lease, from: Nanos, limit: Nanos, verdict: &mut Verdict) {
-    let Some((tick, _)) = lease.turn else { return };
+fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &mut Verdict) {
+    let Some((tick, _)) = lease.tick_attempt else {
+        return;
+    };
     let heir = view
         .leases_of(lease.group)
         .filter(|other| other.fence > lease.fence)
-        .find(|other| other.turn.is_some_and(|turn| turn.0 == tick));
+        .find(|other| {
+            other
+                .tick_attempt
+                .is_some_and(|tick_attempt| tick_attempt.0 == tick)
+        });
     verdict.checks += 1;
     if let Some(heir) = heir
         && heir.begin <= from + limit

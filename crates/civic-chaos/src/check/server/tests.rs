@@ -1,6 +1,6 @@
 use super::super::fixture::{Story, hammer, ticks};
 use super::*;
-use crate::history::Signal;
+use crate::history::{ForeignStep, ServerState, Signal, What};
 
 /// Whether each verdict with this id holds.
 fn holds(story: &Story, id: &str) -> bool {

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::Verdict;
-use super::view::{Ended, Lease, Span, View};
-use crate::history::{Group, Kind, MILLI, Nanos, SECOND, TickEvent, What};
+use super::lease::{Ended, Lease};
+use super::span::Span;
+use super::verdict::Verdict;
+use super::view::View;
+use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
 
 /// A replica whose clock is ahead claims a tick so much before it is due.
-const SKEW: Nanos = 2 * SECOND;
+const SKEW: u64 = 2 * SECOND;
 /// What a fault leaves behind is over by then: connections, backlog.
-const AFTERMATH: Nanos = 3 * SECOND;
+const AFTERMATH: u64 = 3 * SECOND;
 
 /// Below this a tick can be missed without a fault.
-const SHORT_GRACE: Nanos = 10 * SECOND;
+const SHORT_GRACE: u64 = 10 * SECOND;
 /// After a server has come back empty, it is found again, and by the first of those who find it,
 /// within this time. What they know is what counts from then on.
-const FOUND_AGAIN: Nanos = 5 * SECOND;
+const FOUND_AGAIN: u64 = 5 * SECOND;
 
 /// One tick of one group.
 struct Tick<'v> {
@@ -24,7 +26,7 @@ struct Tick<'v> {
     /// In the order of their fences.
     starts: Vec<&'v Lease>,
     /// The records that report it as missed.
-    missed: Vec<(usize, Nanos)>,
+    missed: Vec<(usize, u64)>,
 }
 
 pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
@@ -84,7 +86,7 @@ fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64, Tick<'v>>
         missed: Vec::new(),
     };
     for lease in view.leases_of(group.group) {
-        if let Some((tick, _)) = lease.turn {
+        if let Some((tick, _)) = lease.tick_attempt {
             let entry = ticks.entry(tick).or_insert_with(|| new(tick));
             entry.starts.push(lease);
         }
@@ -187,7 +189,7 @@ fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict
 
 /// Whoever gives a tick up records that first and reports it then: a replica that is killed in
 /// between takes the report with it.
-fn may_have_died_reporting(view: &View<'_>, group: &Group, given_up: Nanos) -> bool {
+fn may_have_died_reporting(view: &View<'_>, group: &Group, given_up: u64) -> bool {
     view.lives
         .values()
         .filter(|life| life.group == group.group)
@@ -218,7 +220,7 @@ fn again(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
                 records.into_iter().flatten(),
             );
         }
-        let attempt = |lease: &Lease| lease.turn.map_or(0, |(_, attempt)| attempt);
+        let attempt = |lease: &Lease| lease.tick_attempt.map_or(0, |(_, attempt)| attempt);
         if attempt(before) >= attempt(after) {
             verdict.violated(
                 format!(
@@ -298,7 +300,7 @@ fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
         // Late, and cut off by the end of the run.
         return;
     }
-    if only.turn.is_some_and(|(_, attempt)| attempt != 1) || only.ended != Ended::Done {
+    if only.tick_attempt.is_some_and(|(_, attempt)| attempt != 1) || only.ended != Ended::Done {
         verdict.violated(
             format!(
                 "not run to its end at the first attempt though nothing was wrong: {}",
@@ -328,7 +330,7 @@ fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
     for pair in leases.windows(2) {
         let [before, after] = pair else { continue };
         verdict.checks += 1;
-        if after.turn.map(|(tick, _)| tick) >= before.turn.map(|(tick, _)| tick) {
+        if after.tick_attempt.map(|(tick, _)| tick) >= before.tick_attempt.map(|(tick, _)| tick) {
             continue;
         }
         let grace = group.grace_ms * MILLI;

@@ -1,0 +1,48 @@
+//! A process, from its start to its end.
+
+use super::span::{AFTERMATH, Span};
+use crate::history::Signal;
+
+/// A process, from its start to its end.
+#[derive(Debug)]
+pub(crate) struct Life<'a> {
+    pub(crate) replica: &'a str,
+    pub(crate) group: usize,
+    pub(crate) started: u64,
+    pub(crate) killed: Option<u64>,
+    pub(crate) terminated: Option<u64>,
+    pub(crate) exit: Option<u64>,
+    pub(crate) pauses: Vec<Span>,
+}
+
+// ===== impl Life =====
+
+impl Life<'_> {
+    pub(super) fn signalled(&mut self, at: u64, signal: Signal) {
+        match signal {
+            Signal::Kill => self.killed = Some(at),
+            Signal::Term => self.terminated = Some(at),
+            Signal::Stop => self.pauses.push(Span {
+                from: at,
+                to: u64::MAX,
+            }),
+            Signal::Cont => {
+                if let Some(pause) = self.pauses.last_mut() {
+                    pause.to = at + AFTERMATH;
+                }
+            }
+        }
+    }
+
+    /// Returns whether the process was alive and running for all of the span.
+    pub(crate) fn is_well(&self, span: Span) -> bool {
+        let gone = [self.killed, self.terminated, self.exit]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX);
+        self.started <= span.from
+            && gone >= span.to
+            && !self.pauses.iter().any(|pause| pause.meets(span))
+    }
+}
