@@ -1,8 +1,8 @@
-//! What is done to the replicas, to the server, and to what is between them.
+//! The faults: what is done to the replicas, to the server, and to the connections between them.
 
 use serde::{Deserialize, Serialize};
 
-/// One kind of fault.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
@@ -31,13 +31,13 @@ pub(crate) enum Fault {
 /// What a fault hits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Class {
-    /// One replica, which is a process.
+    /// The fault hits one replica, which is a process.
     Replica,
-    /// The server, and through it all replicas on Redis.
+    /// The fault hits the server, and through it all replicas on Redis.
     Server,
-    /// The connections of one replica.
+    /// The fault hits the connections of one replica.
     Link,
-    /// The key itself: a peer that is not one of ours holds it.
+    /// The fault hits the key: a Node peer holds it.
     Key,
 }
 
@@ -87,7 +87,7 @@ impl Fault {
         }
     }
 
-    /// As a row of the report.
+    /// Returns the words for the row of the report.
     pub(crate) const fn describe(self) -> &'static str {
         match self {
             Self::Kill => "replica: SIGKILL, and a new one in its place",

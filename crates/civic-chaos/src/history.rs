@@ -1,7 +1,7 @@
-//! What happened, in order: the only thing that the checker reads.
+//! The history of a run, in order: the only thing that the checker reads.
 //!
-//! Every record has an instant of CLOCK_MONOTONIC, which all processes of one machine share. What
-//! a replica says of itself is stamped by the replica, what the server executes by the server.
+//! Every record has an instant of CLOCK_MONOTONIC, which all processes of one machine share. The
+//! events of a replica have the replica's instant, the writes of the server the server's.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -33,9 +33,9 @@ pub(crate) struct Record {
     rename_all_fields = "camelCase"
 )]
 pub(crate) enum What {
-    /// CLOCK_REALTIME − CLOCK_MONOTONIC. The first record.
+    /// CLOCK_REALTIME − CLOCK_MONOTONIC. This is the first record.
     Clock { wall_offset: u64 },
-    /// Replicas that share one lock. The next records.
+    /// Replicas that share one lock. These are the next records.
     Group(Group),
     /// A replica was started. A life ends with its process; the next one has a new number.
     Start {
@@ -47,7 +47,7 @@ pub(crate) enum What {
     },
     /// The driver sent a signal.
     Signal { life: u32, signal: Signal },
-    /// The process is gone. `forced`: it did not stop when told to, and was killed.
+    /// The process is gone. If `forced`, it did not stop when told to, and was killed.
     Exit { life: u32, forced: bool },
     /// A replica of a scheduler reports an event.
     Tick {
@@ -72,7 +72,7 @@ pub(crate) enum What {
         number: usize,
         fault: Fault,
         phase: Phase,
-        /// The replica that it hits; none when it hits all of them.
+        /// The replica that it hits, or none if it hits all of them.
         life: Option<u32>,
         group: Option<usize>,
     },
@@ -83,10 +83,10 @@ pub(crate) enum What {
         db: u8,
         /// The command and its arguments.
         words: Vec<String>,
-        /// The arguments of the script that it is part of; none for a command of its own.
+        /// The arguments of the script that it is part of, or none if a client sent it alone.
         script: Option<Vec<String>>,
     },
-    /// The driver took the lock as a Node peer does, or gave it back.
+    /// The driver acquired the lock as a Node peer does, or released it.
     Foreign {
         group: usize,
         value: String,
@@ -94,16 +94,16 @@ pub(crate) enum What {
     },
     /// Nothing ran on this machine, not even the driver.
     Stall { from: u64 },
-    /// What is left of a replica's resources when the faults are over.
+    /// The resources that a replica uses when the faults are over.
     Resources {
         life: u32,
         files_at_start: u64,
         files_at_end: u64,
     },
-    /// A key of a lock that is still there after everybody has gone, one ttl and a while later.
-    /// `pttl` is -1 when it will stay for ever.
+    /// A key of a lock that still exists after all replicas have stopped, one ttl and a while
+    /// later. `pttl` is -1 when it will stay for ever.
     Left { db: u8, key: String, pttl: i64 },
-    /// The faults are over and everybody was told to stop.
+    /// The faults are over, and all replicas were told to stop.
     End,
 }
 
@@ -122,7 +122,7 @@ pub(crate) struct Group {
     pub(crate) ttl_ms: u64,
     /// How long the work takes at least.
     pub(crate) job_ms: u64,
-    /// Of ticks.
+    /// The interval between two ticks.
     pub(crate) interval_ms: u64,
     pub(crate) grace_ms: u64,
     pub(crate) command_timeout_ms: u64,
@@ -194,14 +194,14 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ServerState {
-    /// Stopped or killed, with its data.
+    /// The server was stopped or killed, and keeps its data.
     Away,
-    /// Killed, and its data deleted.
+    /// The server was killed, and its data deleted.
     Lost,
     Back,
-    /// Every write is seen from here on.
+    /// Every write is recorded from here on.
     Watched,
-    /// Until here.
+    /// Writes are no longer recorded.
     Unwatched,
 }
 
@@ -210,16 +210,16 @@ pub(crate) enum ServerState {
 pub(crate) enum ForeignStep {
     /// The server has confirmed that the peer has the key.
     Taken,
-    /// The peer is about to give it back.
+    /// The peer is about to release it.
     Returning,
-    /// It was there until the peer deleted it.
+    /// The key existed until the peer deleted it.
     Returned,
-    /// It was gone, or had another value, or another ttl, before the peer's own ttl had passed.
+    /// The key was gone, or had another value or another ttl, before the peer's own ttl had passed.
     Damaged,
 }
 
-/// Where records are kept, and written to a file at once, so that a crash of the driver leaves
-/// them behind. Cheap to clone.
+/// Keeps the records, and writes each to a file at once, so that they survive a crash of the
+/// driver. Clones share the records.
 #[derive(Clone, Debug)]
 pub(crate) struct Log(Arc<Mutex<Inner>>);
 
@@ -244,14 +244,14 @@ impl Log {
     pub(crate) fn at(&self, at: u64, what: What) {
         let record = Record { at, what };
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The file is for people and for `--check`; the verdict does not depend on it.
+        // The file is for readers and for `--check`; the verdict does not depend on it.
         if serde_json::to_writer(&mut inner.file, &record).is_ok() {
             let _ = inner.file.write_all(b"\n");
         }
         inner.records.push(record);
     }
 
-    /// Everything so far, in order.
+    /// Returns all records so far, in order.
     pub(crate) fn records(&self) -> Vec<Record> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = inner.file.flush();
@@ -262,14 +262,29 @@ impl Log {
     }
 }
 
-/// Reads what a [`Log`] has written, up to a line that was cut when its driver was stopped.
+/// Reads the file of a [`Log`]. The last line may be cut: its driver was stopped.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
+    let wrong = |reason: String| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {reason}", path.display()),
+        )
+    };
+    let file = File::open(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let lines = BufReader::new(file)
+        .lines()
+        .collect::<io::Result<Vec<_>>>()?;
     let mut records = Vec::new();
-    for line in BufReader::new(File::open(path)?).lines() {
-        let Ok(record) = serde_json::from_str(&line?) else {
-            break;
-        };
-        records.push(record);
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(record) => records.push(record),
+            Err(_) if index + 1 == lines.len() => {}
+            Err(error) => return Err(wrong(format!("line {} is no record: {error}", index + 1))),
+        }
+    }
+    if records.is_empty() {
+        return Err(wrong("there is no record in it".to_owned()));
     }
     records.sort_by_key(|record: &Record| record.at);
     Ok(records)
@@ -279,7 +294,8 @@ pub(crate) fn monotonic() -> u64 {
     nanos(ClockId::Monotonic)
 }
 
-/// CLOCK_REALTIME − CLOCK_MONOTONIC: what turns the server's instants into ours.
+/// CLOCK_REALTIME − CLOCK_MONOTONIC: the difference between the server's instants and those of the
+/// history.
 pub(crate) fn wall_clock_offset() -> u64 {
     let before = monotonic();
     let wall = nanos(ClockId::Realtime);

@@ -1,4 +1,4 @@
-//! Carries out one step of the plan, and takes it back.
+//! Injects a fault of the plan, and takes it back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,11 +17,11 @@ use crate::plan::Step;
 use crate::replica::Began;
 use crate::stage::Stage;
 
-/// How long a holder is waited for before any replica will do.
+/// How long to wait for a holder before another replica is hit.
 const HOLDER_LIMIT: Duration = Duration::from_millis(3500);
-/// The ttl of a Node peer's key, longer than it keeps it.
+/// The ttl of a Node peer's key, longer than the peer keeps the key.
 const PEER_TTL_S: u64 = 10;
-/// How long a peer tries to get a lock that is hardly ever free.
+/// How long a peer tries to acquire a lock that is rarely free.
 const PEER_LIMIT: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Injector {
     pub(crate) next: AtomicUsize,
 }
 
-/// What a fault hits, for its records.
+/// The target of a fault, for its records.
 #[derive(Clone, Copy, Debug, Default)]
 struct Target {
     life: Option<u32>,
@@ -40,7 +40,8 @@ struct Target {
 }
 
 impl Injector {
-    /// Errors are those of the driver itself; what the replicas do is for the checker.
+    /// Injects the fault, and takes it back. Errors are those of the driver itself; the checker
+    /// judges what the replicas do.
     pub(crate) async fn inject(&self, step: Step) -> io::Result<()> {
         match step.fault.class() {
             Class::Replica => self.replica(&step).await,
@@ -84,7 +85,7 @@ impl Injector {
         let first = holder
             .and_then(|life| slots.iter().position(|slot| slot.life() == life))
             .unwrap_or(step.replica);
-        // One that is not being hit already.
+        // A replica that no other fault hits at the moment.
         let free = (0..slots.len())
             .map(|offset| &slots[(first + offset) % slots.len()])
             .find_map(|slot| Some((slot, slot.replica.try_lock().ok()?)));
@@ -131,7 +132,7 @@ impl Injector {
         Ok(())
     }
 
-    /// The next replica of the group that begins to hold the lock.
+    /// Waits for the next replica of the group that begins to hold the lock.
     async fn next_holder(&self, group: usize) -> Option<u32> {
         let mut began = self.stage.began.subscribe();
         timeout(HOLDER_LIMIT, async {
@@ -233,7 +234,7 @@ impl Injector {
                 ask(&server, &["CONFIG", "SET", "maxmemory", "0"]).await?;
             }
             Fault::ReadOnly => {
-                // A primary that nobody is: port 1.
+                // A primary that does not exist: port 1.
                 ask(&server, &["REPLICAOF", "127.0.0.1", "1"]).await?;
                 sleep(lasts).await;
                 ask(&server, &["REPLICAOF", "NO", "ONE"]).await?;
@@ -248,7 +249,7 @@ impl Injector {
         self.stage.log.now(What::Server { state });
     }
 
-    /// A Node peer takes the lock, keeps it for a while, and gives it back.
+    /// Acquires the lock as a Node peer, keeps it for a while, and releases it.
     async fn key(&self, step: &Step) -> io::Result<()> {
         let Some(server) = &self.server else {
             return Ok(());
@@ -268,7 +269,7 @@ impl Injector {
         })
         .await;
         let Ok(mut peer) = taken else {
-            // It may have got the lock without hearing of it.
+            // The peer may have got the lock, and lost the reply.
             println!(
                 "          {:<14} {} was never free",
                 name(step.fault),
@@ -298,11 +299,11 @@ impl Injector {
         let mut heard = true;
         let verdict = loop {
             if since.elapsed() >= Duration::from_secs(PEER_TTL_S) {
-                // The server was away for so long that nothing can be said.
+                // The server was away for so long that nothing is known.
                 break ForeignStep::Returned;
             }
             match timeout(Duration::from_secs(5), give_back(&mut peer, &key, &value)).await {
-                // It may have been given back by the attempt whose answer was not heard.
+                // An attempt whose reply was lost may have released it.
                 Ok(Ok(ForeignStep::Damaged)) if !heard => break ForeignStep::Returned,
                 Ok(Ok(step)) => break step,
                 _ => {
@@ -320,11 +321,11 @@ impl Injector {
     }
 }
 
-/// Tries until the key is free.
+/// Tries to acquire the key until it is free.
 async fn take(addr: std::net::SocketAddr, db: u8, key: &str, value: &str) -> io::Result<Peer> {
     let mut peer = Peer::connect(addr, db).await?;
     if peer.look(key).await?.0.as_deref() == Some(value) {
-        // It was taken on a connection that broke before the answer.
+        // It was acquired on a connection that broke before the reply.
         return Ok(peer);
     }
     while !peer.take(key, value, PEER_TTL_S).await? {
@@ -335,7 +336,7 @@ async fn take(addr: std::net::SocketAddr, db: u8, key: &str, value: &str) -> io:
 
 async fn give_back(peer: &mut Peer, key: &str, value: &str) -> io::Result<ForeignStep> {
     let (found, left) = peer.look(key).await?;
-    // The peer's own ttl may be over, or nearly; longer than that it cannot be.
+    // The peer's own ttl may be over, or nearly. It cannot be longer.
     let intact = found.as_deref() == Some(value) && left <= 1000 * PEER_TTL_S as i64;
     let returned = peer.give_back(key, value).await?;
     Ok(if intact && returned {
@@ -363,7 +364,7 @@ async fn ask(server: &RedisServer, words: &[&str]) -> io::Result<Reply> {
     }
 }
 
-/// All connections but the one that watches.
+/// Closes all connections but the one that watches.
 async fn cut_clients(server: &RedisServer) -> io::Result<()> {
     let Reply::Text(list) = ask(server, &["CLIENT", "LIST"]).await? else {
         return Ok(());
@@ -375,14 +376,14 @@ async fn cut_clients(server: &RedisServer) -> io::Result<()> {
         };
         let watches = field("flags").is_some_and(|flags| flags.contains('O'));
         if let (false, Some(id)) = (watches, field("id")) {
-            // It may have gone by itself: the one that asked for the list has.
+            // It may be closed already: the connection that asked for the list is.
             let _ = command(server.addr(), &["CLIENT", "KILL", "ID", id]).await?;
         }
     }
     Ok(())
 }
 
-/// As in `--help` and in the report.
+/// Returns the name of a fault, as the report shows it.
 pub(crate) fn name(fault: Fault) -> String {
     serde_json::to_value(fault)
         .ok()

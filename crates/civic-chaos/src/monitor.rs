@@ -1,7 +1,7 @@
-//! Every write of the server, as the server reports it.
+//! Records every write of the server, as the server reports it.
 //!
-//! MONITOR names each command that is executed, also those inside of scripts, in their order and
-//! with the server's clock. Its connection does not go through a proxy.
+//! MONITOR reports each command that is executed, including those inside of scripts, in their order
+//! and with the server's clock. Its connection does not go through a proxy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,18 +16,18 @@ use crate::history::{Log, ServerState, What};
 /// The commands that change a key of a lock.
 const WRITES: [&str; 7] = ["SET", "PEXPIRE", "DEL", "HSET", "HDEL", "EXPIRE", "UNLINK"];
 
-/// One line of MONITOR.
+/// A line of MONITOR.
 #[derive(Debug, Eq, PartialEq)]
 struct Line {
-    /// Microseconds since the epoch.
+    /// The instant of the server, in microseconds since the epoch.
     at: u64,
     db: u8,
-    /// Executed by a script.
+    /// Whether a script executed it.
     lua: bool,
     words: Vec<String>,
 }
 
-/// Watches until it is aborted, and says when it sees everything.
+/// Watches until it is aborted, and records when it sees all writes.
 pub(crate) async fn watch(
     server: SocketAddr,
     wall_offset: u64,
@@ -36,7 +36,7 @@ pub(crate) async fn watch(
 ) {
     loop {
         if let Err(error) = watch_once(server, wall_offset, &log, &watching).await {
-            // The server was killed: that is what this is for.
+            // The server was killed, as the plan wants it.
             let _ = error;
         }
         if watching.send_replace(false) {
@@ -73,7 +73,7 @@ async fn watch_once(
             continue;
         }
         let Some(line) = parse(text) else {
-            // LOADING, say: not watching after all.
+            // Such as LOADING: it does not watch yet.
             if text.starts_with('-') {
                 return Err(io::Error::other(text.to_owned()));
             }
@@ -98,13 +98,14 @@ async fn watch_once(
     }
 }
 
-/// What follows the keys: `EVALSHA sha numkeys key… argument…`.
+/// Returns the arguments after the keys: `EVALSHA sha numkeys key… argument…`.
 fn arguments(words: &[String]) -> Vec<String> {
     let keys = words.get(2).and_then(|count| count.parse().ok());
     words.get(3 + keys.unwrap_or(0)..).unwrap_or(&[]).to_vec()
 }
 
-/// `+1339518083.107412 [0 lua] "set" "k" "v"`; quotes, backslashes and bytes are escaped.
+/// Parses a line such as `+1339518083.107412 [0 lua] "set" "k" "v"`, in which quotes, backslashes
+/// and bytes are escaped.
 fn parse(text: &str) -> Option<Line> {
     let (at, rest) = text.strip_prefix('+')?.split_once(" [")?;
     let (seconds, micros) = at.split_once('.')?;

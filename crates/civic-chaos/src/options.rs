@@ -18,7 +18,7 @@ Options:
   --check FOLDER       injects nothing: checks the history in FOLDER again
 ";
 
-/// The stores that can be put to the test.
+/// The stores that are tested.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Choice {
     Redis,
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) civic: PathBuf,
     /// The `civic-fleet` executable, whose `penalty-scheduler` is the job.
     pub(crate) fleet: PathBuf,
-    /// Where histories go, one folder a seed.
+    /// Where histories go, one folder per seed.
     pub(crate) output: PathBuf,
 }
 
@@ -89,7 +89,7 @@ impl Options {
         Ok(options)
     }
 
-    /// The command that does it again.
+    /// Returns the command that injects the same faults again.
     pub(crate) fn replay(&self) -> String {
         let backend = match self.choice {
             Choice::Redis => "redis",
@@ -111,7 +111,7 @@ fn number(name: &str, value: &str) -> Result<u64, String> {
         .map_err(|_| format!("{name} is a number, not {value:?}"))
 }
 
-/// Short enough to be typed.
+/// Returns a seed that is short enough to be typed.
 fn random_seed() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,5 +1,5 @@
-//! What a Node replica does with a lock: `SET NX EX`, later a compare-and-delete. On a connection of
-//! its own, with no code of the lock under test.
+//! A Node peer of a lock: `SET NX EX`, later a compare-and-delete. It has its own connection, and
+//! uses no code of the lock under test.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,14 +20,14 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Whether it got the lock.
+    /// Acquires the lock. Returns whether the peer has it now.
     pub(crate) async fn take(&mut self, key: &str, value: &str, seconds: u64) -> io::Result<bool> {
         let seconds = seconds.to_string();
         let answer = self.ask(&["SET", key, value, "NX", "EX", &seconds]).await?;
         Ok(answer.is_some())
     }
 
-    /// Whether it still had it.
+    /// Releases the lock. Returns whether the peer still had it.
     pub(crate) async fn give_back(&mut self, key: &str, value: &str) -> io::Result<bool> {
         let answer = self
             .ask(&["EVAL", COMPARE_AND_DELETE, "1", key, value])
@@ -35,14 +35,14 @@ impl Peer {
         Ok(answer.as_deref() == Some("1"))
     }
 
-    /// The value and what is left of its ttl, in milliseconds.
+    /// Returns the value of the key and the rest of its ttl, in milliseconds.
     pub(crate) async fn look(&mut self, key: &str) -> io::Result<(Option<String>, i64)> {
         let value = self.ask(&["GET", key]).await?;
         let left = self.ask(&["PTTL", key]).await?;
         Ok((value, left.and_then(|left| left.parse().ok()).unwrap_or(-2)))
     }
 
-    /// One command whose answer is nil, a number, or a text of one line.
+    /// Sends one command whose reply is nil, a number, or a text of one line.
     async fn ask(&mut self, words: &[&str]) -> io::Result<Option<String>> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {

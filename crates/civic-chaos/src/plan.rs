@@ -1,9 +1,9 @@
-//! Which faults come when: made from the seed alone, before anything runs.
+//! The plan of a run: which faults come when. It is made from the seed alone, before anything runs.
 //!
-//! Faults of the server, of replicas and of links come side by side, each kind from a shuffled bag
-//! of its own that is refilled when it is empty, so that a short run sees all of them too. Now and
-//! then there is a pause, in which no fault comes but one: a holder of each store is killed or
-//! stopped in the middle of its work, with nothing in the way of whoever takes over.
+//! Faults of the server, of replicas and of links come side by side. Each kind is drawn from its
+//! own shuffled bag, which is refilled when it is empty, so that even a short run sees all of them.
+//! From time to time there is a pause with one fault only: a holder of each store is killed or
+//! stopped in the middle of its work, so that nothing hinders the replica that takes over.
 
 use std::collections::VecDeque;
 
@@ -11,32 +11,32 @@ use crate::fault::{Class, Fault};
 use crate::history::{Backend, Kind};
 use crate::random::Random;
 
-/// Before the first fault: everybody has started, and has seen a tick or two.
+/// The time before the first fault: all replicas have started, and have seen a tick or two.
 pub(crate) const WARM_UP_MS: u64 = 5000;
-/// After the last fault: longer than what is left over takes to be caught up with.
+/// The time after the last fault: longer than the replicas need to catch up.
 pub(crate) const SETTLE_MS: u64 = 12_000;
-/// From the beginning of one pause to that of the next.
+/// The time from the beginning of one pause to that of the next.
 const PERIOD_MS: u64 = 24_000;
 const FIRST_PAUSE_MS: u64 = 19_000;
-/// Every third pause is longer, and nothing at all happens in it.
+/// Every third pause is longer, and has no fault at all.
 const PAUSE_MS: u64 = 9_000;
 const CALM_MS: u64 = 15_000;
-/// In its pause, a kill comes so much later: what was before is over.
+/// How long after the beginning of its pause a kill comes, so that earlier faults are over.
 const KILL_AFTER_MS: u64 = 2_500;
 
-/// One fault that is going to be injected.
+/// A fault that is going to be injected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Step {
-    /// Since the start.
+    /// When it begins, since the start.
     pub(crate) at_ms: u64,
     pub(crate) fault: Fault,
-    /// How long it lasts; for a replica that ends, how long until the next one is started.
+    /// How long it lasts, or for a replica that ends, how long until the next one is started.
     pub(crate) lasts_ms: u64,
-    /// The group that it hits; no matter for the server.
+    /// The group that it hits. A fault of the server ignores it.
     pub(crate) group: usize,
     /// The replica of the group that it hits, if not the holder.
     pub(crate) replica: usize,
-    /// Wait for somebody of the group to hold the lock, and hit that one.
+    /// Whether to wait until a replica of the group holds the lock, and to hit that one.
     pub(crate) holder: bool,
     /// By how much the clock of a replica that is started again is wrong.
     pub(crate) skew_ms: i64,
@@ -44,7 +44,7 @@ pub(crate) struct Step {
     pub(crate) variant: u64,
 }
 
-/// What there is to hit.
+/// The possible targets of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) backend: Backend,
@@ -81,7 +81,7 @@ pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
     steps
 }
 
-/// A stretch without faults, or with a kill only.
+/// A time without faults, or with one kill only.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     from_ms: u64,
@@ -106,7 +106,7 @@ fn pauses(end_ms: u64) -> Vec<Pause> {
     pauses
 }
 
-/// One holder of each store; by turns it is killed and told to stop.
+/// Hits one holder of each store: alternately it is killed and told to stop.
 fn kill_holders(
     random: &mut Random,
     pause: &Pause,
@@ -127,7 +127,7 @@ fn kill_holders(
     }
 }
 
-/// Faults one after the other, outside of the pauses.
+/// Plans faults one after the other, outside of the pauses.
 fn lane(
     random: &mut Random,
     classes: &[Class],
@@ -175,7 +175,7 @@ fn step(random: &mut Random, fault: Fault, group: usize, at_ms: u64, groups: &[S
     }
 }
 
-/// By how much a clock is wrong: at most 2 s in either direction.
+/// Returns by how much a clock is wrong: at most 2 s in either direction.
 pub(crate) fn skew(random: &mut Random) -> i64 {
     random.between(0, 4000) as i64 - 2000
 }

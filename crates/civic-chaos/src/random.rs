@@ -1,4 +1,4 @@
-//! A stream of numbers that a seed determines, on every machine and in every version.
+//! Numbers that the seed determines, on every machine and in every version.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and good enough to choose faults with.
 #[derive(Clone, Debug)]
@@ -17,17 +17,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
-    /// One of `0..count`.
+    /// Returns one of `0..count`.
     pub(crate) fn index(&mut self, count: usize) -> usize {
         (self.next() % count as u64) as usize
     }
 
-    /// Once in `n` times.
+    /// Returns true once in `n` times on average.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.next().is_multiple_of(n)
     }

@@ -1,7 +1,8 @@
-//! A replica: a real process of `civic` or `civic-fleet`, heard through its stdout, and never left behind.
+//! A replica: a process of `civic` or `civic-fleet`. Its stdout is recorded, and it is never left
+//! behind.
 //!
 //! Its stdin is a pipe of which only this process has the other end, so that it stops when this
-//! process is gone, however that came about.
+//! process is gone, for whatever reason.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,12 +19,12 @@ use tokio::task::JoinHandle;
 
 use crate::history::{Acquire, Edge, Log, Signal, TickEvent, What, monotonic};
 
-/// Busy answers come by the thousand: one that is slow is worth a record, the rest is not.
+/// There are thousands of busy answers: only those that took longer than this are recorded.
 const SLOW_MS: u64 = 100;
 /// How long an orderly stop may take. Both programs end themselves after 12 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// How to start a replica.
+/// The settings that a replica is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) executable: PathBuf,
@@ -31,13 +32,13 @@ pub(crate) struct Recipe {
     pub(crate) group: usize,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
-    /// Where its stderr goes.
+    /// The file of its stderr.
     pub(crate) log_file: PathBuf,
-    /// Where a hammer notes when it enters and leaves.
+    /// The file to which a hammer appends when it enters and leaves.
     pub(crate) events: Option<PathBuf>,
 }
 
-/// A holder, as it was heard: who has just begun.
+/// A replica that has just begun to hold its lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Began {
     pub(crate) group: usize,
@@ -137,7 +138,7 @@ impl Replica {
         }
     }
 
-    /// Waits until the process is gone, and kills it when it does not go.
+    /// Waits until the process is gone, and kills it if it does not stop in time.
     pub(crate) async fn gone(mut self) -> io::Result<ExitStatus> {
         let in_time = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await;
         let forced = in_time.is_err();
@@ -150,7 +151,7 @@ impl Replica {
         };
         let life = self.life;
         self.log.now(What::Exit { life, forced });
-        // The pipe is closed: what is still in it is read to its end.
+        // The pipe is closed: the rest of it is read to its end.
         let _ = (&mut self.reader).await;
         if let Some(events) = &self.events {
             read_holds(events, life, &self.log)?;
@@ -158,12 +159,12 @@ impl Replica {
         Ok(status)
     }
 
-    /// Notes what the replica needs when all is well.
+    /// Notes the resources that the replica uses before the faults.
     pub(crate) fn note_resources(&mut self) {
         self.files_at_start = self.open_files();
     }
 
-    /// Compares that with what it needs now.
+    /// Records the resources that it uses now.
     pub(crate) fn compare_resources(&self) {
         if let (Some(files_at_start), Some(files_at_end)) = (self.files_at_start, self.open_files())
         {
@@ -175,7 +176,7 @@ impl Replica {
         }
     }
 
-    /// None where there is no `/proc`.
+    /// Counts its open files. Returns none on a system without `/proc`.
     fn open_files(&self) -> Option<u64> {
         let folder = format!("/proc/{}/fd", self.child.id()?);
         Some(std::fs::read_dir(folder).ok()?.count() as u64)
@@ -217,7 +218,7 @@ async fn hear(
                 ..
             }
         ) {
-            // Nobody may be waiting for a holder just now.
+            // Perhaps no fault waits for a holder.
             let _ = began.send(Began { group, life });
         }
         let at = line["monoNs"].as_u64().unwrap_or_else(monotonic);
@@ -225,7 +226,7 @@ async fn hear(
     }
 }
 
-/// A line of `civic-fleet penalty-scheduler` or `civic lock hold`.
+/// Parses a line of `civic-fleet penalty-scheduler` or `civic lock hold`.
 fn understand(line: &Value, life: u32) -> Option<What> {
     let number = |name: &str| line[name].as_u64().unwrap_or_default();
     let took_ms = number("tookMs");

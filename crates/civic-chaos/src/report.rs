@@ -1,4 +1,4 @@
-//! What was injected and what held, as two tables.
+//! The report: which faults were injected and which promises held, as two tables.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::history::{Phase, Record, What};
 use crate::inject::name;
 
-/// Lines of a history that are shown for one violation.
+/// How many lines of a history are shown per violation.
 const SHOWN_RECORDS: usize = 8;
 const SHOWN_VIOLATIONS: usize = 5;
 

@@ -1,4 +1,4 @@
-//! One run: everybody starts, the plan is carried out, everybody stops.
+//! A run: all replicas start, the plan is carried out, all replicas stop.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::replica::Replica;
 use crate::stage::Stage;
 use crate::stall::Heart;
 
-/// What the last lease may take beyond its ttl to be gone.
+/// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
 
 /// Runs and returns the history.
@@ -35,7 +35,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     log.now(What::Clock { wall_offset });
     let _heart = Heart::start(log.clone());
 
-    // What is written survives a SIGKILL; fsync would only make it depend on the disk's load.
+    // Written data survives a SIGKILL; with fsync the run would depend on the load of the disk.
     let server = match options.choice {
         Choice::Host => None,
         Choice::Redis | Choice::Both => {
@@ -114,7 +114,7 @@ async fn each(stage: &Stage, mut what: impl FnMut(&mut Replica)) {
     }
 }
 
-/// Tells everybody at once, then waits for each.
+/// Tells all replicas to stop at once, then waits for each.
 async fn stop(stage: &Stage) -> io::Result<()> {
     let mut leaving = Vec::new();
     for slot in stage.slots() {
@@ -129,9 +129,9 @@ async fn stop(stage: &Stage) -> io::Result<()> {
     Ok(())
 }
 
-/// Locks that are still there, and companions that would stay for ever.
+/// Records locks that still exist, and their other keys that would stay for ever.
 async fn leftovers(addr: std::net::SocketAddr, db: u8, log: &Log) -> io::Result<()> {
-    // One script, because the helper sends one command a connection, which begins in database 0.
+    // One script, because the helper sends one command per connection, which begins in database 0.
     let script = "redis.call('SELECT', ARGV[1]) local left = {} \
         for _, key in ipairs(redis.call('KEYS', '*lock:*')) do \
           local ttl = redis.call('PTTL', key) \
@@ -156,7 +156,7 @@ async fn leftovers(addr: std::net::SocketAddr, db: u8, log: &Log) -> io::Result<
     Ok(())
 }
 
-/// A folder for this seed, emptied.
+/// Creates an empty folder for this seed.
 pub(crate) fn prepare(options: &Options) -> io::Result<PathBuf> {
     let folder = options.output.join(options.seed.to_string());
     match fs::remove_dir_all(&folder) {

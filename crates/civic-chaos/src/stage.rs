@@ -1,4 +1,4 @@
-//! Who plays: groups of replicas, each replica with a proxy of its own before the server.
+//! The groups of replicas. Each replica has its own proxy in front of the server.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -20,13 +20,13 @@ const TTL_MS: u64 = 2000;
 const GRACE_MS: u64 = 20_000;
 /// Shorter than some outages, so that ticks are missed.
 const SHORT_GRACE_MS: u64 = 3000;
-/// The lock that penalty-scheduler takes.
+/// The lock that penalty-scheduler acquires.
 const SCHEDULER_LOCK: &str = "cron:penalty-calculation";
 const HAMMER_LOCK: &str = "chaos:hammer";
-/// How long hammers hold the lock. The long one outlives its ttl: it rests on renewals.
+/// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
 const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
-/// All replicas.
+/// All replicas of a run.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) groups: Vec<(Group, Vec<Slot>)>,
@@ -40,9 +40,9 @@ pub(crate) struct Stage {
 pub(crate) struct Slot {
     recipe: Recipe,
     pub(crate) proxy: Option<FaultProxy>,
-    /// One fault at a time for the process.
+    /// Locked by the one fault that hits the process.
     pub(crate) replica: Mutex<Option<Replica>>,
-    /// One fault at a time for its connections.
+    /// Locked by the one fault that hits its connections.
     pub(crate) link: Mutex<()>,
     /// The number of the replica that is in it.
     life: AtomicU32,

@@ -1,5 +1,5 @@
-//! Notices when this machine stands still: a paused virtual machine, or a queue for the processor
-//! so long that no bound means anything. What it notices excuses promises with a time in them.
+//! Notices when this machine stands still: a virtual machine that is paused, or a processor that is
+//! so busy that no bound means anything. Promises about time are excused for these spans.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::history::{Log, MILLI, What, monotonic};
 
 const BEAT: Duration = Duration::from_millis(20);
-/// A beat that comes later than this. Less than the margin of a lease, which is ttl/10.
+/// A beat that is later than this is a stall. It is less than the margin of a lease, which is
+/// ttl/10.
 const STALL: u64 = 80 * MILLI;
 
 /// Beats until it is dropped.

@@ -1,4 +1,4 @@
-//! I1: one holder at a time, and a fence that tells who is stale where two believe to be it.
+//! I1: one holder at a time, and a fence that tells which of two is stale if both believe to hold.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use super::verdict::Verdict;
 use super::view::View;
 use crate::history::Kind;
 
-/// Every acquisition has a fence of its own, and fences grow in the order of the acquisitions.
+/// Checks that each acquisition has its own fence, and that fences grow in the order of
+/// acquisitions.
 pub(super) fn fences(view: &View<'_>) -> Verdict {
     let mut verdict = Verdict::new(
         "I1",
@@ -51,7 +52,7 @@ pub(super) fn fences(view: &View<'_>) -> Verdict {
         if last.is_none() {
             verdict.violated(
                 format!(
-                    "nobody ever had the lock of {}: nothing was checked",
+                    "no replica ever had the lock of {}: nothing was checked",
                     view.groups[group].name
                 ),
                 [],
@@ -61,15 +62,15 @@ pub(super) fn fences(view: &View<'_>) -> Verdict {
     verdict
 }
 
-/// No two holders are at work at a time. Where a stopped process is overtaken, or a data set is
-/// lost, the stale one has the lower fence, and learns that it is stale.
+/// Checks that no two holders are at work at a time. If a stopped process is overtaken, or the data
+/// is lost, the stale holder has the lower fence and learns that it is stale.
 pub(super) fn exclusion(view: &View<'_>) -> Verdict {
     let mut verdict = Verdict::new(
         "I1",
         "no two holders at work at a time; one that was overtaken in a pause is told",
     );
     for group in 0..view.groups.len() {
-        // Those that may still be at work when the next one begins.
+        // The holders that may still be at work when the next one begins.
         let mut open: Vec<&Lease> = Vec::new();
         for lease in view.leases_of(group) {
             open.retain(|other| view.at_work_until(other) > lease.begin);
@@ -110,7 +111,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
         return;
     }
     verdict.excused += 1;
-    // What it finished before it was overtaken was its own; but it was still at work.
+    // The work that it finished before it was overtaken was its own; but it was still at work.
     let alive = view.lives[&stale.life].killed.is_none() && stale.end.is_some();
     let knows = match view.groups[stale.group].kind {
         Kind::Hammer => stale.told.is_some(),
@@ -195,7 +196,8 @@ mod tests {
     fn a_stopped_holder_does_not_excuse_one_with_a_higher_fence() {
         let mut story = Story::new(hammer());
         story.start(1).start(2);
-        // Life 1 was stopped but has the higher fence: life 2 is the stale one, and was not stopped.
+        // Life 1 was stopped but has the higher fence: life 2 is the stale one, and was not
+        // stopped.
         story.enter(100, 2, 9).leave(6000, 2, 9);
         story.enter(200, 1, 10).signal(250, 1, Signal::Stop);
         story.signal(4000, 1, Signal::Cont);

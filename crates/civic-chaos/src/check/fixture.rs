@@ -1,4 +1,4 @@
-//! Histories for the checker's own tests, written by hand. Instants are milliseconds.
+//! Histories for the tests of the checker. Instants are in milliseconds.
 
 use crate::fault::Fault;
 use crate::history::{
@@ -13,7 +13,7 @@ pub(super) struct Story {
     faults: usize,
 }
 
-/// A group of hammers on Redis: ttl 2 s.
+/// Returns a group of hammers on Redis: ttl 2 s.
 pub(super) fn hammer() -> Group {
     Group {
         group: 0,
@@ -32,7 +32,7 @@ pub(super) fn hammer() -> Group {
     }
 }
 
-/// Schedulers on Redis: a tick each second, work of 300 ms, ttl 2 s, grace 20 s.
+/// Returns a group of schedulers on Redis: a tick each second, work of 300 ms, ttl 2 s, grace 20 s.
 pub(super) fn ticks() -> Group {
     Group {
         name: "ticks".to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn ticks() -> Group {
     }
 }
 
-/// The same, but a tick whose holder died is given up.
+/// Returns the same group, but a tick whose holder died is given up.
 pub(super) fn at_most_once() -> Group {
     Group {
         kind: Kind::AtMostOnce,
@@ -162,7 +162,7 @@ impl Story {
         )
     }
 
-    /// A tick that runs from `at` to `at + 310`.
+    /// Adds a tick that runs from `at` to `at + 310`.
     pub(super) fn run(&mut self, at: u64, life: u32, tick: u64, fence: u64) -> &mut Self {
         self.tick(at, life, TickEvent::Started, tick, fence, 1)
             .tick(at + 310, life, TickEvent::Ran, tick, fence, 1)
@@ -203,7 +203,7 @@ impl Story {
         self
     }
 
-    /// A write of a script that was called with these arguments.
+    /// Adds a write of a script that was called with these arguments.
     pub(super) fn script(&mut self, at: u64, caller: &str, words: &str) -> &mut Self {
         self.push(
             at,
@@ -215,7 +215,7 @@ impl Story {
         )
     }
 
-    /// A whole acquire for 2 s.
+    /// Adds a whole acquire for 2 s.
     pub(super) fn grant(&mut self, at: u64, holder: &str, fence: u64) -> &mut Self {
         self.script(at, holder, &format!("SET {{lock:it}}:fence {fence} PX 9"))
             .script(at, holder, &format!("SET lock:it {holder} PX 2000"))

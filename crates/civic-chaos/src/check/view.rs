@@ -289,8 +289,8 @@ impl<'a> View<'a> {
             && self.losses.iter().any(|loss| loss.meets(Span { from, to }))
     }
 
-    /// Returns whether the store has lost its data under one of these leases, the later of which began
-    /// before `to`. The answer that grants a lease may take as long as a command.
+    /// Returns whether the store has lost its data under one of these leases, the later of which
+    /// began before `to`. The answer that grants a lease may take as long as a command.
     pub(crate) fn was_lost_under(&self, one: &Lease, other: &Lease, to: u64) -> bool {
         let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
         let from = one.begin.min(other.begin).saturating_sub(answer);

@@ -1,7 +1,7 @@
-//! Promises with a time in them, and what is left when all is over.
+//! Promises about time, and about what is left at the end.
 //!
-//! The bounds are generous, so that a busy machine does not break them; those without a time are
-//! exact.
+//! The bounds of time are generous, so that a busy machine does not break them. The other promises
+//! are exact.
 
 use super::lease::{Ended, Lease};
 use super::span::Span;
@@ -10,11 +10,11 @@ use super::view::View;
 use crate::fault::Class;
 use crate::history::{Acquire, Backend, Kind, MILLI, SECOND, What};
 
-/// What a busy machine may take on top of any promised time.
+/// How much longer than any promised time a busy machine may take.
 const SLACK: u64 = 3 * SECOND;
-/// The most that standing by adds to a ttl.
+/// The most that a waiting replica adds to a ttl.
 const JITTER: u64 = 250 * MILLI;
-/// A replica that has just been started needs so long to stand by.
+/// How long a replica that has just been started needs before it can take over.
 const READY: u64 = 2 * SECOND;
 /// Connections may come and go; a leak grows with each fault.
 const MORE_FILES: u64 = 16;
@@ -29,7 +29,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
         "a stopped holder's tick is taken over within the poll cap",
     );
     for group in view.tick_groups() {
-        // What is not taken over within its grace is missed.
+        // A tick that is not taken over within its grace is missed.
         let within = (group.ttl_ms + group.poll_cap_ms) * MILLI + SLACK;
         if group.kind != Kind::AtLeastOnce || group.grace_ms * MILLI < within {
             continue;
@@ -60,7 +60,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
 }
 
 impl Verdict {
-    /// The slowest one is kept in the note as milliseconds while counting.
+    /// Keeps the slowest time in the note, as milliseconds, while counting.
     fn slowest(&mut self, took: u64) {
         let took = took / MILLI;
         let before = self.note.as_ref().and_then(|note| note.parse().ok());
@@ -75,7 +75,7 @@ impl Verdict {
     }
 }
 
-/// Somebody else starts the same tick within `limit`, if nothing else is in the way.
+/// Checks that another replica starts the same tick within `limit`, unless a fault hinders it.
 fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &mut Verdict) {
     let Some((tick, _)) = lease.tick_attempt else {
         return;
@@ -95,7 +95,7 @@ fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &m
         verdict.slowest(heir.begin.saturating_sub(from));
         return;
     }
-    // Too late, or never: was there anybody who could have?
+    // Too late, or never: was there a replica that could have?
     let span = Span {
         from: from.saturating_sub(READY),
         to: from + limit,
@@ -124,7 +124,7 @@ fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &m
     );
 }
 
-/// I9: every acquire comes back.
+/// I9: every acquire returns.
 fn acquires(view: &View<'_>) -> Verdict {
     let mut verdict = Verdict::new("I9", "every acquire returns within the command timeout");
     let mut slowest = 0;
@@ -152,12 +152,12 @@ fn acquires(view: &View<'_>) -> Verdict {
         }
     }
     verdict.note = Some(format!(
-        "the slowest took {slowest} ms; {unavailable} were told: unavailable"
+        "the slowest took {slowest} ms; {unavailable} returned unavailable"
     ));
     verdict
 }
 
-/// I3: what nobody holds is gone when its ttl has passed.
+/// I3: a key without a holder is gone when its ttl has passed.
 fn leftovers(view: &View<'_>) -> Verdict {
     let mut verdict = Verdict::new("I3", "no key of a lock outlives its ttl");
     // Only a server can be asked.
@@ -174,11 +174,11 @@ fn leftovers(view: &View<'_>) -> Verdict {
     verdict
 }
 
-/// I10: whoever is told to stop does, and nobody hoards.
+/// I10: a replica that is told to stop does so, and none keeps file descriptors.
 fn processes(view: &View<'_>) -> Verdict {
     let mut verdict = Verdict::new(
         "I10",
-        "no process is left, none had to be killed, none hoards file descriptors",
+        "no process is left, none had to be killed, none keeps file descriptors",
     );
     for (index, record) in view.records.iter().enumerate() {
         match record.what {

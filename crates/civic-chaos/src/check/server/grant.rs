@@ -2,7 +2,8 @@
 
 use crate::history::MILLI;
 
-/// The server expires keys by whole milliseconds, and its clock and this one are compared only once.
+/// The server expires keys by whole milliseconds, and its clock and this one are compared only
+/// once.
 pub(super) const ROUNDING: u64 = 20 * MILLI;
 
 /// A lease as the server granted it.

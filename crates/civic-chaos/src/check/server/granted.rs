@@ -10,7 +10,7 @@ use crate::history::{Backend, MILLI, SECOND};
 pub(super) fn granted(replay: &Replay<'_, '_>) -> Verdict {
     let mut verdict = Verdict::new(
         "I8",
-        "no replica works without a grant of the server: nothing begins while it is away",
+        "no replica works without a grant of the server: nothing begins while it is unavailable",
     );
     for (lease, grant) in leases(replay) {
         verdict.checks += 1;

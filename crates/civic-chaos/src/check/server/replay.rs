@@ -15,11 +15,11 @@ pub(super) struct Replay<'v, 'a> {
     /// The key of each group, by database and name.
     keys: BTreeMap<(u8, String), (usize, Option<Key>)>,
     pub(super) grants: BTreeMap<(usize, u64), Grant>,
-    /// The fences that values were granted with.
+    /// The fence that each value was granted with.
     holders: BTreeMap<(usize, String), u64>,
     /// The fence that a script has just set, until it sets the key.
     minted: Option<(u8, u64)>,
-    /// The ttl that a peer has asked for with a value.
+    /// The ttl that a peer asked for, by value.
     asked: BTreeMap<String, u64>,
     watched: bool,
     /// The spans in which writes were not seen.
@@ -61,7 +61,10 @@ impl<'v, 'a> Replay<'v, 'a> {
                 "I12",
                 "no key is set over another's before that has expired or was given back",
             ),
-            foreign: Verdict::new("I4", "a Node peer's key stays untouched, and keeps us out"),
+            foreign: Verdict::new(
+                "I4",
+                "a Node peer's key stays untouched, and excludes all replicas",
+            ),
             holds: Verdict::new("I7", "the key of a tick stays for its minimum hold"),
             planted: BTreeMap::new(),
         }

@@ -1,4 +1,4 @@
-//! I6: what becomes of each scheduled tick.
+//! I6: the outcome of each scheduled tick.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::verdict::Verdict;
 use super::view::View;
 use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
 
-/// A replica whose clock is ahead claims a tick so much before it is due.
+/// How long before it is due a replica whose clock is ahead may claim a tick.
 const SKEW: u64 = 2 * SECOND;
-/// What a fault leaves behind is over by then: connections, backlog.
+/// How long the effects of a fault last: connections, backlog.
 const AFTERMATH: u64 = 3 * SECOND;
 
-/// Below this a tick can be missed without a fault.
+/// With a shorter grace a tick can be missed without a fault.
 const SHORT_GRACE: u64 = 10 * SECOND;
-/// After a server has come back empty, it is found again, and by the first of those who find it,
-/// within this time. What they know is what counts from then on.
+/// How long after a server has come back empty the first replica finds it again. From then on the
+/// state of that replica counts.
 const FOUND_AGAIN: u64 = 5 * SECOND;
 
-/// One tick of one group.
+/// A tick of a group.
 struct Tick<'v> {
     group: &'v Group,
     tick: u64,
-    /// In the order of their fences.
+    /// The leases, in the order of their fences.
     starts: Vec<&'v Lease>,
     /// The records that report it as missed.
     missed: Vec<(usize, u64)>,
@@ -37,7 +37,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
         ),
         again: Verdict::new(
             "I6",
-            "a tick runs again only when its run was broken off, with a larger attempt",
+            "a tick runs again only if its run was broken off, with a larger attempt",
         ),
         once: Verdict::new("I6", "at-most-once: no tick runs twice"),
         calm: Verdict::new(
@@ -110,8 +110,8 @@ fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64, Tick<'v>>
     ticks
 }
 
-/// Every multiple of the interval between the first and the last tick that anything is known of,
-/// and the last of these is not long before the end.
+/// Checks that every multiple of the interval is known, from the first tick to the last, and that
+/// the last one is not long before the end.
 fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict: &mut Verdict) {
     let settled = |tick: &Tick<'_>| {
         let done = |lease: &&Lease| matches!(lease.ended, Ended::Done | Ended::ConfirmedLate);
@@ -148,7 +148,7 @@ fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict
     while tick <= last {
         verdict.checks += 1;
         let known = ticks.get(&tick);
-        // The store was told, and the replica died before it could say so.
+        // The replica recorded it in the store, and died before it could report it.
         let perhaps = |tick: &Tick<'_>| {
             tick.starts.last().is_some_and(|lease| {
                 let life = &view.lives[&lease.life];
@@ -187,8 +187,8 @@ fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict
     }
 }
 
-/// Whoever gives a tick up records that first and reports it then: a replica that is killed in
-/// between takes the report with it.
+/// Returns whether the report of a tick that was given up may be lost. A replica records first, and
+/// reports then; if it is killed in between, there is no report.
 fn may_have_died_reporting(view: &View<'_>, group: &Group, given_up: u64) -> bool {
     view.lives
         .values()
@@ -311,7 +311,7 @@ fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// Whether a replica had trouble that nobody injected: a disk or a processor that others use, say.
+/// Returns whether a replica had trouble that was not injected, such as a busy disk or processor.
 fn is_troubled(view: &View<'_>, group: usize, span: Span) -> bool {
     view.records.iter().any(|record| {
         let What::Tick { life, event, .. } = record.what else {

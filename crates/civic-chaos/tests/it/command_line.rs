@@ -1,0 +1,35 @@
+//! The options of the driver.
+
+use crate::{chaos, stderr, stdout};
+
+#[test]
+fn help_lists_the_options() {
+    let help = chaos(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for option in [
+        "--minutes",
+        "--seconds",
+        "--seed",
+        "--backend",
+        "--replicas",
+        "--check",
+    ] {
+        assert!(stdout(&help).contains(option), "{option}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_options_is_exit_code_2_and_says_which() {
+    for (arguments, said) in [
+        (&["--second", "40"][..], "--second"),
+        (&["--seed"], "--seed"),
+        (&["--backend", "files"], "files"),
+        (&["--replicas", "1"], "--replicas"),
+        (&["--seconds", "5"], "25 s"),
+    ] {
+        let output = chaos(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
