@@ -1,9 +1,10 @@
-//! What the renewal of one lease costs a process that holds 100, 1 000 or 10 000 of them on one connection.
+//! Measures what renewing one lease costs a process that holds 100, 1 000 or 10 000 of them on one
+//! connection.
 //!
-//! The cost is processor time, of this process and of the server, divided by the renewals that the server counted. It
-//! is the cost of a renewal that must not grow with the number of leases; the work as a whole grows with it, of course.
-//! Fails when a renewal among 10 000 leases costs more than twice what it costs among 1 000, when a lease is lost, or
-//! when there is more than one connection for commands.
+//! The cost is processor time, of this process and of the server, divided by the renewals that the
+//! server counted. The cost per renewal must not grow with the number of leases; the work as a whole
+//! does. The benchmark fails when a renewal among 10 000 leases costs more than twice what it costs
+//! among 1 000, when a lease is lost, or when there is more than one connection for commands.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,8 @@ async fn measure(count: usize, round: usize) -> Cost {
             .check()
             .expect("a lease was lost during the benchmark");
     }
-    // Before the server goes: what is left behind would be taken back in the background of the next measurement.
+    // Before the server goes: leases that are left would be released in the background of the next
+    // measurement.
     for lease in leases {
         lease.release().await;
     }

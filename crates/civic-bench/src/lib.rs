@@ -1,17 +1,17 @@
 //! Benchmarks of the workspace, and what they share.
 //!
-//! These machines are noisy: every figure is a ratio against a peer or a limit in the same run, the median of several
-//! rounds. Run one with `cargo bench --package civic-bench --bench <name>`.
+//! Machines are noisy: every figure is a ratio against a peer or a limit in the same run, and the
+//! median of several rounds. Run one with `cargo bench --package civic-bench --bench <name>`.
 //!
 //! | bench | what it shows |
 //! |---|---|
 //! | `leases` | what one renewal costs, and that it does not depend on how many leases the process holds |
 
-/// The middle one; the mean of the two in the middle for an even number.
+/// Returns the median; for an even number of values, the mean of the two in the middle.
 ///
 /// # Panics
 ///
-/// There are no values.
+/// If there are no values.
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty(), "a median needs values");
