@@ -71,6 +71,14 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
     ("civic-server", &["garde"]),
 ];
 
+/// Libraries that only one folder of a crate names: the library, the crate's source folder, and the
+/// folder in it.
+const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
+    ("fred", "crates/civic-lock/src", "store/redis"),
+    ("hyper", "crates/civic-client/src", "transport"),
+    ("hyper_util", "crates/civic-client/src", "transport"),
+];
+
 /// Crates of this workspace that nothing published may depend on.
 const UNPUBLISHED: &[&str] = &[
     "civic-bench",
@@ -119,7 +127,7 @@ pub(crate) fn check() -> Result<(), String> {
             }
         }
     }
-    broken.extend(fred_in_one_folder()?);
+    broken.extend(named_in_one_folder()?);
     broken.extend(documents_run()?);
     if broken.is_empty() {
         Ok(())
@@ -153,25 +161,36 @@ fn tree(name: &str, features: &str) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// fred can be replaced in one folder as long as only files of that folder name it.
-fn fred_in_one_folder() -> Result<Vec<String>, String> {
-    let allowed = Path::new("crates/civic-lock/src/store/redis");
+/// A library can be replaced in one folder as long as only files of that folder name it.
+fn named_in_one_folder() -> Result<Vec<String>, String> {
     let mut broken = Vec::new();
-    for file in rust_files(&sh::root().join("crates/civic-lock/src"))? {
-        let relative = file.strip_prefix(sh::root()).unwrap_or(&file);
-        let names_fred = read(&file)?.lines().any(|line| {
-            let code = line.split("//").next().unwrap_or_default();
-            code.contains("fred::") || code.contains("use fred")
-        });
-        if names_fred && !relative.starts_with(allowed) {
-            broken.push(format!(
-                "{} names fred: only files in {} may",
-                relative.display(),
-                allowed.display()
-            ));
+    for (library, source, folder) in NAMED_IN_ONE_FOLDER {
+        let allowed = Path::new(source).join(folder);
+        for file in rust_files(&sh::root().join(source))? {
+            let relative = file.strip_prefix(sh::root()).unwrap_or(&file);
+            if !relative.starts_with(&allowed) && names(&read(&file)?, library) {
+                broken.push(format!(
+                    "{} names {library}: only files in {} may",
+                    relative.display(),
+                    allowed.display()
+                ));
+            }
         }
     }
     Ok(broken)
+}
+
+/// Returns whether code outside of comments names the library.
+fn names(text: &str, library: &str) -> bool {
+    let path = format!("{library}::");
+    text.lines().any(|line| {
+        let code = line.split("//").next().unwrap_or_default();
+        // `civic_hyper::` and `hyper_util::` are not `hyper::`.
+        code.match_indices(&path).any(|(at, _)| {
+            let before = code[..at].chars().next_back();
+            !before.is_some_and(|c| c == '_' || c == ':' || c.is_alphanumeric())
+        }) || code.trim_start().starts_with(&format!("use {library};"))
+    })
 }
 
 /// Every document with Rust code is listed in `docs/doctests.rs`, else stale code would stay there
@@ -214,4 +233,31 @@ fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_named_by_a_path_and_not_by_a_comment_or_a_longer_name() {
+        for code in [
+            "use fred::Client;",
+            "use fred;",
+            "let x = fred::Client::new();",
+            "error.is::<fred::Error>()",
+        ] {
+            assert!(names(code, "fred"), "{code}");
+        }
+        for code in [
+            "// fred::Client",
+            "let fred = 1; // use fred::x",
+            "use alfred::Client;",
+            "use my_fred::Client;",
+            "use crate::fred::Client;",
+            "use fred_util::Client;",
+        ] {
+            assert!(!names(code, "fred"), "{code}");
+        }
+    }
 }

@@ -46,3 +46,26 @@ impl fmt::Display for NotRetried {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_names_stay_as_scripts_know_them() {
+        let names = [
+            (NotRetried::NotRetryable, "fatal"),
+            (NotRetried::NotReplaySafe, "not_replay_safe"),
+            (NotRetried::Exhausted, "exhausted"),
+            (NotRetried::RetryAfterTooLong, "retry_after_too_long"),
+            (NotRetried::Deadline, "deadline"),
+            (NotRetried::NotReady, "not_ready"),
+        ];
+        for (reason, name) in names {
+            assert_eq!(
+                (reason.as_str(), reason.to_string()),
+                (name, name.to_owned())
+            );
+        }
+    }
+}
