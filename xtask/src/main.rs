@@ -7,6 +7,7 @@
 //! | `ci` | every check that a change has to pass | `ci/` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
+//! | `models` | the lock's protocol as small models, visited whole, and which broken rules they find | `models.rs` |
 //! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
 //! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
@@ -22,6 +23,7 @@ mod interop;
 mod metadata;
 mod process;
 mod programs;
+mod models;
 mod public_types;
 mod rules;
 mod sh;
@@ -41,6 +43,7 @@ const COMMANDS: &[Command] = &[
     tidy::COMMAND,
     stress::COMMAND,
     chaos::COMMAND,
+    models::COMMAND,
     simulate::COMMAND,
     interop::COMMAND,
     bench::COMMAND,
