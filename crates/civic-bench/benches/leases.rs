@@ -2,9 +2,10 @@
 //! connection.
 //!
 //! The cost is processor time, of this process and of the server, divided by the renewals that the
-//! server counted. The cost per renewal must not grow with the number of leases; the work as a whole
-//! does. The benchmark fails when a renewal among 10 000 leases costs more than twice what it costs
-//! among 1 000, when a lease is lost, or when there is more than one connection for commands.
+//! server counted. The cost per renewal must not grow with the number of leases; the work as a
+//! whole does. The benchmark fails when a renewal among 10 000 leases costs more than twice what
+//! it costs among 1 000, when a lease is lost, or when there is more than one connection for
+//! commands.
 
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools::CargoDeny;
-use crate::{public_types, suite, tools};
+use crate::{public_types, suite, tidy, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -52,6 +52,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "format",
         run: |_| format(),
+    },
+    Step {
+        name: "tidy",
+        run: |_| tidy::check_all(),
     },
     Step {
         name: "lints",
@@ -331,7 +335,7 @@ mod tests {
     fn an_unknown_step_is_refused_with_the_names_of_all() {
         let error = selected(&["test"]).expect_err("that is a part of a name");
         assert!(
-            error.starts_with("there is no step `test`; the steps are `format`, `lints`"),
+            error.starts_with("there is no step `test`; the steps are `format`, `tidy`"),
             "{error}"
         );
     }

@@ -344,7 +344,7 @@ fn fragment(lines: &[(usize, &str)]) -> Option<(usize, String)> {
         .iter()
         .map(|(_, text)| text.split_whitespace().count())
         .sum();
-    if count < 3 {
+    if count < 3 && !begins_with_a_verb(text) {
         return Some((
             *first,
             format!("\"{text}\" is no sentence: say in the third person what it is or does"),
@@ -359,6 +359,13 @@ fn fragment(lines: &[(usize, &str)]) -> Option<(usize, String)> {
             "the first paragraph of a doc comment is a sentence and ends with a full stop".into(),
         )
     })
+}
+
+/// "Wraps `inner`." is a sentence of two words, "Its port." is none.
+fn begins_with_a_verb(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_word = first.chars().all(char::is_alphabetic);
+    is_word && first.ends_with('s') && !matches!(first, "As" | "Its" | "This")
 }
 
 #[cfg(test)]
@@ -437,6 +444,8 @@ mod tests {
     fn a_doc_comment_that_is_no_sentence_is_red() {
         red(check, "/// The layer.\nstruct A;\n", 1, "is no sentence");
         red(check, "/// 10 s.\nconst A: u8 = 1;\n", 1, "is no sentence");
+        red(check, "/// Its port.\nfn a() {}\n", 1, "is no sentence");
+        clean(check, "/// Wraps `inner`.\nfn a() {}\n");
         red(
             check,
             "//! What this does\n//! and more\n//!\n//! Text.\n",

@@ -38,7 +38,9 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
                     .into(),
             );
         }
-        if let Some(name) = getter(&line.code) {
+        if !line.in_tests
+            && let Some(name) = getter(&line.code)
+        {
             report(
                 number,
                 "names",
@@ -168,6 +170,14 @@ mod tests {
             "mod b {\n    pub type A = u8;\n}\n",
             2,
             "alias",
+        );
+    }
+
+    #[test]
+    fn a_test_may_get_over_http() {
+        clean(
+            check,
+            "#[cfg(test)]\nmod tests {\n    fn get_path() {}\n}\n",
         );
     }
 

@@ -55,12 +55,17 @@ fn run(args: &[String]) -> Result<(), String> {
         ["--crate", name] => Some(folder_of(name)?),
         _ => return Err("usage: cargo xtask tidy [--crate NAME]".into()),
     };
-    let tree = Tree::read(sh::root().as_path())?;
+    let tree = Tree::read(&sh::root())?;
     let mut findings = check(&tree);
     if let Some(folder) = &only {
         findings.retain(|finding| finding.path.starts_with(folder.as_str()));
     }
     report(&findings)
+}
+
+/// Checks the whole tree: the step of `ci`.
+pub(crate) fn check_all() -> Result<(), String> {
+    report(&check(&Tree::read(&sh::root())?))
 }
 
 /// The folder of a crate below the workspace's root, with a `/` at its end.
