@@ -22,7 +22,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
     const FAR: u64 = 4_102_444_800;
     let expired = company.mint_in_node(&secret, Some(1_740_000_000)).await?;
     let foreign = company
-        .mint_in_node(&secret.replace('a', "b"), None)
+        .mint_in_node(&format!("another {secret}"), None)
         .await?;
     let good = company.mint_in_node(&secret, None).await?;
     let (unsigned_text, mac) = good.rsplit_once('.').ok_or("a token has three parts")?;
