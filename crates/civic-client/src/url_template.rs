@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// `&'static str`, so that a template made with `format!` does not compile.
 ///
 /// ```compile_fail
-/// # let client: civic_client::ServiceClient = unimplemented!();
-/// # let id = 7;
-/// client.get(&format!("/users/{id}")); // Error: temporary value dropped while borrowed.
+/// # fn example(client: &civic_client::ServiceClient, id: u32) {
+/// client.get(format!("/users/{id}").as_str()); // Error: temporary value dropped while borrowed.
+/// # }
 /// ```
 ///
 /// Write `client.get("/users/{id}").param("id", id)` instead: the parameter is percent-encoded and
