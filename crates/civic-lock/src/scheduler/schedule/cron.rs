@@ -3,12 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use croner::{Cron, CronComponent, Direction};
+use croner::{Cron, Direction};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::error::Error;
+use crate::scheduler::schedule::expression::Expression;
 use crate::scheduler::tick::Tick;
 
 /// A cron expression in a time zone.
@@ -21,32 +22,17 @@ pub(super) struct CronRule {
 
 impl CronRule {
     pub(super) fn parse(expression: &str) -> Result<Self, Error> {
-        let cron = Cron::from_str(expression).map_err(|error| {
-            Error::config(format!(
-                "the cron expression {expression:?} is not valid: {error}"
-            ))
-        })?;
         let never = || {
             Error::config(format!(
-                "no instant matches the cron expression {expression:?}"
+                "no instant matches the cron expression {expression:?}; write a date that exists"
             ))
         };
-        let pattern = &cron.pattern;
-        // The parser accepts empty list elements. Without this check "," would make the search
-        // below walk through three thousand years hour by hour.
-        let time_fields = [&pattern.seconds, &pattern.minutes, &pattern.hours];
-        let filled = |field: &&CronComponent| !field.values().is_empty();
-        if !time_fields
-            .iter()
-            .chain(&[&pattern.months, &pattern.years])
-            .all(filled)
-        {
-            return Err(never());
-        }
-        let repeating = time_fields.into_iter().any(|field| {
-            let all = usize::from(field.max - field.min) + 1;
-            field.from_wildcard || field.step != 1 || field.values().len() == all
-        });
+        let Expression { numbers, repeating } = Expression::parse(expression)?;
+        let cron = Cron::from_str(&numbers).map_err(|error| {
+            Error::config(format!(
+                "the cron expression {expression:?} is refused: {error}"
+            ))
+        })?;
         let rule = Self {
             cron,
             zone: TimeZone::UTC,

@@ -8,11 +8,17 @@
 //! # Cron expressions
 //!
 //! Five fields (minute, hour, day of month, month, day of week), or six with seconds in front, or
-//! seven with a year at the end; `*`, lists, ranges, `*/n`, `a-b/n`, names (`JAN`, `MON`), `?`, `L`
-//! (last day, last such weekday), `LW`, `15W` (nearest weekday), `MON#2` (second Monday), and the
-//! nicknames `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. If day of month and day of week
-//! are both given, a day that matches either is taken; a `+` in front of the day of week asks for
-//! both. An expression that can never match, such as 31 February, is refused.
+//! seven with a year at the end; `*`, lists, ranges, `*/n`, `a-b/n`, `a/n` (from `a` to the
+//! maximum), names (`JAN`, `MON`), `?`, `L` (last day, last such weekday), `LW`, `15W` (nearest
+//! weekday), `MON#2` (second Monday), and the nicknames `@secondly`, `@minutely`, `@hourly`,
+//! `@daily`, `@midnight`, `@weekly`, `@weekdays`, `@weekends`, `@monthly`, `@yearly` and
+//! `@annually`. Case does not matter. If day of month and day of week are both restricted, a day
+//! that matches either is taken; a `+` in front of the day of week asks for both. An expression
+//! that can never match, such as 31 February, is refused.
+//!
+//! Every expression that the Node package `cron` accepts is accepted, with the same meaning. Its
+//! default time zone is that of the process; here it is UTC. What is refused is refused with the
+//! form to write instead: for `0 22-2 * * *`, it is `22-23,0-2`.
 //!
 //! # When the clocks change
 //!
@@ -31,12 +37,13 @@
 //! process started, so that all replicas agree. A time zone has no influence on it.
 
 mod cron;
+mod expression;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::error::Error;
 use crate::scheduler::schedule::cron::CronRule;
@@ -82,7 +89,7 @@ impl Schedule {
     pub fn cron(expression: &str) -> Result<Self, Error> {
         let rule = CronRule::parse(expression)?;
         Ok(Self {
-            text: expression.trim().to_owned(),
+            text: expression.split_whitespace().collect::<Vec<_>>().join(" "),
             rule: Rule::Cron(Box::new(rule)),
         })
     }
@@ -107,7 +114,8 @@ impl Schedule {
         })
     }
 
-    /// Reads a cron expression in the time zone with this IANA name, such as `America/Montreal`.
+    /// Reads a cron expression in a time zone: an IANA name such as `America/Montreal`, or a fixed
+    /// offset such as `UTC+3` or `+02:00`.
     ///
     /// An interval has no time of day and stays as it is.
     ///
@@ -115,15 +123,18 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is neither in the
-    /// system's time zone database nor in the one that is built in.
+    /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if it is not an offset, and the name
+    /// is neither in the system's time zone database nor in the one that is built in.
     pub fn timezone(mut self, name: &str) -> Result<Self, Error> {
         // The system's copy is newer when it knows the zone; distributions leave out old names.
         let zone = TimeZone::get(name)
             .or_else(|_| TimeZoneDatabase::bundled().get(name))
-            .map_err(|_| {
+            .ok()
+            .or_else(|| fixed_offset(name).map(TimeZone::fixed))
+            .ok_or_else(|| {
                 Error::config(format!(
-                    "the time zone {name:?} is not known; use an IANA name such as America/Toronto"
+                    "the time zone {name:?} is not known; use an IANA name such as \
+                     America/Toronto, or an offset such as UTC+3 or +02:00"
                 ))
             })?;
         if let Rule::Cron(rule) = &mut self.rule {
@@ -182,16 +193,45 @@ impl fmt::Display for Schedule {
         formatter.write_str(&self.text)?;
         match &self.rule {
             Rule::Every(_) => Ok(()),
-            Rule::Cron(rule) => write!(formatter, " {}", rule.zone.iana_name().unwrap_or("UTC")),
+            Rule::Cron(rule) => match (rule.zone.iana_name(), rule.zone.to_fixed_offset()) {
+                (Some(name), _) => write!(formatter, " {name}"),
+                (None, Ok(offset)) => write!(formatter, " UTC{offset}"),
+                (None, Err(_)) => write!(formatter, " UTC"),
+            },
         }
     }
+}
+
+/// Parses `UTC+3`, `UTC-03:30` or `+02:00`.
+fn fixed_offset(text: &str) -> Option<Offset> {
+    let (named, text) = match text.get(..3) {
+        Some(start) if start.eq_ignore_ascii_case("UTC") => (true, &text[3..]),
+        _ => (false, text),
+    };
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+')?),
+    };
+    let digits = |text: &str, max: i32| {
+        let plain = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| plain);
+        number.filter(|number| *number <= max)
+    };
+    let (hours, minutes) = match text.split_once(':') {
+        Some((hours, minutes)) => (digits(hours, 14)?, digits(minutes, 59)?),
+        // A bare number without the name could be a port or a day.
+        None if named => (digits(text, 14)?, 0),
+        None => return None,
+    };
+    Offset::from_seconds(sign * (hours * 60 + minutes) * 60).ok()
 }
 
 /// Parses `1h30m` or `250ms`: whole numbers with units, in any order.
 fn duration(text: &str) -> Result<Duration, Error> {
     let invalid = || {
         Error::config(format!(
-            "the interval {text:?} must be whole numbers with the units ms, s, m, h or d, such as 1h30m"
+            "the interval {text:?} must be whole numbers with the units ms, s, m, h or d, such as \
+             1h30m, or 1500ms for one and a half seconds"
         ))
     };
     let mut rest = text;
