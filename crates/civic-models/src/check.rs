@@ -86,6 +86,9 @@ pub struct Counterexample {
     pub steps: Vec<String>,
 }
 
+/// The promise of a model in which time must pass: it never gets stuck before its last moment.
+pub const GOES_ON: &str = "the model goes on until its last moment";
+
 /// More states than any scope has: a search that gets there finds nothing.
 const TOO_MANY: usize = 30_000_000;
 

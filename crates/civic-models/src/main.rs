@@ -1,11 +1,12 @@
 //! Checks every model, prints what it found, and exits non-zero if a promise does not hold or a
 //! rule that is left out goes unnoticed.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use civic_models::catalogue::{self, Extent};
-use civic_models::report::{self, Failures, Paths};
+use civic_models::catalogue::{self, Entry, Extent};
+use civic_models::report::{Paths, Report};
 
 const HELP: &str = "\
 Usage: cargo xtask models [--quick] [--model NAME] [--paths]
@@ -59,18 +60,22 @@ fn check(extent: Extent, paths: Paths, only: &str) -> ExitCode {
         ));
     }
     entries.retain(|entry| entry.name.contains(only));
-    let mut failures = Failures::default();
-    for entry in &entries {
-        report::run(entry, paths, &mut failures);
+    match report(&entries, paths, begun) {
+        Ok(failures) if failures.is_empty() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot write the tables: {error}");
+            ExitCode::FAILURE
+        }
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    if failures.is_empty() {
-        println!("Every promise holds, and each broken rule is found. {seconds:.1} s");
-        return ExitCode::SUCCESS;
+}
+
+fn report(entries: &[Entry], paths: Paths, begun: Instant) -> io::Result<Vec<String>> {
+    let mut report = Report::new(io::stdout(), paths);
+    for entry in entries {
+        report.check(entry)?;
     }
-    println!("After {seconds:.1} s:");
-    for line in failures.lines() {
-        println!("  - {line}");
-    }
-    ExitCode::FAILURE
+    report.finish(begun.elapsed())
 }

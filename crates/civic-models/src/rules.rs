@@ -97,6 +97,8 @@ pub enum Rule {
     SilentScheduleIsKept,
     /// The watermark is never moved by a new schedule.
     ScheduleKeepsTheWatermark,
+    /// A claim that passes over due instants of another schedule reports them.
+    PassedInstantsAreReported,
     /// A finished execution is recorded by its current holder only.
     OnceFinishChecksHolder,
     /// An execution in doubt is not begun again.
@@ -112,6 +114,66 @@ pub enum Rule {
 /// The protocol, with at most one rule left out.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Rules(Option<Rule>);
+
+// ===== impl Rule =====
+
+impl Rule {
+    /// Lists every rule.
+    pub const ALL: [Self; 52] = [
+        Self::ReleaseChecksOwner,
+        Self::RenewChecksOwner,
+        Self::RenewNeverSets,
+        Self::CompleteChecksOwner,
+        Self::HoldersAreCompared,
+        Self::HeldKeyIsBusy,
+        Self::KeyLivesForItsTtl,
+        Self::KeyHasTtl,
+        Self::HolderHasADeadline,
+        Self::DeadlineCountsFromSending,
+        Self::EchoIsCompared,
+        Self::EveryCommandHasItsOwnEcho,
+        Self::LateCommandsDoNothing,
+        Self::OrphansTravel,
+        Self::LiveValuesAreNoOrphans,
+        Self::NeverSentIsNoOrphan,
+        Self::FenceGrows,
+        Self::FenceFollowsTheClock,
+        Self::ResourceCompares,
+        Self::WatermarkIsAsked,
+        Self::TakeoverCountsTheAttempt,
+        Self::OpenTickIsRemembered,
+        Self::OpenTickComesFirst,
+        Self::AtMostOnceIsDoneWhenClaimed,
+        Self::AtMostOnceIsNotTakenOver,
+        Self::MineIsAskedBeforeDone,
+        Self::UnclaimRestoresTheWatermark,
+        Self::RunningTickIsNotMissed,
+        Self::MovementsAreRemembered,
+        Self::MissedTicksAreReported,
+        Self::HandOverFreesTheKey,
+        Self::AttemptsAreBounded,
+        Self::MinimumHold,
+        Self::RegisterKeepsTheWatermark,
+        Self::KnownWatermarkIsRegistered,
+        Self::FailoverOutlastsTheClocks,
+        Self::SuspectClockClaimsNothing,
+        Self::SuspectAnswerIsIgnored,
+        Self::PeerRunsCount,
+        Self::OverrunsDoNotCount,
+        Self::OwnFormIsNoPeer,
+        Self::PeerRunsOutlastTheClocks,
+        Self::ScheduleBeginsAtItsFirstSight,
+        Self::FirstScheduleBeginsAtTheWatermark,
+        Self::SilentScheduleIsKept,
+        Self::ScheduleKeepsTheWatermark,
+        Self::PassedInstantsAreReported,
+        Self::OnceFinishChecksHolder,
+        Self::InDoubtIsNotRepeated,
+        Self::FinishedIsNotRepeated,
+        Self::ErrorIsNoCompletion,
+        Self::OnceFenceGrows,
+    ];
+}
 
 // ===== impl Rules =====
 
@@ -213,6 +275,9 @@ impl fmt::Display for Rule {
             }
             Self::SilentScheduleIsKept => "a schedule is forgotten for its silence alone",
             Self::ScheduleKeepsTheWatermark => "a new schedule moves the watermark to the present",
+            Self::PassedInstantsAreReported => {
+                "a claim passes over due instants of another schedule without a report"
+            }
             Self::OnceFinishChecksHolder => "a finish does not check the holder",
             Self::InDoubtIsNotRepeated => "an execution in doubt is begun again",
             Self::FinishedIsNotRepeated => "a finished execution is begun again",

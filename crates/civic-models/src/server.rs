@@ -259,7 +259,7 @@ impl Server {
         if let (Command::Complete(_, tick, _), Answer::Ours) = (command, &answer) {
             self.history.recorded |= 1 << tick;
         }
-        if let Answer::Acquired(fence) | Answer::Claimed { fence, .. } = answer {
+        if let Answer::Granted(fence) | Answer::Claimed { fence, .. } = answer {
             let taken = before.map(|held| held.holder) != after.map(|held| held.holder);
             if taken {
                 self.history.acquisitions += 1;

@@ -1,7 +1,7 @@
 //! The list of all models.
 
 use super::entry::{Entry, Extent};
-use super::{lease, loss, tick};
+use super::{lease, loss, once, peer, schedule, tick};
 
 /// Lists every model.
 #[must_use]
@@ -10,5 +10,8 @@ pub fn all(extent: Extent) -> Vec<Entry> {
         lease::entry(extent),
         tick::entry(extent),
         loss::entry(extent),
+        peer::entry(extent),
+        schedule::entry(extent),
+        once::entry(extent),
     ]
 }

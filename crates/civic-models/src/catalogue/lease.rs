@@ -1,4 +1,4 @@
-//! Lease and fence.
+//! What is checked of lease and fence.
 
 use super::entry::{Entry, Extent, mutations};
 use crate::check::Subject;
@@ -84,7 +84,7 @@ fn server_clock(faults: u8) -> Scope {
 pub(super) fn entry(extent: Extent) -> Entry {
     let scopes: Vec<Box<dyn Subject>> = match extent {
         Extent::Quick => vec![
-            Box::new(two_processes(1)),
+            Box::new(two_processes(2)),
             Box::new(two_callers(1, 2)),
             Box::new(mixed_up()),
             Box::new(server_stopped(1)),

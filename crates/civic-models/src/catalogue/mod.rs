@@ -4,6 +4,9 @@ mod all;
 mod entry;
 mod lease;
 mod loss;
+mod once;
+mod peer;
+mod schedule;
 mod tick;
 
 pub use self::all::all;

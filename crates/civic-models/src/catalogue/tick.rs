@@ -1,4 +1,4 @@
-//! Tick and watermark.
+//! What is checked of tick and watermark.
 
 use super::entry::{Entry, Extent, mutations};
 use crate::check::Subject;
@@ -164,14 +164,14 @@ fn replica_clock() -> Scope {
 pub(super) fn entry(extent: Extent) -> Entry {
     let mut scopes: Vec<Box<dyn Subject>> = match extent {
         Extent::Quick => vec![
-            Box::new(at_least_once(1)),
+            Box::new(at_least_once(2)),
             Box::new(taken_over(1)),
             Box::new(at_most_once(2)),
             Box::new(missed(1)),
             Box::new(bounded(2)),
         ],
         Extent::Whole => vec![
-            Box::new(at_least_once(2)),
+            Box::new(at_least_once(3)),
             Box::new(taken_over(2)),
             Box::new(three_replicas(1)),
             Box::new(at_most_once(3)),

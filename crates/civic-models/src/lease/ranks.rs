@@ -60,7 +60,7 @@ impl State {
             }
         }
         for message in &mut self.server.wire {
-            if let Some(Answer::Acquired(fence)) = message.reply.as_mut().map(|it| &mut it.answer) {
+            if let Some(Answer::Granted(fence)) = message.reply.as_mut().map(|it| &mut it.answer) {
                 visit(fence);
             }
         }

@@ -38,8 +38,8 @@ impl State {
             return;
         };
         match reply.answer {
-            Answer::Acquired(_) if self.now >= sent + LOSE => self.failed(lane),
-            Answer::Acquired(fence) => {
+            Answer::Granted(_) if self.now >= sent + LOSE => self.failed(lane),
+            Answer::Granted(fence) => {
                 let counts_from_sending = rules.follow(Rule::DeadlineCountsFromSending);
                 self.callers[usize::from(lane.caller)] = Caller::Holding(Holding {
                     holder,

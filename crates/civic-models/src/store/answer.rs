@@ -8,7 +8,7 @@ pub enum Answer {
     /// The caller is too late: nothing was done.
     Expired,
     /// The key is the caller's, with this fence.
-    Acquired(u16),
+    Granted(u16),
     /// Another holder has the key.
     Busy(Holder),
     /// Renewed, released, completed: the key was the caller's until now.

@@ -47,7 +47,7 @@ impl Store {
         if let Some(held) = self.key {
             if held.holder == echo {
                 self.set(now, echo, settings, rules);
-                return Answer::Acquired(self.fence);
+                return Answer::Granted(self.fence);
             }
             if !orphans.contains(&held.holder) && rules.follow(Rule::HeldKeyIsBusy) {
                 return Answer::Busy(held.holder);
@@ -55,7 +55,7 @@ impl Store {
         }
         let fence = self.bump(now, rules);
         self.set(now, echo, settings, rules);
-        Answer::Acquired(fence)
+        Answer::Granted(fence)
     }
 
     pub(super) fn renew(

@@ -232,3 +232,21 @@ pub(super) fn describe(state: &State, action: Action) -> String {
         }
     }
 }
+
+/// What a step has come to for the replica that it concerns, if that is worth telling.
+pub(super) fn outcome(before: &State, after: &State) -> Option<String> {
+    let replicas = before.replicas.iter().zip(&after.replicas);
+    let (was, is) = replicas
+        .into_iter()
+        .find(|(was, is)| was.phase != is.phase || was.known != is.known)?;
+    match (was.phase, is.phase) {
+        (Phase::Running(_), Phase::Running(_)) => None,
+        (_, Phase::Running(run)) => Some(format!(
+            "it runs tick {}, attempt {}",
+            run.tick, run.attempt
+        )),
+        (_, Phase::GivingUp { to, .. }) => Some(format!("it is too late for tick {to}")),
+        (_, Phase::Waiting) if is.known > was.known => Some(format!("tick {} is done", is.known)),
+        _ => None,
+    }
+}

@@ -10,7 +10,7 @@ use super::properties::{
 use super::scope::Scope;
 use super::state::State;
 use super::transitions;
-use crate::check::{Bounded, Described};
+use crate::check::{Bounded, Described, GOES_ON};
 use crate::faults::Budget;
 use crate::rules::Rules;
 
@@ -92,7 +92,10 @@ impl Model for TickModel {
 
 impl Described for TickModel {
     fn describe(&self, state: &State, action: &Action) -> String {
-        actions::describe(state, *action)
+        let said = actions::describe(state, *action);
+        let after = self.next_state(state, *action);
+        let outcome = after.and_then(|after| actions::outcome(state, &after));
+        outcome.map_or(said.clone(), |outcome| format!("{said}: {outcome}"))
     }
 }
 
@@ -129,6 +132,11 @@ fn promises() -> Vec<Property<TickModel>> {
             let most = state.now + model.scope.settings.max_skew;
             let ticks = state.server.store.ticks.as_ref();
             ticks.is_none_or(|ticks| ticks.done <= most)
+        }),
+        Property::always(GOES_ON, |model: &TickModel, state: &State| {
+            let mut actions = Vec::new();
+            actions::list(model.scope, model.rules, state, &mut actions);
+            !actions.is_empty() || state.now == model.scope.horizon
         }),
     ]
 }

@@ -221,7 +221,8 @@ impl State {
     /// Whether something has to happen before time can pass.
     pub(super) fn is_urgent(&self, scope: &Scope, rules: Rules) -> bool {
         // Whatever was stopped goes on, and a wrong clock is put right, before the quiet time.
-        let stands_still = self.server.frozen || self.replicas.iter().any(|it| it.paused);
+        let frozen = self.server.frozen && self.server.may_return(self.now, rules);
+        let stands_still = frozen || self.replicas.iter().any(|it| it.paused);
         let wrong = self.server.ahead.abs() >= scope.jump;
         ((stands_still || wrong) && self.now >= scope.last_fault)
             || (0..self.replicas.len()).any(|index| self.has_to_act(scope, rules, index))
