@@ -1,7 +1,7 @@
 //! `cargo xtask stress`: finds the tests that do not pass every time.
 //!
 //! Builds the test suite once, keeps every core busy, and runs each test program as often as it is
-//! told to. A test that is red once is listed; nothing stops at it.
+//! told to, several programs side by side. A test that is red once is listed; nothing stops at it.
 
 mod libtest;
 mod load;
@@ -10,6 +10,9 @@ mod program;
 mod record;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use self::load::Load;
@@ -34,11 +37,14 @@ fn run(args: &[String]) -> Result<(), String> {
     std::fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
     let programs = build(&options)?;
 
+    let log = |run: usize, index: usize| output.join(format!("{run}-{index}.txt"));
+
     let load = Load::start();
     println!(
-        "{} test programs, {} times, beside {} busy threads",
+        "{} test programs, {} times, {} side by side, beside {} busy threads",
         programs.len(),
         options.times,
+        options.jobs,
         load.threads()
     );
     let begun = Instant::now();
@@ -47,7 +53,7 @@ fn run(args: &[String]) -> Result<(), String> {
         let start = Instant::now();
         let (mut passed, mut ignored) = (0, 0);
         let mut red = Vec::new();
-        for (index, program) in programs.iter().enumerate() {
+        let outcomes = side_by_side(&programs, options.jobs, |index, program| {
             progress(&format!(
                 "run {run} of {}, {} of {}: {} ({} red so far)",
                 options.times,
@@ -56,19 +62,21 @@ fn run(args: &[String]) -> Result<(), String> {
                 program.name,
                 record.tests()
             ));
-            let log = output.join(format!("{run}-{index}.txt"));
             let mut command = program.command(&redis);
             command.args(&options.tests);
-            let outcome = Outcome::of(command, &log, |after| after >= options.timeout)
-                .map_err(|error| format!("{}: {error}", program.name))?;
+            Outcome::of(command, &log(run, index), |after| after >= options.timeout)
+                .map_err(|error| format!("{}: {error}", program.name))
+        });
+        for (index, (program, outcome)) in programs.iter().zip(outcomes).enumerate() {
+            let outcome = outcome?;
             passed += outcome.passed;
             ignored += outcome.ignored;
             for test in &outcome.red {
-                record.add(&program.name, test, &log);
+                record.add(&program.name, test, &log(run, index));
                 red.push(format!("{}  {test}", program.name));
             }
             if outcome.red.is_empty() {
-                let _ = std::fs::remove_file(&log);
+                let _ = std::fs::remove_file(log(run, index));
             }
         }
         progress("");
@@ -105,6 +113,37 @@ fn run(args: &[String]) -> Result<(), String> {
     ))
 }
 
+/// Does `work` for each program, at most `jobs` of them at a time; the answers are in the programs'
+/// order.
+fn side_by_side<P: Sync, R: Send>(
+    programs: &[P],
+    jobs: usize,
+    work: impl Fn(usize, &P) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(Vec::with_capacity(programs.len()));
+    thread::scope(|scope| {
+        for _ in 0..jobs.min(programs.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(program) = programs.get(index) else {
+                        break;
+                    };
+                    let answer = work(index, program);
+                    answers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// The test programs that were asked for.
 fn build(options: &Options) -> Result<Vec<Program>, String> {
     let mut programs = Vec::new();
@@ -138,5 +177,25 @@ fn progress(text: &str) {
         // Return to the beginning of the line, clear it.
         let _ = write!(terminal, "\r\x1b[K{text}");
         let _ = terminal.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn programs_run_side_by_side_and_answer_in_their_order() {
+        // Neither of the first two returns before both have begun.
+        let both = Barrier::new(2);
+        let answers = side_by_side(&["a", "b", "c"], 2, |index, program| {
+            if index < 2 {
+                both.wait();
+            }
+            format!("{index}{program}")
+        });
+        assert_eq!(answers, ["0a", "1b", "2c"]);
     }
 }

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub(super) const HELP: &str = "\
-Usage: cargo xtask stress [--times N] [--package NAME] [--only PROGRAM] [--timeout SECONDS] [TEST]...
+Usage: cargo xtask stress [--times N] [--jobs N] [--package NAME] [--only PROGRAM]
+                          [--timeout SECONDS] [TEST]...
 
 Runs the whole test suite, but for the doc tests, N times while every core is kept busy, and lists
 each test that was ever red and how often. Goes on after a red test; exits non-zero if there was
@@ -15,6 +16,7 @@ Arguments:
 
 Options:
   --times N            how often; defaults to 5
+  --jobs N             how many test programs run side by side; defaults to 4
   --package NAME       build and run the tests of this package only
   --only PROGRAM       run only test programs whose names contain this, such as civic-lock::it
   --timeout SECONDS    a program that runs longer is ended, and the tests that had not ended yet
@@ -24,6 +26,7 @@ Options:
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Options {
     pub(super) times: usize,
+    pub(super) jobs: usize,
     pub(super) package: Option<String>,
     pub(super) only: Option<String>,
     pub(super) timeout: Duration,
@@ -36,6 +39,7 @@ impl Options {
     pub(super) fn parse(args: &[String]) -> Result<Self, String> {
         let mut options = Self {
             times: 5,
+            jobs: 4,
             package: None,
             only: None,
             timeout: Duration::from_secs(900),
@@ -46,6 +50,7 @@ impl Options {
             let mut value = || args.next().ok_or_else(|| format!("{name} needs a value"));
             match name.as_str() {
                 "--times" => options.times = number(name, value()?)?,
+                "--jobs" => options.jobs = number(name, value()?)?,
                 "--package" => options.package = Some(value()?.clone()),
                 "--only" => options.only = Some(value()?.clone()),
                 "--timeout" => options.timeout = Duration::from_secs(number(name, value()?)?),
@@ -53,8 +58,8 @@ impl Options {
                 _ => return Err(format!("there is no option {name}\n\n{HELP}")),
             }
         }
-        if options.times == 0 || options.timeout.is_zero() {
-            return Err("--times and --timeout are at least 1".into());
+        if options.times == 0 || options.jobs == 0 || options.timeout.is_zero() {
+            return Err("--times, --jobs and --timeout are at least 1".into());
         }
         Ok(options)
     }
@@ -79,6 +84,7 @@ mod tests {
     fn every_option_is_read() {
         let defaults = Options {
             times: 5,
+            jobs: 4,
             package: None,
             only: None,
             timeout: Duration::from_secs(900),
@@ -87,6 +93,7 @@ mod tests {
         assert_eq!(parse(&[]), Ok(defaults));
         let all = Options {
             times: 20,
+            jobs: 2,
             package: Some("civic-lock".into()),
             only: Some("civic-lock::it".into()),
             timeout: Duration::from_secs(60),
@@ -96,6 +103,8 @@ mod tests {
             parse(&[
                 "--times",
                 "20",
+                "--jobs",
+                "2",
                 "--only",
                 "civic-lock::it",
                 "--package",
@@ -114,6 +123,7 @@ mod tests {
             (&["--times"][..], "--times needs a value"),
             (&["--times", "x"], "--times is a number, not \"x\""),
             (&["--times", "0"], "at least 1"),
+            (&["--jobs", "0"], "at least 1"),
             (&["--timeout", "-1"], "--timeout is a number"),
             (&["--often"], "there is no option --often"),
         ] {
