@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 
 use crate::error_kind::ErrorKind;
 use crate::not_retried::NotRetried;
+use crate::phase::Phase;
 use crate::transmission::Transmission;
 use crate::url_template::UrlTemplate;
 
@@ -65,6 +66,7 @@ struct Repr {
     call: Option<(Method, UrlTemplate)>,
     authority: Option<Authority>,
     message: Option<String>,
+    phase: Option<Phase>,
     attempts: u32,
     elapsed: Duration,
     retry_after: Option<Duration>,
@@ -128,6 +130,14 @@ impl Error {
         self.0.message.as_deref()
     }
 
+    /// Returns how far the last attempt had come when its time ran out.
+    ///
+    /// `None` for every other failure, and for a transport that does not note it.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.0.phase
+    }
+
     /// Returns what is known about whether the peer received the request.
     #[must_use]
     pub fn transmission(&self) -> Transmission {
@@ -170,6 +180,7 @@ impl Error {
             call: None,
             authority: None,
             message: None,
+            phase: None,
             attempts: 0,
             elapsed: Duration::ZERO,
             retry_after: None,
@@ -241,6 +252,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_phase(mut self, phase: Option<Phase>) -> Self {
+        self.0.phase = phase;
+        self
+    }
+
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
@@ -286,6 +302,9 @@ impl fmt::Display for Error {
         if let Some(status) = self.status() {
             write!(f, " {}", status.as_u16())?;
         }
+        if let Some(phase) = &repr.phase {
+            write!(f, " while {phase}")?;
+        }
         if let Some(detail) = &repr.detail {
             write!(f, ": {detail}")?;
         }
@@ -316,6 +335,7 @@ impl fmt::Debug for Error {
             .field("transmission", &repr.transmission)
             .field("call", &repr.call)
             .field("detail", &repr.detail)
+            .field("phase", &repr.phase)
             .field("attempts", &repr.attempts)
             .field("elapsed", &repr.elapsed)
             .field("retry_after", &repr.retry_after)

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
+mod attempt;
 mod body;
 mod error;
 mod error_kind;
@@ -9,6 +10,7 @@ mod facade;
 pub mod layer;
 mod not_retried;
 mod options;
+mod phase;
 mod stack;
 mod transmission;
 pub mod transport;
@@ -26,6 +28,7 @@ pub use self::layer::{
 };
 pub use self::not_retried::NotRetried;
 pub use self::options::CallOptions;
+pub use self::phase::Phase;
 pub use self::transmission::Transmission;
 pub use self::transport::{Transport, TransportConfig};
 pub use self::url_template::UrlTemplate;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::attempt::{Attempt, Progress};
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::options::CallOptions;
+use crate::phase::Phase;
+use crate::transmission::Transmission;
 
 /// Limits the time of each attempt.
 ///
@@ -27,6 +31,10 @@ use crate::options::CallOptions;
 /// dropped, which closes its connection, and the error is [`ErrorKind::Timeout`], or
 /// [`ErrorKind::Deadline`] if the deadline came first. A request whose deadline has passed already
 /// is not passed on at all.
+///
+/// [`Error::phase`] says how far the attempt had come. One that was cut short before its request
+/// was handed to a connection was never sent ([`Transmission::NotSent`]), and may be repeated with
+/// every method.
 ///
 /// Unlike that of tower's timeout, the error has a type, and nothing waits in `poll_ready`.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +98,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let options = CallOptions::of(request.extensions());
         let timeout = options.attempt_timeout().unwrap_or(self.timeout);
         let now = Instant::now();
@@ -105,10 +113,17 @@ where
         };
         // Otherwise the inner service would begin work for a caller that has given up.
         let passed = kind == ErrorKind::Deadline && until <= now;
+        let progress = Arc::new(Progress::default());
+        let attempt = Attempt {
+            until,
+            progress: Arc::clone(&progress),
+        };
+        request.extensions_mut().insert(attempt);
         AttemptTimeoutFuture {
             inner: (!passed).then(|| self.inner.call(request)),
             sleep: sleep_until(until),
             kind,
+            progress,
         }
     }
 }
@@ -123,6 +138,7 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         kind: ErrorKind,
+        progress: Arc<Progress>,
     }
 }
 
@@ -135,14 +151,86 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(inner) = this.inner.as_pin_mut() {
+        let sent = if let Some(inner) = this.inner.as_pin_mut() {
             // The response first: one that is ready in time must not lose to a timer that fires
             // with it.
             if let Poll::Ready(result) = inner.poll(cx) {
                 return Poll::Ready(result.map_err(Into::into));
             }
             ready!(this.sleep.poll(cx));
+            // A transport that notes no phase may have sent it.
+            this.progress
+                .phase()
+                .is_none_or(|phase| phase >= Phase::Sending)
+        } else {
+            false
+        };
+        let transmission = if sent {
+            Transmission::Unknown
+        } else {
+            Transmission::NotSent
+        };
+        Poll::Ready(Err(Error::new(*this.kind)
+            .with_transmission(transmission)
+            .with_phase(this.progress.phase())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    async fn timed_out_in(phase: Option<Phase>) -> Error {
+        let hanging = service_fn(move |request: Request<()>| {
+            let attempt = Attempt::of(request.extensions()).expect("an attempt");
+            if let Some(phase) = phase {
+                attempt.progress.advance(phase);
+            }
+            pending::<Result<Response<()>, Infallible>>()
+        });
+        AttemptTimeoutLayer::default()
+            .layer(hanging)
+            .oneshot(Request::new(()))
+            .await
+            .expect_err("nothing answers")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_says_its_phase_and_is_never_sent_before_a_connection_had_the_request() {
+        let cases = [
+            (None, Transmission::Unknown),
+            (Some(Phase::Resolving), Transmission::NotSent),
+            (Some(Phase::Connecting), Transmission::NotSent),
+            (Some(Phase::Sending), Transmission::Unknown),
+            (Some(Phase::Waiting), Transmission::Unknown),
+            (Some(Phase::Body), Transmission::Unknown),
+        ];
+        for (phase, transmission) in cases {
+            let error = timed_out_in(phase).await;
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{phase:?}");
+            assert_eq!(error.phase(), phase);
+            assert_eq!(error.transmission(), transmission, "{phase:?}");
         }
-        Poll::Ready(Err(Error::new(*this.kind)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_had_passed_is_never_sent() {
+        let mut request = Request::new(());
+        let options = CallOptions::new().with_deadline(Instant::now());
+        request.extensions_mut().insert(options);
+        let error = AttemptTimeoutLayer::default()
+            .layer(service_fn(|_: Request<()>| async {
+                Ok::<_, Infallible>(Response::new(()))
+            }))
+            .oneshot(request)
+            .await
+            .expect_err("the deadline has passed");
+        assert_eq!(error.kind(), ErrorKind::Deadline);
+        assert_eq!(error.transmission(), Transmission::NotSent);
     }
 }

@@ -13,16 +13,25 @@ use http::response::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::attempt::Attempt;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::phase::Phase;
 use crate::transmission::Transmission;
 
 /// How long to wait for the rest of an error response's body.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long before the end of the attempt that wait is over at the latest.
+///
+/// The timer of the attempt must not fire first: it would make a timeout of a status that is known.
+/// Timers are exact to 1 ms, and a busy machine polls them late, so half of what is left is the
+/// margin where less than this is left.
+const ERROR_BODY_MARGIN: Duration = Duration::from_millis(50);
 
 /// Reads the whole body of each response: never half of one, and never more than the cap.
 ///
@@ -30,9 +39,10 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 ///   body breaks off is [`ErrorKind::Transport`]. A `Content-Length` over the cap is refused before
 ///   a byte is read.
 /// - Any other response counts with its status alone. Its body is read, so that the connection can
-///   be used again, but only up to a cap of its own and for 1 s; a body that is longer, slower or
-///   breaks off is cut there. What the peer decided matters more than how it explained it: a 404
-///   whose body hangs is a 404, and not a timeout that would be retried.
+///   be used again, but only up to a cap of its own and for 1 s, or for as long as the attempt has
+///   left if that is less; a body that is longer, slower or breaks off is cut there. What the peer
+///   decided matters more than how it explained it: a 404 whose body hangs is a 404, and not a
+///   timeout that would be retried.
 ///
 /// The layer belongs inside of the attempt timeout: outside, nothing would limit the time of the
 /// body.
@@ -130,11 +140,13 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let attempt = Attempt::of(request.extensions()).cloned();
         CollectBodyFuture {
             state: State::Head {
                 future: self.inner.call(request),
             },
             caps: self.caps,
+            attempt,
         }
     }
 }
@@ -145,6 +157,7 @@ pin_project! {
         #[pin]
         state: State<F, B>,
         caps: Caps,
+        attempt: Option<Attempt>,
     }
 }
 
@@ -187,13 +200,16 @@ where
             match this.state.as_mut().project() {
                 StateProj::Head { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    if let Some(attempt) = this.attempt {
+                        attempt.progress.advance(Phase::Body);
+                    }
                     let (head, body) = response.into_parts();
                     let announced = body.size_hint().lower();
                     if head.status.is_success() && announced > this.caps.success as u64 {
                         return Poll::Ready(Err(Error::new(ErrorKind::BodyTooLarge)));
                     }
-                    let error_body_timeout =
-                        (!head.status.is_success()).then(|| sleep(ERROR_BODY_TIMEOUT));
+                    let error_body_timeout = (!head.status.is_success())
+                        .then(|| error_body_timeout(this.attempt.as_ref()));
                     this.state.set(State::Body {
                         body,
                         head: Some(head),
@@ -246,6 +262,15 @@ where
             }
         }
     }
+}
+
+fn error_body_timeout(attempt: Option<&Attempt>) -> Sleep {
+    let now = Instant::now();
+    let remaining = attempt.map_or(Duration::MAX, |attempt| {
+        attempt.until.saturating_duration_since(now)
+    });
+    let margin = ERROR_BODY_MARGIN.min(remaining / 2);
+    sleep_until(now + ERROR_BODY_TIMEOUT.min(remaining - margin))
 }
 
 /// The head has arrived, so the request was sent, whatever the cause looks like.

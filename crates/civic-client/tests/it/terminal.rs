@@ -163,6 +163,27 @@ async fn a_body_over_the_cap_reaches_the_peer_exactly_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_answer_whose_body_hangs_keeps_its_status_however_short_the_attempt_is() {
+    for millis in [10, 100, 500, 999, 1000, 1001, 1050, 2000] {
+        let timeout = Duration::from_millis(millis);
+        let (gone, client) = peer([Step::hang_in_body().with_status(404)]).await;
+        let error = ends(client.get("/").timeout(timeout).send()).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(404));
+        assert_eq!(gone.attempts().len(), 1, "{millis}");
+        assert!(error.elapsed() < timeout.min(Duration::from_millis(1001)));
+
+        let busy = Step::hang_in_body()
+            .with_status(503)
+            .header("retry-after", "0");
+        let (busy, client) = peer([busy, Step::status(204)]).await;
+        let request = client.post("/").json(&1).timeout(timeout);
+        ends(request.send()).await.unwrap();
+        assert_eq!(busy.attempts().len(), 2, "{millis}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_answer_whose_body_hangs_keeps_its_status_and_what_follows_from_it() {
     for step in [
         Step::hang_in_body(),

@@ -1,0 +1,74 @@
+//! What the layers of one attempt tell each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use http::Extensions;
+use tokio::time::Instant;
+
+use crate::phase::Phase;
+
+/// What the layers of one attempt tell each other, in the extensions of its request.
+///
+/// [`AttemptTimeout`](crate::layer::AttemptTimeout) makes it, anew for each attempt. In a stack
+/// without that layer there is none. The number of the attempt is an extension of its own,
+/// [`AttemptNumber`](crate::layer::AttemptNumber), which the retry layer sets.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// When the attempt is cut short.
+    pub(crate) until: Instant,
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl Attempt {
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+}
+
+/// How far an attempt has come, as the transport and the collecting of the body note it.
+///
+/// It only ever moves forward: a connection that is still being opened in the background, after the
+/// request went out on another one, does not make the request unsent.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicU8);
+
+const PHASES: [Phase; 5] = [
+    Phase::Resolving,
+    Phase::Connecting,
+    Phase::Sending,
+    Phase::Waiting,
+    Phase::Body,
+];
+
+impl Progress {
+    /// Notes that the attempt has come as far as `phase`.
+    pub(crate) fn advance(&self, phase: Phase) {
+        // 0 stands for "nothing noted".
+        self.0.fetch_max(phase as u8 + 1, Ordering::Relaxed);
+    }
+
+    /// Returns the last phase noted; `None` if there was none, as over a transport that notes
+    /// none.
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        let noted = self.0.load(Ordering::Relaxed);
+        PHASES.get(usize::from(noted).checked_sub(1)?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_only_moves_forward() {
+        let progress = Progress::default();
+        assert_eq!(progress.phase(), None);
+        for phase in PHASES {
+            progress.advance(phase);
+            assert_eq!(progress.phase(), Some(phase));
+            progress.advance(Phase::Resolving);
+            assert_eq!(progress.phase(), Some(phase));
+        }
+    }
+}
