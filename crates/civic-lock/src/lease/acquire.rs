@@ -1,13 +1,13 @@
-//! Acquires leases and claims ticks, and undoes what a lost answer leaves behind.
+//! Acquires leases and claims ticks, and undoes acquires whose answer was lost.
 //!
-//! An acquire that gets no answer may have been carried out. Its value is then an
-//! [orphan](super::orphans), which is taken back in the background. Every further acquire of this
-//! process carries the orphans along, so that a lost answer never keeps its own process out. Each
-//! acquisition has its own value, so a late command of an old one can never touch the lease of
-//! a new one.
+//! An acquire that gets no answer may have been carried out. Its holder value is then an
+//! [orphan](super::orphans), which is undone in the background. Until then, every further acquire
+//! of this process lists its orphans, and may take a key that holds one of them. A lost answer thus
+//! never locks out its own process. Each acquisition has its own holder value, so a delayed command
+//! of an earlier one cannot affect the lease of a later one.
 //!
-//! The acquire itself runs in its own task. A caller that stops waiting, at whichever await, leaves
-//! nothing behind.
+//! The acquire itself runs in its own task. If its caller stops waiting, at any await, the lease is
+//! given back.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,19 +40,20 @@ pub(crate) struct Leases(Arc<Inner>);
 struct Inner {
     store: Store,
     max_hold: Duration,
-    /// The beginning of every value of this process: `<host>:<pid>:<uuid>`.
+    /// The beginning of every holder value of this process: `<host>:<pid>:<uuid>`.
     identity: String,
     next: AtomicU64,
     orphans: Orphans,
 }
 
-/// One acquire: what is needed to make a lease from its answer, or to undo it.
+/// An acquire without an answer yet: what it takes to make a lease from the answer, or to undo the
+/// acquire.
 struct Pending {
     name: LockName,
     holder: Holder,
     timing: Timing,
     undo: Ending,
-    /// When it was sent.
+    /// When the acquire was sent.
     sent: Duration,
 }
 
@@ -80,7 +81,7 @@ impl Leases {
         &self.0.store
     }
 
-    /// Returns a value that was never used and never will be again.
+    /// Returns a holder value that no other acquisition has.
     pub(crate) fn new_holder(&self) -> Holder {
         let n = self.0.next.fetch_add(1, Ordering::Relaxed);
         Holder::new(format!("{}:{n}", self.0.identity))
@@ -110,8 +111,9 @@ impl Leases {
 
     /// Tries once to claim a tick.
     ///
-    /// If it is granted, run the tick and then complete the guard. Dropping the guard abandons the
-    /// tick: another replica takes it over.
+    /// If the claim is granted, run the tick and then complete the guard. Dropping the guard
+    /// abandons an at-least-once tick, so that another replica takes it over, and releases the lock
+    /// of an at-most-once tick.
     pub(crate) async fn claim(
         &self,
         name: &LockName,
@@ -134,7 +136,7 @@ impl Leases {
         }))
         .await;
         if let Ok(Claimed::Granted { lease: guard, .. }) = &mut claimed {
-            // The answer has arrived: from here on its work may have begun.
+            // The caller has the guard: from here on, the work of the tick may have begun.
             guard.on_drop(match request.delivery {
                 Delivery::AtLeastOnce => Ending::Abandon,
                 Delivery::AtMostOnce => Ending::Release { hold: None },
@@ -153,12 +155,12 @@ impl Leases {
         })
     }
 
-    /// Starts the task of a lease that was just granted. Until the guard has arrived, a drop undoes
-    /// the pending.
+    /// Starts the task of a lease that was just granted. If the guard is dropped before it reaches
+    /// the caller, the acquire is undone.
     fn start(&self, pending: Pending, fence: u64) -> Result<LeaseGuard, Error> {
         let machine = Machine::new(pending.timing, pending.sent, self.0.max_hold);
         if boot_clock::now() >= machine.deadline() {
-            // The answer took so long that the lease is lost already.
+            // The answer took so long that the lease is already lost.
             let error = Error::timeout(boot_clock::now().saturating_sub(pending.sent));
             return Err(self.undo(pending, error));
         }
@@ -189,7 +191,7 @@ impl Leases {
 
     /// Undoes an acquisition that may have been carried out, and returns its error.
     fn undo(&self, pending: Pending, error: Error) -> Error {
-        // If too few replicas have the lock, no one is to have it.
+        // A lock that too few replicas of the store acknowledged is undone too.
         if error.is_ambiguous() || error.kind() == ErrorKind::NotReplicated {
             let ttl = pending.timing.ttl.get();
             let orphan = Orphan {
@@ -204,8 +206,8 @@ impl Leases {
     }
 }
 
-/// Runs it to its end whether or not the caller waits for it. A guard that no one receives is
-/// dropped, which gives the lease back.
+/// Runs `work` to its end, whether or not the caller waits for it. If the caller has stopped
+/// waiting, the guard is dropped, which gives the lease back.
 async fn run_detached<T: Send + 'static>(
     work: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
 ) -> Result<T, Error> {

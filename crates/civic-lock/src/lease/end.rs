@@ -1,4 +1,4 @@
-//! What is sent to the store when a lease ends.
+//! The command that is sent to the store when a lease ends.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::command::{Abandon, Complete, Release, Unclaim};
 use crate::store::holder::Holder;
 use crate::store::store::Store;
 
-/// What is sent to the store when a lease ends.
+/// The command that is sent to the store when a lease ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Release { hold: Option<Duration> },
@@ -20,16 +20,16 @@ pub(crate) enum Ending {
     Unclaim,
 }
 
-/// What the guard asks of the task of its lease.
+/// A guard's request to the task of its lease: end the lease in this way.
 #[derive(Debug)]
 pub(super) struct EndRequest {
     pub(super) ending: Ending,
-    /// `None` if no one waits for the answer.
+    /// Where to send the answer; `None` if the guard was dropped.
     pub(super) answer: Option<oneshot::Sender<Result<Ownership, Error>>>,
 }
 
 impl Ending {
-    /// Sends it once.
+    /// Sends the command once.
     pub(super) async fn send(
         self,
         store: &Store,

@@ -1,4 +1,4 @@
-//! Keeps a lease, and ends it.
+//! The guard of a lease, which ends the lease when it is dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::store::answer::Ownership;
 
 /// Keeps a lease, and releases the lock when it is dropped.
 ///
-/// Dropping never blocks: a task releases the key in the background. If no runtime is left to run
-/// it, for example when the process exits, the ttl ends the lease.
+/// Dropping never blocks: a task releases the key in the background. If the runtime shuts down
+/// before the task has done so, for example when the process exits, the key expires after its ttl.
 #[must_use = "a lease ends when its guard is dropped"]
 pub struct LeaseGuard {
     lease: Lease,
@@ -36,7 +36,7 @@ impl LeaseGuard {
         }
     }
 
-    /// A guard with nothing to release.
+    /// Creates a guard of a lease without a lock. It has nothing to release.
     pub(crate) fn unprotected(lease: Lease) -> Self {
         Self {
             lease,
@@ -56,10 +56,11 @@ impl LeaseGuard {
         &self.lease
     }
 
-    /// Releases the lock, and returns whether it was kept until now.
+    /// Releases the lock, and returns whether the lease lasted until now.
     ///
-    /// It returns within the command timeout. If the store does not answer in time, the release is
-    /// repeated in the background until it is confirmed or the ttl has passed.
+    /// This method returns within the command timeout. If the store has not confirmed the release
+    /// by then, the release is repeated in the background until it is confirmed or the ttl has
+    /// passed.
     ///
     /// # Cancel safety
     ///
@@ -76,16 +77,16 @@ impl LeaseGuard {
         let sure = self.lease.check().is_ok();
         match self.finish(Ending::Release { hold }).await {
             Ok(Ownership::NotOurs) => LeaseEnd::Lost,
-            // No answer says nothing about the time in which the work ran: the clock does.
+            // Without an answer, only the clock tells whether the lease lasted.
             Ok(Ownership::Ours) | Err(_) if sure => LeaseEnd::Kept,
             Ok(Ownership::Ours) | Err(_) => LeaseEnd::Lost,
         }
     }
 
-    /// Moves the watermark to `tick` and releases the key, or leaves it for `hold`.
+    /// Moves the watermark to `tick`, and releases the key or keeps it for `hold`.
     ///
-    /// An error means that no answer came within the command timeout. The call is then repeated in
-    /// the background until it is confirmed or the ttl has passed.
+    /// An error means that the store has not confirmed the command. It is then repeated in the
+    /// background until it is confirmed or the ttl has passed.
     pub(crate) async fn complete(
         self,
         tick: u64,
@@ -94,13 +95,13 @@ impl LeaseGuard {
         self.finish(Ending::Complete { tick, hold }).await
     }
 
-    /// Releases the key, leaves the tick claimed, and announces it: another replica takes it over
-    /// at once. A drop of a claimed lease does the same.
+    /// Releases the key and leaves the tick claimed, so that another replica takes it over at once.
+    /// Dropping the guard of an at-least-once tick does the same.
     pub(crate) async fn abandon(self) -> Result<Ownership, Error> {
         self.finish(Ending::Abandon).await
     }
 
-    /// Takes the claim back: its work has not begun.
+    /// Gives the claim back, because the work of the tick has not begun.
     pub(crate) async fn unclaim(self) -> Result<Ownership, Error> {
         self.finish(Ending::Unclaim).await
     }
@@ -115,7 +116,7 @@ impl LeaseGuard {
         }
         answered
             .await
-            // The task is gone only with its runtime.
+            // The task drops the sender without an answer only if the runtime shuts down.
             .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
     }
 }

@@ -1,4 +1,4 @@
-//! What the work sees of its lease.
+//! The view that the work has of its lease.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use crate::name::LockName;
 use crate::store::holder::Holder;
 use crate::timing::Ttl;
 
-/// A view of a lease. Copies show the same lease, and none of them keeps it alive.
+/// A view of a lease. All clones show the same lease.
 ///
-/// The [`LeaseGuard`](crate::LeaseGuard) keeps it alive. A lease renews itself until it ends.
+/// The lease is renewed in the background until its [`LeaseGuard`](crate::LeaseGuard) is dropped. A
+/// view does not keep it alive.
 #[derive(Clone)]
 pub struct Lease(Arc<Shared>);
 
-/// How a lease was when the work had ended.
+/// Whether a lease lasted until its work had ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LeaseEnd {
@@ -31,7 +32,8 @@ pub enum LeaseEnd {
     Unprotected,
 }
 
-/// The error of [`Lease::check`]: the lease is no longer sure. Stop, or let a fence decide.
+/// The error of [`Lease::check`]: another holder may have the lock. Stop the work, or send the
+/// [fence](Lease::fence) with each write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LeaseLost {
     reason: LostReason,
@@ -43,7 +45,7 @@ pub(crate) struct Shared {
     holder: Holder,
     fence: u64,
     ttl: Ttl,
-    /// The lease is not sure any more from then on, in nanoseconds of the boot clock.
+    /// From this moment on, another holder may have the lock. In nanoseconds of the boot clock.
     deadline: AtomicU64,
     ended: AtomicU8,
     token: CancellationToken,
@@ -102,13 +104,13 @@ impl Shared {
         self.ttl
     }
 
-    /// Moves the deadline: a renewal was confirmed.
+    /// Moves the deadline after a renewal was confirmed.
     pub(super) fn extend(&self, deadline: Duration) {
         self.deadline
             .store(boot_clock::nanos(deadline), Ordering::Release);
     }
 
-    /// Shows the end to every view. The first reason stays.
+    /// Tells every view that the lease has ended. If it has ended before, the first reason stays.
     pub(super) fn mark_ended(&self, reason: LostReason) {
         let first =
             self.ended
@@ -146,7 +148,7 @@ impl Lease {
         Self(shared)
     }
 
-    /// A lease without a lock, for work that runs although the store is unavailable.
+    /// Creates a lease without a lock, for work that runs although the store is unavailable.
     pub(crate) fn unprotected(name: LockName, holder: Holder, ttl: Ttl) -> Self {
         let mut shared = Shared::new(name, holder, 0, ttl, Duration::MAX);
         shared.protection = Protection::Unprotected;
@@ -163,7 +165,7 @@ impl Lease {
         &self.0.name
     }
 
-    /// Returns the value that this acquisition has put under the key: `<host>:<pid>:<uuid>:<n>`.
+    /// Returns the value that this acquisition has stored under the key: `<host>:<pid>:<uuid>:<n>`.
     #[must_use]
     pub fn holder(&self) -> &str {
         self.0.holder.as_str()
@@ -172,15 +174,16 @@ impl Lease {
     /// Returns the fencing token: larger than that of every earlier holder of this lock, and less
     /// than 2^53.
     ///
-    /// Send it along with each write to a resource that refuses tokens smaller than the largest one
-    /// it has seen. Without such a resource it only helps to find out afterwards. It is 0, which
-    /// every such resource refuses, when the lease is not [protected](Self::is_protected).
+    /// Send it with each write to a resource that refuses tokens smaller than the largest one it
+    /// has seen. A resource that only records the token prevents nothing, but shows afterwards
+    /// which holder made which write. The token is 0 if the lease is not
+    /// [protected](Self::is_protected): a resource that has seen any other token refuses it.
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.0.fence
     }
 
-    /// Returns the time to live that was asked for.
+    /// Returns the requested time to live.
     #[must_use]
     pub fn ttl(&self) -> Duration {
         self.0.ttl.get()
@@ -188,14 +191,15 @@ impl Lease {
 
     /// Returns whether there is a lock behind the lease.
     ///
-    /// It is false only for work that a service that [fails open](crate::OnUnavailable::FailOpen)
-    /// runs while the store is unavailable.
+    /// Returns `false` only if the store was unavailable, in a service that
+    /// [fails open](crate::OnUnavailable::FailOpen).
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.0.protection == Protection::Protected
     }
 
-    /// Returns for how long the lease is sure without a further renewal; zero once it is lost.
+    /// Returns how long no other holder can have the lock, even without a further renewal; zero
+    /// once the lease is lost or released.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.check().unwrap_or(Duration::ZERO)
@@ -203,9 +207,13 @@ impl Lease {
 
     /// Checks that no one else can have the lock right now. Call it before each side effect.
     ///
-    /// It reads the clock and nothing else, so it is exact even if the runtime was blocked or the
-    /// process was stopped. The answer is true for the moment of the call: the process may be
-    /// stopped between the call and the effect, and only a [fence](Self::fence) covers that.
+    /// It compares the clock with the deadline and does not depend on a background task, so it is
+    /// exact even if the runtime was blocked or the process was stopped. The answer holds for the
+    /// moment of the call: the process may be stopped between the call and the side effect, and
+    /// only a [fence](Self::fence) protects against that.
+    ///
+    /// A lease that is not [protected](Self::is_protected) passes the check until it is released,
+    /// although another holder may have the lock.
     ///
     /// # Errors
     ///
@@ -216,8 +224,8 @@ impl Lease {
 
     /// Waits until the lease is lost or released, and returns why.
     ///
-    /// It returns before the key expires in the store, as long as the runtime is not blocked and
-    /// the process is not stopped.
+    /// If the lease is lost because it was not renewed, this method returns before the key expires
+    /// in the store, provided that the runtime is not blocked and the process is not stopped.
     ///
     /// # Cancel safety
     ///
@@ -226,7 +234,7 @@ impl Lease {
         self.0.token.cancelled().await;
         match self.0.check() {
             Err(lost) => lost.reason,
-            // The token is cancelled only after the reason was written.
+            // Unreachable: the reason is written before the token is cancelled.
             Ok(_) => LostReason::Expired,
         }
     }

@@ -1,8 +1,9 @@
-//! A lease: what a holder has for as long as it can be sure that it has the lock.
+//! A lease: a lock that is held for a limited time, and renewed until it is released or lost.
 //!
-//! [`machine`] decides, without a clock and without a store. [`task`] drives it. [`lease`] is what
-//! the work sees of it, and [`guard`] keeps it. [`acquire`] makes leases, and [`orphans`] takes
-//! back what a lost answer has left behind.
+//! [`machine`] decides when to renew a lease and when it is lost, without a clock and without a
+//! store. [`task`] carries out these decisions. [`lease`] is the view that the work has of its
+//! lease, and [`guard`] ends the lease when it is dropped. [`acquire`] makes leases, and
+//! [`orphans`] releases the keys that acquires with a lost answer may have taken.
 
 pub(crate) mod acquire;
 pub(crate) mod end;

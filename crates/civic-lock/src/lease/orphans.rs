@@ -1,4 +1,5 @@
-//! Values that may be under a key although no lease uses them, and how they are taken back.
+//! Holder values that may be stored under a key although no lease uses them, and how they are
+//! removed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,24 +14,26 @@ use crate::store::holder::Holder;
 use crate::store::store::Store;
 use crate::timing::Backoff;
 
-/// The values of this process that may be under a key although no lease uses them. Cheap to clone.
+/// The holder values of this process that may be stored under a key although no lease uses them.
+/// Cheap to clone.
 ///
-/// An acquire whose answer was lost may have been carried out, so its value is an orphan. One task
-/// per name takes its orphans back until that is confirmed, or until their ttl has passed.
+/// An acquire whose answer was lost may have been carried out, so its holder value is an orphan.
+/// One task per lock name undoes each such acquire, until the store confirms that or the ttl has
+/// passed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orphans(Arc<Mutex<HashMap<LockName, Vec<Orphan>>>>);
 
 #[derive(Clone, Debug)]
 pub(super) struct Orphan {
     pub(super) holder: Holder,
-    /// What takes it back.
+    /// The command that undoes the acquire.
     pub(super) undo: Ending,
-    /// The key has expired by itself from then on.
+    /// From this moment on, the key has expired by itself.
     pub(super) until: Duration,
 }
 
 impl Orphans {
-    /// Returns the orphans of a name, for an acquire to carry along.
+    /// Returns the orphans of a lock, which the next acquire passes to the store.
     pub(super) fn holders(&self, name: &LockName) -> Vec<Holder> {
         self.0
             .lock()
@@ -39,7 +42,7 @@ impl Orphans {
             .unwrap_or_default()
     }
 
-    /// Adds an orphan, and starts the task that takes it back if there is none.
+    /// Adds an orphan, and starts the task that undoes it unless the lock already has such a task.
     pub(super) fn add(&self, store: &Store, name: &LockName, orphan: Orphan) {
         let mut all = self.0.lock();
         let orphans = all.entry(name.clone()).or_default();
@@ -62,7 +65,7 @@ impl Orphans {
                     tracing::debug!(
                         %name,
                         %error,
-                        "an acquire whose answer was lost is not undone yet"
+                        "an acquire whose answer was lost could not be undone yet"
                     );
                     tokio::time::sleep(backoff.wait()).await;
                 }
@@ -70,8 +73,8 @@ impl Orphans {
         }
     }
 
-    /// Returns the next one to take back. `None` ends the task: the name is removed under the same
-    /// lock.
+    /// Returns the next orphan to undo. `None` ends the task: the name is removed while the mutex
+    /// is still locked, so an orphan that is added later starts a new task.
     fn next(&self, name: &LockName) -> Option<Orphan> {
         let now = boot_clock::now();
         let mut all = self.0.lock();

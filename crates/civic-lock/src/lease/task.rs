@@ -1,7 +1,7 @@
-//! The one task that drives a lease: it renews, tells the holder of a loss, and at the end
-//! releases.
+//! The one task of a lease: renews it, tells the holder if it is lost, and releases the lock at the
+//! end.
 //!
-//! It owns the whole state, so a renewal can never overtake a release.
+//! The task owns the whole state of the lease, so it never sends a renewal after a release.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::command::Renew;
 use crate::store::store::Store;
 use crate::timing::Backoff;
 
-/// The longest wait between two attempts to release, when the store does not answer.
+/// The longest wait between two attempts to release a key, while the store does not confirm it.
 pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 pub(super) async fn drive(
@@ -46,7 +46,8 @@ pub(super) async fn drive(
                     biased;
                     request = &mut guard => break request,
                     answer = store.run_within(within, shared.name(), renew) => answer,
-                    // The store keeps to `within`; the holder is told in time even if it does not.
+                    // The store should answer within `within`. If it takes longer, the holder is
+                    // still told before the key expires.
                     () = sleep_until(deadline) => Err(Error::timeout(within)),
                 };
                 machine.answered(
@@ -80,13 +81,13 @@ pub(super) async fn drive(
         }
     };
     machine.release();
-    // A guard always says how it ends. If it did not, the ttl ends the lease.
+    // A guard always sends how the lease ends. If it did not, the key would expire after its ttl.
     let Ok(request) = request else { return };
     shared.mark_ended(LostReason::Released);
     send_until_confirmed(&store, &shared, request).await;
 }
 
-/// Sends the ending until it is confirmed, or until the ttl has had the same effect.
+/// Sends the ending until it is confirmed, or until the key has expired.
 async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndRequest) {
     let EndRequest { ending, mut answer } = request;
     let give_up = boot_clock::now() + shared.ttl().get() + store.command_timeout();
@@ -100,7 +101,11 @@ async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndReques
                 return;
             }
             Err(error) => {
-                tracing::debug!(name = %shared.name(), %error, "a release was not confirmed");
+                tracing::debug!(
+                    name = %shared.name(),
+                    %error,
+                    "the store did not confirm the end of a lease"
+                );
                 if let Some(answer) = answer.take() {
                     let _ = answer.send(Err(error));
                 }

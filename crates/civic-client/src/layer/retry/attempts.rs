@@ -1,4 +1,4 @@
-//! How many attempts there were.
+//! The number of an attempt, and how many attempts a call took.
 
 use crate::not_retried::NotRetried;
 
@@ -19,7 +19,8 @@ impl AttemptNumber {
     }
 }
 
-/// How many attempts led to a response. The caller finds it in the response's extensions.
+/// How many attempts a call took to get its response, and why there was no further one. The caller
+/// finds it in the response's extensions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Attempts {
     made: u32,

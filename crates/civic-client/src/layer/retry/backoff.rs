@@ -10,7 +10,8 @@ use crate::error::Error;
 const DEFAULT_FIRST: Duration = Duration::from_millis(500);
 const DEFAULT_MAX: Duration = Duration::from_secs(10);
 
-/// How waits are randomised, so that callers that failed together do not retry together.
+/// How waits are randomised, so that callers that failed at the same moment do not retry at the
+/// same moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Jitter {
@@ -25,9 +26,9 @@ pub enum Jitter {
 
 /// How long to wait before the next attempt.
 ///
-/// The wait before the n-th retry is `first * 2^(n-1)`, at most `max`, randomised as the [`Jitter`]
-/// says, anew for every single wait. All clones of a backoff draw from one source, so that no two
-/// requests of a client share their jitter.
+/// The wait before the n-th retry is `first * 2^(n-1)`, at most `max`. Each wait is then randomised
+/// according to the [`Jitter`]. All clones of a backoff draw from the same sequence of random
+/// numbers, so that the calls of one client do not wait equally long.
 ///
 /// Defaults to 500 ms, doubled with each retry up to 10 s, with [`Jitter::Proportional`].
 #[derive(Clone, Debug)]
@@ -58,17 +59,17 @@ impl Backoff {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `first` is zero, because retries without
-    /// a pause keep down a peer that is down, or if `first` is longer than `max`.
+    /// a pause can keep a failed peer from recovering, or if `first` is longer than `max`.
     pub fn new(first: Duration, max: Duration) -> Result<Self, Error> {
         if first.is_zero() {
             return Err(Error::config(
-                "the first wait of a backoff is zero; retries need a pause, for example 500 ms",
+                "the first wait of a backoff is zero; set it to a longer pause, for example 500 ms",
             ));
         }
         if first > max {
             return Err(Error::config(format!(
-                "the first wait of a backoff, {first:?}, is longer than its longest, {max:?}; swap \
-                 them or raise the longest",
+                "the first wait of a backoff, {first:?}, is longer than its longest wait, {max:?}; \
+                 swap the two, or raise the longest wait",
             )));
         }
         Ok(Self::with_waits(first, max))
@@ -79,7 +80,8 @@ impl Backoff {
             first,
             max,
             jitter: Jitter::default(),
-            // The random keys of the standard library: random enough for this, and no dependency.
+            // The random keys of the standard library are random enough here, and need no
+            // dependency.
             random: Arc::new(AtomicU64::new(RandomState::new().hash_one(0))),
         }
     }
@@ -93,7 +95,7 @@ impl Backoff {
         self
     }
 
-    /// Sets the seed of the random waits, so that they are the same in every run.
+    /// Sets the seed of the random numbers, so that every run has the same waits.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.random = Arc::new(AtomicU64::new(seed));
@@ -102,8 +104,8 @@ impl Backoff {
 
     /// Returns the wait before the `retry`-th retry, counted from 1.
     ///
-    /// It is never shorter than `at_least`, for example a peer's `Retry-After`, to which jitter
-    /// only adds, up to a tenth.
+    /// The wait is never shorter than `at_least`, which is for example a peer's `Retry-After`.
+    /// Jitter lengthens `at_least` by up to a tenth, and never shortens it.
     #[must_use]
     pub fn wait(&self, retry: u32, at_least: Duration) -> Duration {
         let doublings = retry.saturating_sub(1).min(31);
@@ -120,8 +122,8 @@ impl Backoff {
         wait.saturating_add(times(wait, self.draw() / 10.0))
     }
 
-    /// A number from 0 to 1, uniformly distributed: SplitMix64 over a shared counter, so that no
-    /// two draws are the same.
+    /// Returns a uniformly distributed number from 0 to 1, excluding 1. It is SplitMix64 over a
+    /// shared counter, so that clones do not repeat each other's numbers.
     fn draw(&self) -> f64 {
         const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
         let mut z = self
@@ -131,12 +133,12 @@ impl Backoff {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^= z >> 31;
-        // 53 bits are what a double can hold.
+        // An `f64` holds 53 bits exactly.
         (z >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
-/// `wait * factor`, or `Duration::MAX` if that overflows, where `Duration::mul_f64` panics.
+/// Returns `wait * factor`, or `Duration::MAX` if that overflows. `Duration::mul_f64` would panic.
 fn times(wait: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
@@ -206,7 +208,11 @@ mod tests {
         let cases = [
             (Duration::ZERO, second, "zero"),
             (Duration::ZERO, Duration::ZERO, "zero"),
-            (2 * second, second, "2s, is longer than its longest, 1s"),
+            (
+                2 * second,
+                second,
+                "2s, is longer than its longest wait, 1s",
+            ),
         ];
         for (first, max, why) in cases {
             let error = Backoff::new(first, max).unwrap_err();

@@ -1,4 +1,4 @@
-//! Retries: the layer, its policy, and the rules that the policy rests on.
+//! Retries: the layer, its policy, the backoff, and the `Retry-After` header.
 
 pub(crate) mod attempts;
 mod backoff;

@@ -1,4 +1,4 @@
-//! Whether a call is retried, and when: a plain function over what happened.
+//! Decides whether a call is retried, and when, from the outcome of its last attempt.
 
 use std::time::Duration;
 
@@ -21,36 +21,38 @@ const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryScope {
-    /// Calls that are idempotent, by their method or because the caller declared them so.
+    /// Idempotent calls, as [`RetryPolicy`] defines them.
     #[default]
     Idempotent,
-    /// All calls: the rule of platforms that retry a POST after a 500. A peer that did its work
-    /// before it failed does it twice.
+    /// All calls, except those that the caller declared not idempotent. A peer that did the work of
+    /// a POST and then answered 500 does the work again.
     AllMethods,
 }
 
 /// Decides whether a call is retried, and when.
 ///
-/// | what happened | idempotent, or declared so | otherwise |
+/// | outcome of the attempt | idempotent call | other call |
 /// |---|---|---|
 /// | never sent ([`Transmission::NotSent`]) | retried | retried |
-/// | 429 or 503 with `Retry-After`: the peer says that it did not take the request | retried | retried |
-/// | 503 without it, 500, 502, 504, other 5xx but 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
-/// | timeout, reset, truncated: transmission unknown | retried | [`NotRetried::NotReplaySafe`] |
+/// | 429 or 503 with `Retry-After`: the peer says that it did not execute the request | retried | retried |
+/// | 503 without `Retry-After`, or any other 5xx except 501 and 505 | retried | [`NotRetried::NotReplaySafe`] |
+/// | timeout, reset connection or truncated response ([`Transmission::Unknown`]) | retried | [`NotRetried::NotReplaySafe`] |
 /// | other 4xx, 429 without `Retry-After`, 501, 505, redirects, a body over the cap | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
-/// | refused by a layer of the caller: an open circuit breaker, a limit, missing credentials | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
+/// | refused by one of the caller's own layers: an open circuit breaker, a limit, missing credentials | [`NotRetried::NotRetryable`] | [`NotRetried::NotRetryable`] |
 ///
-/// A call is idempotent if its method is (RFC 9110, section 9.2.2), if it was declared so
-/// ([`CallOptions::with_idempotent`]), or if it carries an `Idempotency-Key` that the caller gave.
-/// A key that [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) generated does not count:
-/// it does not say that the peer honours keys.
+/// If the caller declared whether a call is idempotent ([`CallOptions::with_idempotent`]), the
+/// declaration decides. Otherwise a call is idempotent if its method is (RFC 9110, section 9.2.2),
+/// or if it carries an `Idempotency-Key` that the caller gave. A key that
+/// [`IdempotencyKeyLayer`](crate::layer::IdempotencyKeyLayer) generated does not count, because it
+/// does not say that the peer honours keys.
 ///
-/// A 503 without `Retry-After` promises nothing: a proxy answers it as well when the connection was
-/// cut after the request was forwarded.
+/// A 503 without `Retry-After` does not say whether the request was executed: a proxy also answers
+/// 503 if the connection broke after it had forwarded the request.
 ///
 /// A retry that the table allows still does not happen if all retries were used, if the peer asks
-/// for a longer pause than [`RetryPolicy::with_max_retry_after`] allows, or if the wait would reach
-/// the deadline. The outcome is then returned at once, with the reason.
+/// for a longer pause than [`RetryPolicy::with_max_retry_after`] allows, if the wait would reach
+/// the deadline, or if the inner service does not become ready again. The last outcome is then
+/// returned, with the reason.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     retries: u32,
@@ -70,7 +72,7 @@ pub(super) enum Verdict {
     Stop(NotRetried),
 }
 
-/// What the policy needs to know about a call; read before the request is passed on.
+/// What the policy needs to know about a call. It is read before the first attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     replay_safe: bool,
@@ -84,7 +86,7 @@ impl Call {
     }
 }
 
-/// How an attempt ended, reduced to what decides about a retry.
+/// How an attempt ended, as far as it matters for a retry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Answer {
@@ -153,8 +155,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the longest pause that a peer may ask for. If it asks for a longer one, the call ends
-    /// at once.
+    /// Sets the longest pause that a peer may ask for. If the peer asks for a longer one, the call
+    /// is not retried.
     ///
     /// Defaults to 10 s.
     #[must_use]

@@ -1,14 +1,14 @@
-//! `Retry-After` in seconds (RFC 9110, section 10.2.3).
+//! Reads the `Retry-After` header in seconds (RFC 9110, section 10.2.3).
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// Returns how long the peer asks the caller to wait, from `Retry-After` in seconds.
+/// Returns how long the peer asks the caller to wait, according to the header `Retry-After`.
 ///
-/// Returns `None` if there is no such header, or if its value is not a number of seconds. A number
-/// that does not fit into 64 bits counts as the largest that does.
+/// Returns `None` if the header is absent, or if its value is not a whole number of seconds. A date
+/// is not read. A number that does not fit into 64 bits counts as the largest one that does.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers

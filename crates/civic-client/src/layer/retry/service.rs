@@ -20,24 +20,25 @@ use crate::layer::retry::policy::{Outcome, RetryPolicy, Verdict};
 use crate::not_retried::NotRetried;
 use crate::url_template::UrlTemplate;
 
-/// Retries calls as a [`RetryPolicy`] says.
+/// Retries calls according to a [`RetryPolicy`].
 ///
-/// An attempt is whatever the inner service does; in the default stack that is the whole exchange,
-/// body included, under a timeout of its own. Each attempt gets a clone of the request, with the
-/// headers and extensions that it had when the call entered the layer, and its [`AttemptNumber`].
+/// An attempt is one call of the inner service. In the default stack, an attempt is the whole
+/// exchange, including the response body, under its own timeout. Each attempt gets a clone of the
+/// request, with the headers and extensions that the request had when it entered the layer, and
+/// with an [`AttemptNumber`].
 ///
-/// The outcome that is returned is always that of the last attempt: an inner service that does not
-/// become ready for a retry does not replace it. The number of attempts, and why there was no
-/// further one, are in the [`Error`], or in the response's extensions as [`Attempts`].
+/// The call always returns the outcome of its last attempt, even if the inner service fails to
+/// become ready for a retry. The number of attempts, and why there was no further one, are in the
+/// [`Error`], or in the response's extensions as [`Attempts`].
 ///
-/// Nothing happens in `poll_ready` but the inner service's own.
+/// `poll_ready` only polls the inner service.
 #[derive(Clone, Debug, Default)]
 pub struct RetryLayer {
     policy: RetryPolicy,
 }
 
 impl RetryLayer {
-    /// Creates a layer that retries as `policy` says.
+    /// Creates a layer that retries according to `policy`.
     #[must_use]
     pub const fn new(policy: RetryPolicy) -> Self {
         Self { policy }
@@ -60,7 +61,7 @@ pub struct Retry<S> {
 }
 
 impl<S> Retry<S> {
-    /// Creates a service that retries calls of `inner` as `policy` says.
+    /// Wraps `inner`, and retries its calls according to `policy`.
     pub const fn new(inner: S, policy: RetryPolicy) -> Self {
         Self { inner, policy }
     }
@@ -86,7 +87,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        // The clone is not ready: the instance that was polled has to be the one that is called.
+        // Call the instance that was polled; its clone may not be ready.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         RetryFuture(Box::pin(run(inner, self.policy.clone(), request)))
@@ -145,8 +146,8 @@ where
     }
 }
 
-/// Waits until `inner` is ready for another attempt, at most until the deadline: no attempt's
-/// timeout covers this wait.
+/// Waits until `inner` is ready for another attempt, but not beyond the deadline. The timeout of an
+/// attempt does not cover this wait.
 async fn ready_again<S, Req>(inner: &mut S, deadline: Option<Instant>) -> Result<(), NotRetried>
 where
     S: Service<Req>,

@@ -1,7 +1,8 @@
-//! The states of a lease, without a clock, a store or a task.
+//! The state machine of a lease. It reads no clock, calls no store and starts no task.
 //!
-//! The promise: until [`deadline`](Machine::deadline), unless it is lost or released, no other
-//! holder can have the key, provided that both clocks run at the same rate to within 1 %.
+//! The promise: until the [`deadline`](Machine::deadline), no other holder can have the key, unless
+//! the lease is lost or released before. This requires that the clocks of the store and of this
+//! process run at the same rate to within 1 %.
 //!
 //! | state | renewal due | renewed | not owner | no answer | deadline | end |
 //! |---|---|---|---|---|---|---|
@@ -11,15 +12,15 @@
 //! | Lost | | | | | | Released |
 //!
 //! The deadline is counted from the moment at which the last *confirmed* acquire or renewal was
-//! *sent*. A renewal whose answer is outstanding or lost does not move it. Lost is final: an answer
-//! that comes after the holder was told changes nothing.
+//! *sent*. A renewal whose answer is outstanding or lost does not move the deadline. `Lost` is
+//! final: an answer that arrives after the holder was told changes nothing.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::timing::Timing;
 
-/// Why a lease is no longer sure.
+/// Why a lease has ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LostReason {
@@ -27,9 +28,9 @@ pub enum LostReason {
     NotOwner,
     /// No renewal was confirmed in time: the store did not answer, or this process was stopped.
     Expired,
-    /// The lease was held for as long as its maximum hold allows, and is not renewed any more.
+    /// The lease was held for the longest time allowed, and is no longer renewed.
     MaxHold,
-    /// The lock was released. Only views of its lease are left.
+    /// The lock was released.
     Released,
 }
 
@@ -38,7 +39,7 @@ impl fmt::Display for LostReason {
         f.write_str(match self {
             Self::NotOwner => "another holder may have the lock",
             Self::Expired => "no renewal was confirmed in time",
-            Self::MaxHold => "its maximum hold has passed",
+            Self::MaxHold => "it was held for the longest time allowed",
             Self::Released => "it was released",
         })
     }
@@ -46,11 +47,11 @@ impl fmt::Display for LostReason {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// Confirmed; the next renewal is due at `renew_at`.
+    /// The lock is confirmed; the next renewal is due at `renew_at`.
     Held {
         renew_at: Duration,
     },
-    /// A renewal that was sent at `sent` is under way.
+    /// A renewal was sent at `sent`, and its answer is outstanding.
     Renewing {
         sent: Duration,
     },
@@ -65,13 +66,13 @@ enum State {
 /// What to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// Nothing until then.
+    /// Wait until this moment, then poll again.
     Wait { until: Duration },
-    /// Send a renewal now and wait for its answer at most this long.
+    /// Send a renewal now, and wait at most this long for its answer.
     Renew { within: Duration },
-    /// Tell the holder.
+    /// Tell the holder that the lease is lost.
     Lost(LostReason),
-    /// Nothing any more.
+    /// Do nothing: the lease was released.
     Ended,
 }
 
@@ -80,7 +81,7 @@ pub(crate) enum Action {
 pub(crate) enum Answer {
     Renewed,
     NotOwner,
-    /// An error, a time-out: it may or may not have been carried out.
+    /// An error or a timeout: the renewal may or may not have been carried out.
     None,
 }
 
@@ -90,12 +91,12 @@ pub(crate) struct Machine {
     state: State,
     /// When the last confirmed acquire or renewal was sent.
     confirmed: Duration,
-    /// It is not renewed from then on.
+    /// From this moment on, the lease is not renewed.
     renew_until: Duration,
 }
 
 impl Machine {
-    /// A lease whose acquire was sent at `sent` and has been confirmed.
+    /// Creates the state of a lease whose acquire was sent at `sent` and was confirmed.
     pub(crate) fn new(timing: Timing, sent: Duration, max_hold: Duration) -> Self {
         Self {
             timing,
@@ -107,18 +108,18 @@ impl Machine {
         }
     }
 
-    /// The lease is not sure any more from then on.
+    /// Returns the moment from which on another holder may have the key.
     pub(crate) fn deadline(&self) -> Duration {
         self.confirmed + self.timing.lose
     }
 
-    /// Whether no one else can have the key at `now`.
+    /// Returns whether no other holder can have the key at `now`.
     #[cfg(test)]
     fn is_sure(&self, now: Duration) -> bool {
         now < self.deadline() && !matches!(self.state, State::Lost(_) | State::Released)
     }
 
-    /// Moves on to `now`, and says what to do.
+    /// Advances to `now`, and returns what to do next.
     pub(crate) fn poll(&mut self, now: Duration) -> Action {
         match self.state {
             State::Released => Action::Ended,
@@ -150,13 +151,14 @@ impl Machine {
         }
     }
 
-    /// Takes the answer to the renewal that is under way. Any other answer changes nothing.
+    /// Handles the answer to the outstanding renewal. If no renewal is outstanding, nothing
+    /// changes.
     pub(crate) fn answered(&mut self, now: Duration, answer: Answer) {
         let State::Renewing { sent } = self.state else {
             return;
         };
         if now >= self.deadline() {
-            // `check` has said so already; the holder may have acted on it.
+            // `Lease::check` already fails, and the holder may have stopped because of it.
             self.poll(now);
             return;
         }
@@ -178,7 +180,7 @@ impl Machine {
         }
     }
 
-    /// The holder has ended it. What is under way no longer matters.
+    /// Ends the lease for its holder. The answer to an outstanding renewal is then ignored.
     pub(crate) fn release(&mut self) {
         self.state = State::Released;
     }

@@ -1,8 +1,8 @@
-//! Every interleaving of a lease with its store, up to a depth, and random ones beyond it.
+//! Tries every sequence of 6 renewals of a lease, and longer random ones.
 //!
-//! The model: the store holds the key until `expires`, by a clock that may run 1 % faster than
-//! ours. A renewal is carried out at some moment after it was sent, or never; its answer arrives,
-//! or is lost. The process may be stopped at any moment.
+//! In the model, the store keeps the key until `expires`, by a clock that runs 1 % faster than that
+//! of this process. A renewal is carried out as soon as it was sent, or never; its answer arrives
+//! or is lost. The process may be stopped before it reads an answer.
 
 use proptest::prelude::*;
 
@@ -23,19 +23,19 @@ const fn ms(millis: u64) -> Duration {
 /// What happens to one renewal.
 #[derive(Clone, Copy, Debug)]
 enum RenewalCase {
-    /// Carried out and answered.
+    /// The store carries it out, and the answer arrives.
     Answered,
-    /// Carried out; the answer is lost.
+    /// The store carries it out, but the answer is lost.
     ReplyLost,
-    /// Lost before it was carried out.
+    /// The request is lost before the store carries it out.
     RequestLost,
-    /// The store says no.
+    /// The store answers that the key is gone or has another holder.
     Refused,
-    /// The process is stopped for this part of the ttl, in percent, before it reads the answer.
+    /// The process is stopped for this percentage of the ttl before it reads the answer.
     Stopped(u64),
 }
 
-/// A lease, and the truth about its key.
+/// A lease, and when its key expires in the store.
 struct Simulation {
     machine: Machine,
     ttl: Duration,
@@ -57,13 +57,13 @@ impl Simulation {
             expires: Duration::ZERO,
             told: None,
         };
-        // Carried out as early as can be: as soon as it was sent.
+        // The worst case: the acquire is carried out as soon as it was sent.
         simulation.carry_out(sent);
         simulation.check();
         simulation
     }
 
-    /// The store's clock is 1 % fast.
+    /// Carries out a command at `at`. The store's clock runs 1 % fast.
     fn carry_out(&mut self, at: Duration) {
         self.expires = at + self.ttl * 100 / 101;
     }
@@ -72,7 +72,7 @@ impl Simulation {
         if self.machine.is_sure(self.now) {
             assert!(
                 self.now < self.expires,
-                "sure at {:?}, although the key may be gone since {:?}",
+                "the lease counts as held at {:?}, but the key may have expired at {:?}",
                 self.now,
                 self.expires
             );
@@ -85,7 +85,7 @@ impl Simulation {
             self.check();
             match self.machine.poll(self.now) {
                 Action::Wait { until } => {
-                    assert!(until > self.now, "it makes progress");
+                    assert!(until > self.now, "the wait ends in the past");
                     self.now = until;
                 }
                 Action::Renew { within } => {
@@ -165,11 +165,11 @@ fn a_holder_is_told_before_its_key_expires_when_no_renewal_arrives() {
         let told = simulation.told.expect("the loop has ended");
         assert!(
             told < expires,
-            "ttl {ttl}: told at {told:?}, gone at {expires:?}"
+            "ttl {ttl}: told at {told:?}, but the key expires at {expires:?}"
         );
         assert!(
             expires - told >= ms(ttl) * 8 / 100,
-            "ttl {ttl}: there is time to stop"
+            "ttl {ttl}: too little time to stop"
         );
     }
 }
@@ -227,7 +227,7 @@ fn a_lease_is_not_renewed_beyond_its_maximum() {
     let reason = loop {
         match machine.poll(now) {
             Action::Wait { until } => {
-                assert!(until > now, "it makes progress");
+                assert!(until > now, "the wait ends in the past");
                 now = until;
             }
             Action::Renew { .. } => {
@@ -236,7 +236,7 @@ fn a_lease_is_not_renewed_beyond_its_maximum() {
                 machine.answered(now, Answer::Renewed);
             }
             Action::Lost(reason) => break reason,
-            Action::Ended => unreachable!("no one released it"),
+            Action::Ended => unreachable!("the lease was not released"),
         }
     };
     assert_eq!(reason, LostReason::MaxHold);
