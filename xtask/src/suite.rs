@@ -2,8 +2,10 @@
 //!
 //! `ci` runs it once, `stress` many times.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
@@ -11,6 +13,18 @@ use crate::sh;
 
 /// The variable that tells the tests which server to start.
 const REDIS_SERVER: &str = "CIVIC_REDIS_SERVER";
+
+/// The variable that tells a test program how many tests it runs side by side.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// Most tests wait for a server or a process nearly all of their time, so more of them than there
+/// are cores run side by side, unless the variable says otherwise.
+fn test_threads() -> String {
+    std::env::var(TEST_THREADS).unwrap_or_else(|_| {
+        let cores = thread::available_parallelism().map_or(2, NonZero::get);
+        (4 * cores).to_string()
+    })
+}
 
 /// A part of the suite that is built with features of its own.
 #[derive(Debug)]
@@ -85,7 +99,12 @@ impl Part {
     /// Runs it once.
     pub(crate) fn run(&self, redis: &Path) -> Result<(), String> {
         let mut command = self.build(None);
-        sh::run(command.args(self.filters).env(REDIS_SERVER, redis))
+        sh::run(
+            command
+                .args(self.filters)
+                .env(REDIS_SERVER, redis)
+                .env(TEST_THREADS, test_threads()),
+        )
     }
 
     /// `cargo test` for it.
@@ -192,6 +211,7 @@ impl Program {
             .env("CARGO_PKG_NAME", &self.package)
             .env("CARGO_PKG_VERSION", &self.version)
             .env(REDIS_SERVER, redis)
+            .env(TEST_THREADS, test_threads())
             .stdin(Stdio::null());
         command
     }

@@ -184,7 +184,10 @@ async fn a_stopped_holder_is_told_and_its_fenced_write_is_refused_after_the_take
     };
     let (holder, other, tick) = hanging(&config, &events).await;
     let wrote = events.event("wrote", Some("holder"), 0).await;
+    // A holder that was stopped in the middle of a write would keep every other writer waiting.
+    let guard = FencedResource::at(&resource).guard().expect("a resource");
     holder.signal(Signal::STOP);
+    drop(guard);
     let taken_over = events.event("took-over", Some("other"), 0).await;
     assert_eq!((taken_over.tick, taken_over.attempt), (tick, 2));
     assert!(taken_over.fence > wrote.fence);

@@ -218,13 +218,7 @@ impl FencedResource {
     }
 
     pub(crate) fn write(&self, fence: u64) -> Result<(), std::io::Error> {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .read(true)
-            .open(&self.0)?;
-        flock(&file, FlockOperation::LockExclusive)?;
+        let _guard = self.guard()?;
         let seen: u64 = std::fs::read_to_string(&self.0)?
             .parse()
             .unwrap_or_default();
@@ -234,6 +228,18 @@ impl FencedResource {
             )));
         }
         std::fs::write(&self.0, fence.to_string())
+    }
+
+    /// Keeps every writer out, as long as it is not dropped.
+    pub(crate) fn guard(&self) -> Result<std::fs::File, std::io::Error> {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(&self.0)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
     }
 }
 
