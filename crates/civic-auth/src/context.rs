@@ -34,18 +34,24 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use civic_envelope::CorrelationId;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
+#[cfg(feature = "deadline")]
+use tokio::time::Instant;
 
 /// The `traceparent` header of W3C Trace Context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The `tracestate` header of W3C Trace Context.
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Counts the earlier attempts of the call that this request belongs to.
+pub(crate) const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("x-retry-attempt");
 
 /// Trace Context section 3.3.1.5 asks for at least this much to be propagated.
 const MAX_TRACESTATE_BYTES: usize = 512;
@@ -63,6 +69,16 @@ pub struct RequestContext {
     correlation_id: Option<CorrelationId>,
     traceparent: Option<HeaderValue>,
     tracestate: Option<HeaderValue>,
+    adopted: Arc<Mutex<Adopted>>,
+}
+
+/// What a layer inside of the scope may still write into it. All clones share it: the scope that is
+/// open already sees it too.
+#[derive(Clone, Copy, Debug, Default)]
+struct Adopted {
+    #[cfg(feature = "deadline")]
+    deadline: Option<Instant>,
+    retry_attempt: Option<u8>,
 }
 
 pin_project! {
@@ -116,6 +132,89 @@ impl RequestContext {
         self.tracestate.as_ref()
     }
 
+    /// Returns the mark of a request that is itself a retry: how many earlier attempts of the call
+    /// may have reached this service, from 1 to 9.
+    ///
+    /// While such a request is being served, civic-client repeats a call only if it was never sent:
+    /// the caller at the start of the chain repeats, and a repetition by every service on the way
+    /// would multiply. Every call carries the mark on.
+    #[must_use]
+    pub fn retry_attempt(&self) -> Option<u8> {
+        self.adopted().retry_attempt
+    }
+
+    /// Sets the mark of a retry to that of a request with these headers, from `x-retry-attempt`.
+    ///
+    /// A value that is not a number from 1 to 9, and a duplicated header, are no mark.
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn with_retry_attempt_of(self, headers: &HeaderMap) -> Self {
+        let mut adopted = self.adopted();
+        adopted.retry_attempt = single(headers, &RETRY_ATTEMPT).and_then(digit);
+        self.with_adopted(adopted)
+    }
+
+    /// Returns when the caller of the request stops waiting, if that is known.
+    ///
+    /// Every call that civic-client makes while the request is being served ends by then.
+    #[cfg(feature = "deadline")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.adopted().deadline
+    }
+
+    /// Sets the deadline, unless there is an earlier one.
+    ///
+    /// Defaults to none.
+    #[cfg(feature = "deadline")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+    #[must_use]
+    pub fn with_deadline(self, deadline: Instant) -> Self {
+        let mut adopted = self.adopted();
+        adopted.lower_deadline(deadline);
+        self.with_adopted(adopted)
+    }
+
+    /// Removes the deadline, for work that goes on when the caller has stopped waiting.
+    #[cfg(feature = "deadline")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+    #[must_use]
+    pub fn without_deadline(self) -> Self {
+        let adopted = Adopted {
+            deadline: None,
+            ..self.adopted()
+        };
+        self.with_adopted(adopted)
+    }
+
+    /// Sets the deadline of this context **and of all its clones**, unless they have an earlier
+    /// one, so that the scope that is already open has it too.
+    #[cfg(feature = "deadline")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+    pub fn adopt_deadline(&self, deadline: Instant) {
+        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        adopted.lower_deadline(deadline);
+    }
+
+    /// Sets the mark of a retry of this context **and of all its clones** to that of a request with
+    /// these headers, for a service that believes the header only behind its guard.
+    pub fn adopt_retry_attempt_of(&self, headers: &HeaderMap) {
+        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        adopted.retry_attempt = single(headers, &RETRY_ATTEMPT).and_then(digit);
+    }
+
+    fn adopted(&self) -> Adopted {
+        *self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the context with values of its own, which its clones up to now do not share.
+    fn with_adopted(mut self, adopted: Adopted) -> Self {
+        self.adopted = Arc::new(Mutex::new(adopted));
+        self
+    }
+
     /// Sets the correlation id.
     ///
     /// Defaults to none.
@@ -157,6 +256,15 @@ impl RequestContext {
     }
 }
 
+// ===== impl Adopted =====
+
+#[cfg(feature = "deadline")]
+impl Adopted {
+    fn lower_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(self.deadline.map_or(deadline, |own| own.min(deadline)));
+    }
+}
+
 // ===== impl Scoped =====
 
 impl<F: Future> Future for Scoped<F> {
@@ -173,8 +281,16 @@ impl<F> fmt::Debug for Scoped<F> {
     }
 }
 
+/// Reads a number from 1 to 9.
+fn digit(value: &HeaderValue) -> Option<u8> {
+    match value.as_bytes() {
+        [digit @ b'1'..=b'9'] => Some(digit - b'0'),
+        _ => None,
+    }
+}
+
 /// Returns the value of a header that must not be duplicated.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     values.next().is_none().then_some(value)
@@ -290,6 +406,64 @@ mod tests {
                 .tracestate()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_mark_of_a_retry_is_one_digit_from_1_to_9_and_anything_else_is_none() {
+        let cases = [
+            ("1", Some(1)),
+            ("9", Some(9)),
+            ("0", None),
+            ("10", None),
+            ("01", None),
+            ("-1", None),
+            ("+1", None),
+            (" 1", None),
+            ("", None),
+            ("true", None),
+        ];
+        for (value, mark) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_ATTEMPT, HeaderValue::from_static(value));
+            let context = RequestContext::default().with_retry_attempt_of(&headers);
+            assert_eq!(context.retry_attempt(), mark, "{value:?}");
+
+            headers.append(RETRY_ATTEMPT, HeaderValue::from_static("1"));
+            let context = context.with_retry_attempt_of(&headers);
+            assert_eq!(context.retry_attempt(), None, "{value:?} and 1");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_is_adopted_reaches_the_scope_that_is_open_and_no_other() {
+        let headers = HeaderMap::from_iter([(RETRY_ATTEMPT, HeaderValue::from_static("2"))]);
+        let outer = RequestContext::default();
+        let scope = outer.clone().with_retry_attempt_of(&HeaderMap::new());
+        scope.clone().in_scope(|| {
+            RequestContext::current().adopt_retry_attempt_of(&headers);
+            assert_eq!(RequestContext::current().retry_attempt(), Some(2));
+        });
+        assert_eq!(scope.retry_attempt(), Some(2));
+        assert_eq!(outer.retry_attempt(), None);
+    }
+
+    #[cfg(feature = "deadline")]
+    #[test]
+    fn a_deadline_only_ever_moves_nearer_until_it_is_removed() {
+        let now = Instant::now();
+        let at = |seconds| now + std::time::Duration::from_secs(seconds);
+        let context = RequestContext::default().with_deadline(at(5));
+        assert_eq!(context.deadline(), Some(at(5)));
+        let nearer = context.clone().with_deadline(at(3)).with_deadline(at(9));
+        assert_eq!(nearer.deadline(), Some(at(3)));
+        assert_eq!(context.deadline(), Some(at(5)));
+
+        let clone = context.clone();
+        clone.adopt_deadline(at(2));
+        clone.adopt_deadline(at(4));
+        assert_eq!(context.deadline(), Some(at(2)));
+        assert_eq!(context.clone().without_deadline().deadline(), None);
+        assert_eq!(context.deadline(), Some(at(2)));
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub use self::context::{RequestContext, Scoped};
 pub use self::correlation_id::new_correlation_id;
 pub use self::error::{AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind};
 pub use self::key::{KeyRing, Secret};
+#[cfg(feature = "deadline")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+#[doc(no_inline)]
+pub use self::layer::AdoptDeadlineLayer;
 #[doc(no_inline)]
 pub use self::layer::{
     AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, internal_headers,

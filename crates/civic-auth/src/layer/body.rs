@@ -9,9 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The response body of [`Auth`](super::Auth) and [`RequireRole`](super::RequireRole).
+    /// The response body of a layer of this crate that may answer by itself.
     ///
-    /// It is the inner service's body, or the error body of a refusal.
+    /// It is the inner service's body, or the error body of the layer's own answer.
     pub struct AuthBody<B> {
         #[pin]
         state: State<B>,

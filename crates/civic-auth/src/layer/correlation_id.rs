@@ -4,8 +4,9 @@
 //! valid. Otherwise the request gets a new id. The id is then
 //!
 //! 1. in the request's extensions and in its header, for everything inside;
-//! 2. in the [`RequestContext`], together with the W3C trace context, while the inner service's
-//!    `call`, its future and the response body run and are dropped;
+//! 2. in the [`RequestContext`], together with the W3C trace context and the mark of a retry
+//!    (`x-retry-attempt`), while the inner service's `call`, its future and the response body run
+//!    and are dropped;
 //! 3. in a `tracing` span around the same, in the field `correlation_id`;
 //! 4. in the header of the response, whatever its status.
 //!
@@ -137,6 +138,7 @@ where
         }
         let context = RequestContext::current()
             .with_trace_of(request.headers())
+            .with_retry_attempt_of(request.headers())
             .with_correlation_id(id);
         let future = span.in_scope(|| context.clone().in_scope(|| self.inner.call(request)));
         CorrelationIdFuture {

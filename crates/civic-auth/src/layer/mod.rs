@@ -3,6 +3,8 @@
 //! Each layer is a thin shell around functions that can be tested without it. For a layer `XLayer`
 //! there is a service, a response future and a response body where they are needed.
 
+#[cfg(feature = "deadline")]
+mod adopt_deadline;
 mod auth;
 mod body;
 mod correlation_id;
@@ -10,6 +12,9 @@ mod future;
 mod internal_headers;
 mod role;
 
+#[cfg(feature = "deadline")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
+pub use self::adopt_deadline::{AdoptDeadline, AdoptDeadlineFuture, AdoptDeadlineLayer};
 pub use self::auth::{Auth, AuthLayer};
 pub use self::body::AuthBody;
 pub use self::correlation_id::{

@@ -3,6 +3,8 @@
 mod bodies;
 mod contract;
 mod correlation;
+#[cfg(feature = "deadline")]
+mod deadline;
 mod environment;
 #[cfg(feature = "axum")]
 mod extractors;
