@@ -161,6 +161,7 @@ pub(crate) enum TickEvent {
     TookOver,
     Skipped,
     Missed,
+    DeadLetter,
     Lost,
     Failed,
     HandedOver,

@@ -222,7 +222,9 @@ async fn hear(
             let _ = began.send(Began { group, life });
         }
         let at = line["monoNs"].as_u64().unwrap_or_else(monotonic);
-        log.at(at, what);
+        for what in each_tick(what, &line) {
+            log.at(at, what);
+        }
     }
 }
 
@@ -257,6 +259,28 @@ fn understand(line: &Value, life: u32) -> Option<What> {
         fence: number("fence"),
         attempt: number("attempt") as u32,
     })
+}
+
+/// Makes one event per tick of an event that is about several.
+fn each_tick(what: What, line: &Value) -> Vec<What> {
+    let number = |name: &str| line[name].as_u64().unwrap_or_default();
+    let (first, last, count) = (number("tick"), number("until"), number("count"));
+    let What::Tick { life, event, .. } = what else {
+        return vec![what];
+    };
+    if count < 2 || last < first {
+        return vec![what];
+    }
+    // The schedules of this driver are intervals.
+    let interval = (last - first) / (count - 1);
+    let tick = |n| What::Tick {
+        life,
+        event,
+        tick: first + n * interval,
+        fence: 0,
+        attempt: 0,
+    };
+    (0..count).map(tick).collect()
 }
 
 /// Reads when a hammer has entered and left.
@@ -319,6 +343,7 @@ mod tests {
             "took-over",
             "skipped",
             "missed",
+            "dead-letter",
             "lost",
             "failed",
             "handed-over",
@@ -331,6 +356,21 @@ mod tests {
                 "{event}"
             );
         }
+    }
+
+    #[test]
+    fn a_range_of_ticks_is_one_event_per_tick() {
+        let line = json!({"event":"missed","tick":1000,"until":3000,"count":3});
+        let what = understand(&line, 3).expect("a known event");
+        let ticks = each_tick(what, &line).into_iter().map(|what| match what {
+            What::Tick {
+                event: TickEvent::Missed,
+                tick,
+                ..
+            } => tick,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(ticks.collect::<Vec<_>>(), [1000, 2000, 3000]);
     }
 
     #[test]

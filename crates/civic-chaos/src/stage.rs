@@ -228,6 +228,9 @@ fn recipe(
             set("CIVIC_JOB_MS", group.job_ms.to_string());
             set("CIVIC_LOCK_TTL", seconds(group.ttl_ms));
             set("CIVIC_MISFIRE_GRACE", seconds(group.grace_ms));
+            // The checker judges each tick by itself, and a tick may lose many holders.
+            set("CIVIC_COALESCE", "every".to_owned());
+            set("CIVIC_MAX_ATTEMPTS", "1000".to_owned());
             vec!["penalty-scheduler".to_owned()]
         }
     };

@@ -30,5 +30,5 @@ pub use self::lease::machine::LostReason;
 pub use self::name::LockName;
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
-pub use self::scheduler::{Attempt, Event, Job, OnError, Run, Schedule, Scheduler, Tick};
+pub use self::scheduler::{Attempt, Coalesce, Event, Job, OnError, Run, Schedule, Scheduler, Tick};
 pub use self::service::{Backend, LockService};

@@ -63,7 +63,8 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
         .with("CIVIC_SCHEDULE", format!("@every {}s", INTERVAL.as_secs()))
         .with("CIVIC_JOB_MS", JOB.as_millis().to_string())
         .with("CIVIC_LOCK_TTL", TTL.as_secs().to_string())
-        .with("CIVIC_MISFIRE_GRACE", GRACE.as_secs().to_string());
+        .with("CIVIC_MISFIRE_GRACE", GRACE.as_secs().to_string())
+        .with("CIVIC_COALESCE", "every");
     let (sender, events) = channel();
     let mut replicas = BTreeMap::new();
     for name in REPLICAS {

@@ -119,6 +119,7 @@ impl<'a> View<'a> {
                     TickEvent::Lost => Ended::Lost,
                     TickEvent::Skipped
                     | TickEvent::Missed
+                    | TickEvent::DeadLetter
                     | TickEvent::Unavailable
                     | TickEvent::ClockAhead => return,
                 };

@@ -10,15 +10,16 @@
 //! `tick` is the scheduled instant in milliseconds since the epoch; `started` comes before the
 //! work, `ran` or `took-over` after it; each line ends with the instant of the event, `t` in
 //! milliseconds since the epoch and `monoNs` of CLOCK_MONOTONIC. `skipped`, `missed`, `unavailable`
-//! and `clock-ahead` have no fence and no attempt. The lock is `lock:cron:penalty-calculation`,
-//! which the platform's Node replicas acquire too.
+//! and `clock-ahead` have no fence and no attempt; `missed` has `until`, the last tick that was
+//! missed, and `count`. The lock is `lock:cron:penalty-calculation`, which the platform's Node
+//! replicas acquire too.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use civic_lock::{Delivery, Event, Job, LockService, Schedule, Scheduler};
+use civic_lock::{Coalesce, Delivery, Event, Job, LockService, Schedule, Scheduler};
 use civic_server::Shutdown;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -55,6 +56,12 @@ pub(crate) struct Args {
     /// half the interval, at least one minute and two ttl, at most one hour.
     #[arg(long, env = "CIVIC_MISFIRE_GRACE", value_name = "SECONDS", value_parser = seconds)]
     misfire_grace: Option<Duration>,
+    /// What becomes of ticks that are due at once: every, latest or skip.
+    #[arg(long, env = "CIVIC_COALESCE", default_value = "latest", value_parser = coalesce)]
+    coalesce: Coalesce,
+    /// How often a tick is begun at most, if its replicas die of it. Defaults to 10.
+    #[arg(long, env = "CIVIC_MAX_ATTEMPTS", value_name = "N")]
+    max_attempts: Option<u32>,
     /// How far this replica's clock is ahead, in milliseconds; negative if it is behind. For
     /// trials.
     #[arg(
@@ -75,6 +82,10 @@ pub(crate) struct Args {
 struct Line<'a> {
     event: &'static str,
     tick: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
     replica: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fence: Option<u64>,
@@ -109,7 +120,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let mut job = Job::new(JOB, schedule)
         .map_err(|error| StartError::refused(&error))?
         .ttl(args.lock_ttl)
-        .delivery(args.delivery);
+        .delivery(args.delivery)
+        .coalesce(args.coalesce);
+    if let Some(attempts) = args.max_attempts {
+        job = job.max_attempts(attempts);
+    }
     if let Some(grace) = args.misfire_grace {
         job = job.misfire_grace(grace);
     }
@@ -148,9 +163,15 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
 impl<'a> Line<'a> {
     fn of(event: &Event, replica: &'a str) -> Self {
         let attempt = event.attempt();
+        let range = match event {
+            Event::Missed { until, count, .. } => Some((until.as_millis(), *count)),
+            _ => None,
+        };
         Self {
             event: event.name(),
             tick: event.tick().map(civic_lock::Tick::as_millis),
+            until: range.map(|(until, _)| until),
+            count: range.map(|(_, count)| count),
             replica,
             fence: attempt.map(|attempt| attempt.fence),
             attempt: attempt.map(|attempt| attempt.number),
@@ -201,6 +222,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "a number of seconds is expected".to_owned())
+}
+
+fn coalesce(text: &str) -> Result<Coalesce, String> {
+    match text {
+        "every" => Ok(Coalesce::Every),
+        "latest" => Ok(Coalesce::Latest),
+        "skip" => Ok(Coalesce::Skip),
+        _ => Err("every, latest or skip is expected".to_owned()),
+    }
 }
 
 fn delivery(text: &str) -> Result<Delivery, String> {

@@ -21,16 +21,29 @@ pub enum Event {
     Ran(Attempt),
     /// The same, for a tick that another holder or an earlier attempt had begun and not done.
     TookOver(Attempt),
-    /// Another replica has done the tick.
+    /// Another replica has done the tick, or has given it up and reported it.
     Skipped {
-        /// The tick that the other replica has done.
+        /// The tick that is not left to this replica.
         tick: Tick,
     },
-    /// The tick was not done within its misfire grace, and will not be. One replica reports it.
+    /// Ticks that were not run, and will not be: past their misfire grace, or passed over because
+    /// of [`Coalesce`](super::Coalesce). One replica reports them.
     Missed {
-        /// The tick that will not be done.
+        /// The first of them.
         tick: Tick,
+        /// The last of them; the first one again if it is the only one.
+        until: Tick,
+        /// How many there are.
+        count: u64,
     },
+    /// The tick was begun as often as the job [allows](super::Job::max_attempts), and none of its
+    /// holders has lived to record the end. It is not begun again, and counts as done.
+    DeadLetter {
+        /// The attempt that was not begun.
+        attempt: Attempt,
+    },
+    /// The schedule has no further tick: the job will not run again.
+    Ended,
     /// The lease was lost before the work was recorded. The work was dropped if it was still
     /// running. With `AtLeastOnce` the tick is run again; with `AtMostOnce` it is not.
     Lost {
@@ -101,7 +114,8 @@ pub enum AfterFailure {
 
 impl Event {
     /// Returns a stable name in `kebab-case`: `started`, `ran`, `took-over`, `skipped`, `missed`,
-    /// `lost`, `failed`, `handed-over`, `unrecorded`, `unavailable` or `clock-ahead`.
+    /// `dead-letter`, `ended`, `lost`, `failed`, `handed-over`, `unrecorded`, `unavailable` or
+    /// `clock-ahead`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -110,6 +124,8 @@ impl Event {
             Self::TookOver(_) => "took-over",
             Self::Skipped { .. } => "skipped",
             Self::Missed { .. } => "missed",
+            Self::DeadLetter { .. } => "dead-letter",
+            Self::Ended => "ended",
             Self::Lost { .. } => "lost",
             Self::Failed { .. } => "failed",
             Self::HandedOver(_) => "handed-over",
@@ -123,7 +139,7 @@ impl Event {
     #[must_use]
     pub const fn tick(&self) -> Option<Tick> {
         match self {
-            Self::Skipped { tick } | Self::Missed { tick } | Self::ClockAhead { tick, .. } => {
+            Self::Skipped { tick } | Self::Missed { tick, .. } | Self::ClockAhead { tick, .. } => {
                 Some(*tick)
             }
             Self::Unavailable { tick, .. } => *tick,
@@ -141,12 +157,14 @@ impl Event {
             Self::Started(attempt)
             | Self::Ran(attempt)
             | Self::TookOver(attempt)
+            | Self::DeadLetter { attempt }
             | Self::Lost { attempt, .. }
             | Self::Failed { attempt, .. }
             | Self::HandedOver(attempt)
             | Self::Unrecorded { attempt, .. } => Some(*attempt),
             Self::Skipped { .. }
             | Self::Missed { .. }
+            | Self::Ended
             | Self::Unavailable { .. }
             | Self::ClockAhead { .. } => None,
         }
@@ -164,7 +182,11 @@ impl Event {
             Self::Ran(_) | Self::TookOver(_) | Self::HandedOver(_) => {
                 tracing::info!(job, event, tick, fence, attempt);
             }
-            Self::Missed { .. } => tracing::warn!(job, event, tick),
+            Self::Missed { until, count, .. } => {
+                tracing::warn!(job, event, tick, until = until.as_millis(), count);
+            }
+            Self::DeadLetter { .. } => tracing::error!(job, event, tick, fence, attempt),
+            Self::Ended => tracing::warn!(job, event),
             Self::Lost { reason, .. } => tracing::warn!(job, event, tick, fence, attempt, %reason),
             Self::Failed { error, then, .. } => {
                 tracing::error!(job, event, tick, fence, attempt, error = &**error, ?then);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::delivery::Delivery;
+use crate::error::Error;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::machine::LostReason;
 use crate::scheduler::event::{AfterFailure, Attempt, Event};
@@ -32,6 +33,7 @@ pub(super) enum Execution {
 /// How the work ended.
 enum WorkEnd {
     Returned(Result<(), WorkError>),
+    TimedOut(Duration),
     Lost(LostReason),
     Stopped,
 }
@@ -60,11 +62,16 @@ pub(super) async fn execute(
     let end = tokio::select! {
         biased;
         result = result_of(&mut task) => WorkEnd::Returned(result),
+        timeout = timed_out(replica.job.timeout) => WorkEnd::TimedOut(timeout),
         reason = lease.lost() => WorkEnd::Lost(reason),
         () = replica.drained() => WorkEnd::Stopped,
     };
     let result = match end {
         WorkEnd::Returned(result) => result,
+        WorkEnd::TimedOut(timeout) => {
+            task.shutdown().await;
+            Err(WorkError::new(format!("timed out after {timeout:?}")))
+        }
         WorkEnd::Lost(reason) => {
             replica.emit(&Event::Lost { attempt, reason });
             // Nothing of it may be left when this replica claims again.
@@ -97,6 +104,23 @@ pub(super) async fn execute(
     let hold = replica.job.hold_of(attempt.tick);
     let rest = hold.checked_sub(claimed.elapsed());
     Ok(record(replica, guard, attempt, rest, &result).await)
+}
+
+/// Records as done a tick that was begun too often.
+pub(super) async fn bury(
+    replica: &Replica,
+    guard: LeaseGuard,
+    attempt: Attempt,
+) -> Result<Execution, Error> {
+    Ok(
+        match guard.complete(attempt.tick.as_millis(), None).await? {
+            Ownership::Ours => {
+                replica.emit(&Event::DeadLetter { attempt });
+                Execution::Done
+            }
+            Ownership::NotOurs => Execution::Open,
+        },
+    )
 }
 
 /// Gives back a tick whose work was dropped because the replica is shutting down.
@@ -161,6 +185,16 @@ fn retry_delay(job: &Job, attempt: Attempt) -> Option<Duration> {
     match job.on_error {
         OnError::Retry { attempts, delay } if attempt.number < attempts => Some(delay),
         OnError::Retry { .. } | OnError::Consume => None,
+    }
+}
+
+async fn timed_out(timeout: Option<Duration>) -> Duration {
+    match timeout {
+        Some(timeout) => {
+            tokio::time::sleep(timeout).await;
+            timeout
+        }
+        None => pending().await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::name::LockName;
+use crate::scheduler::coalesce::Coalesce;
 use crate::scheduler::schedule::Schedule;
 use crate::scheduler::tick::Tick;
 use crate::timing::Ttl;
@@ -14,6 +15,7 @@ const DEFAULT_MAX_HOLD: Duration = Duration::from_secs(6 * 60 * 60);
 const MAX_DEFAULT_HOLD: Duration = Duration::from_secs(60);
 const MIN_DEFAULT_GRACE: Duration = Duration::from_secs(60);
 const MAX_DEFAULT_GRACE: Duration = Duration::from_secs(60 * 60);
+const DEFAULT_MAX_ATTEMPTS: u32 = 10;
 
 /// A scheduled job: its name, its schedule and its guarantees.
 ///
@@ -39,6 +41,10 @@ pub struct Job {
     pub(super) delivery: Delivery,
     pub(super) on_error: OnError,
     pub(super) max_hold: Duration,
+    pub(super) coalesce: Coalesce,
+    pub(super) timeout: Option<Duration>,
+    max_attempts: Option<u32>,
+    jitter: Duration,
     misfire_grace: Option<Duration>,
     minimum_hold: Option<Duration>,
 }
@@ -53,7 +59,7 @@ pub enum OnError {
     /// The tick is run again, within its misfire grace.
     Retry {
         /// How often it is run at most, including the first time and takeovers after a crash. At
-        /// least 2.
+        /// least 2. It takes the place of [`Job::max_attempts`].
         attempts: u32,
         /// The pause between the failure and the next attempt. The lock is kept meanwhile.
         delay: Duration,
@@ -78,6 +84,10 @@ impl Job {
             delivery: Delivery::default(),
             on_error: OnError::default(),
             max_hold: DEFAULT_MAX_HOLD,
+            coalesce: Coalesce::default(),
+            timeout: None,
+            max_attempts: None,
+            jitter: Duration::ZERO,
             misfire_grace: None,
             minimum_hold: None,
         })
@@ -144,7 +154,7 @@ impl Job {
     /// A grace that is shorter than the ttl leaves no time for a takeover.
     ///
     /// Defaults to half the time to the following tick, but at least one minute and at most one
-    /// hour, and never less than twice the ttl.
+    /// hour, and never less than twice the ttl or twice the [jitter](Self::jitter).
     #[must_use]
     pub fn misfire_grace(mut self, grace: Duration) -> Self {
         self.misfire_grace = Some(grace);
@@ -170,6 +180,50 @@ impl Job {
     #[must_use]
     pub fn max_hold(mut self, hold: Duration) -> Self {
         self.max_hold = hold;
+        self
+    }
+
+    /// Sets how long the work may take. Work that takes longer is dropped, and counts as failed:
+    /// see [`on_error`](Self::on_error).
+    ///
+    /// Defaults to no limit but [`max_hold`](Self::max_hold).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how much later than its instant a tick may begin on purpose, so that jobs with the same
+    /// schedule do not all begin at once.
+    ///
+    /// The delay of a tick is computed from the name of the job and the tick: it is the same on
+    /// every replica, and another one for each tick. [`Run::tick`](super::Run::tick) stays the
+    /// scheduled instant, and the misfire grace counts from it.
+    ///
+    /// Defaults to zero.
+    #[must_use]
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Sets what becomes of ticks that are due at the same time.
+    ///
+    /// Defaults to [`Coalesce::Latest`].
+    #[must_use]
+    pub fn coalesce(mut self, coalesce: Coalesce) -> Self {
+        self.coalesce = coalesce;
+        self
+    }
+
+    /// Sets how often a tick is begun at most. A tick that was begun as often, and whose holders
+    /// all died or lost their lease, is not begun again: it counts as done, with the event
+    /// [`DeadLetter`](super::Event::DeadLetter). A hand-over at shutdown does not count.
+    ///
+    /// Defaults to the attempts of [`OnError::Retry`], or to 10.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
         self
     }
 
@@ -203,7 +257,31 @@ impl Job {
                 self.name
             )));
         }
+        if self.max_attempts == Some(0) {
+            return Err(Error::config(format!(
+                "job {}: max_attempts is 0; it must be at least 1",
+                self.name
+            )));
+        }
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(Error::config(format!(
+                "job {}: the timeout is zero; make it as long as the work may take",
+                self.name
+            )));
+        }
+        if self.misfire_grace.is_some_and(|grace| grace <= self.jitter) && !self.jitter.is_zero() {
+            return Err(Error::config(format!(
+                "job {}: the misfire grace is not longer than the jitter; make it longer",
+                self.name
+            )));
+        }
         if let OnError::Retry { attempts, .. } = self.on_error {
+            if self.max_attempts.is_some_and(|bound| bound != attempts) {
+                return Err(Error::config(format!(
+                    "job {}: max_attempts and the attempts of OnError::Retry differ; set one of them",
+                    self.name
+                )));
+            }
             if attempts < 2 {
                 return Err(Error::config(format!(
                     "job {}: OnError::Retry needs at least 2 attempts",
@@ -225,7 +303,49 @@ impl Job {
             let half = self.interval_at(tick) / 2;
             half.clamp(MIN_DEFAULT_GRACE, MAX_DEFAULT_GRACE)
                 .max(2 * self.ttl)
+                .max(2 * self.jitter)
         })
+    }
+
+    /// How often a tick is begun at most.
+    pub(super) fn attempt_limit(&self) -> u32 {
+        match self.on_error {
+            OnError::Retry { attempts, .. } => attempts,
+            OnError::Consume => self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+        }
+    }
+
+    /// How much later than its instant a tick begins on purpose. The same on every replica.
+    pub(super) fn delay_of(&self, tick: Tick) -> Duration {
+        let span = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
+        if span == 0 {
+            return Duration::ZERO;
+        }
+        // FNV-1a, then a finalizer: neighbouring ticks have unrelated delays.
+        let bytes = self
+            .name
+            .as_str()
+            .bytes()
+            .chain(tick.as_millis().to_le_bytes());
+        let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        Duration::from_millis((hash ^ (hash >> 33)) % span)
+    }
+
+    /// The latest tick that is due, jitter included; `next` if none after it is.
+    pub(super) fn latest_due(&self, next: Tick, now: Tick) -> Tick {
+        let mut upto = now;
+        while let Some(tick) = self.schedule.latest_at_or_before(upto)
+            && tick > next
+        {
+            if tick.until(now) >= self.delay_of(tick) {
+                return tick;
+            }
+            upto = Tick::from_millis(tick.as_millis() - 1);
+        }
+        next
     }
 
     pub(super) fn hold_of(&self, tick: Tick) -> Duration {
@@ -265,6 +385,10 @@ mod tests {
         assert_eq!(nightly.delivery, Delivery::AtLeastOnce);
         assert_eq!(nightly.on_error, OnError::Consume);
         assert_eq!(nightly.max_hold, Duration::from_secs(6 * 3600));
+        assert_eq!(nightly.coalesce, Coalesce::Latest);
+        assert_eq!(nightly.timeout, None);
+        assert_eq!(nightly.attempt_limit(), 10);
+        assert_eq!(nightly.delay_of(tick), Duration::ZERO);
         assert_eq!(nightly.hold_of(tick), Duration::from_secs(60));
         assert_eq!(nightly.grace_of(tick), Duration::from_secs(3600));
         assert_eq!(nightly.retain_of(tick), Duration::from_secs(4 * 86_400));
@@ -277,6 +401,40 @@ mod tests {
             Duration::from_secs(200)
         );
         assert_eq!(every(600).grace_of(tick), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn the_jitter_of_a_tick_is_the_same_everywhere_and_differs_from_tick_to_tick() {
+        let jitter = Duration::from_secs(60);
+        let job = |name: &str| {
+            let job = Job::every(name, Duration::from_secs(3600)).expect("a job");
+            job.jitter(jitter)
+        };
+        let hours = (1..200).map(|hour| Tick::from_millis(hour * 3_600_000));
+        let delays: Vec<_> = hours.clone().map(|tick| job("a").delay_of(tick)).collect();
+        let again: Vec<_> = hours.clone().map(|tick| job("a").delay_of(tick)).collect();
+        let other: Vec<_> = hours.map(|tick| job("b").delay_of(tick)).collect();
+        assert_eq!(delays, again);
+        assert_ne!(delays, other);
+        assert!(delays.iter().all(|delay| *delay < jitter));
+        let early = delays.iter().filter(|delay| **delay < jitter / 2).count();
+        assert!(
+            (60..140).contains(&early),
+            "{early} of 199 in the first half"
+        );
+    }
+
+    #[test]
+    fn a_tick_whose_jitter_is_not_over_is_not_the_latest_that_is_due() {
+        let at = Tick::from_millis;
+        let job = every(10).jitter(Duration::from_secs(5));
+        let (next, last) = (at(20_000), at(30_000));
+        let delay = job.delay_of(last).as_millis() as u64;
+        assert!((1..5000).contains(&delay), "{delay}");
+        assert_eq!(job.latest_due(next, at(30_000 + delay - 1)), next);
+        assert_eq!(job.latest_due(next, at(30_000 + delay)), last);
+        assert_eq!(every(10).latest_due(next, at(75_000)), at(70_000));
+        assert_eq!(every(10).latest_due(next, at(29_999)), next);
     }
 
     #[test]
@@ -301,6 +459,18 @@ mod tests {
             (
                 "a retry without a second attempt",
                 every(1).on_error(retry(1)),
+            ),
+            ("no attempt at all", every(1).max_attempts(0)),
+            (
+                "two bounds that differ",
+                every(1).on_error(retry(3)).max_attempts(4),
+            ),
+            ("no time to work", every(1).timeout(Duration::ZERO)),
+            (
+                "a jitter beyond the grace",
+                every(1)
+                    .jitter(Duration::from_secs(9))
+                    .misfire_grace(Duration::from_secs(9)),
             ),
             (
                 "a retry of what may run at most once",

@@ -63,6 +63,7 @@
 //! ```
 
 mod clock_offset;
+mod coalesce;
 mod event;
 mod execute;
 mod job;
@@ -75,6 +76,7 @@ mod settings;
 mod tick;
 mod worker;
 
+pub use self::coalesce::Coalesce;
 pub use self::event::{AfterFailure, Attempt, Event};
 pub use self::job::{Job, OnError};
 pub use self::run::Run;

@@ -1,26 +1,30 @@
 //! One job on one replica: waits for its ticks, claims them, executes them.
 //!
-//! The worker always works on the *oldest tick that it does not know to be done*. When that tick is
-//! due by its clock it claims it, and stays with it until it is done, on whichever replica: a
-//! replica that loses a claim stands by for the takeover. What the store answers decides:
+//! The worker waits for the *oldest tick that it does not know to be done*. When that tick is due
+//! by its clock it claims it, or a later one that is due too, as the job's [`Coalesce`] says. It
+//! stays with it until it is done, on whichever replica: a replica that loses a claim stands by for
+//! the takeover. What the store answers decides:
 //!
 //! | answer | what follows |
 //! |---|---|
-//! | granted, the tick or an earlier one | execute it |
+//! | granted, the tick or an earlier one | execute it, unless it was begun too often; the replica that claims it first reports the ticks that it has passed over |
 //! | already done | go on to the oldest tick after the watermark |
 //! | running elsewhere | wait for a hint, or for the ttl of the holder, and claim again |
 //! | past its grace | give it up, and every further tick that was not claimed within its grace; the replica that moves the watermark over them reports them |
 //! | the tick lies in the store's future | wait |
 //! | no answer | wait, a little longer each time |
+//!
+//! [`Coalesce`]: crate::Coalesce
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::lease::guard::LeaseGuard;
+use crate::scheduler::coalesce::Choice;
 use crate::scheduler::event::{Attempt, Event};
-use crate::scheduler::execute::{Execution, execute, finished};
-use crate::scheduler::misfire::{give_up, give_up_unclaimed};
+use crate::scheduler::execute::{Execution, bury, execute, finished};
+use crate::scheduler::misfire::{give_up, give_up_unclaimed, report_passed_over};
 use crate::scheduler::replica::{Outage, Replica, Stopped};
 use crate::scheduler::run::Work;
 use crate::scheduler::tick::Tick;
@@ -53,10 +57,10 @@ impl JobWorker {
         let mut hints = self.replica.leases.store().hints(&job.name);
         let mut done = self.first_watermark().await?;
         while let Some(next) = job.schedule.next_after(done) {
-            self.wait_until(next).await?;
+            self.wait_until(next, job.delay_of(next)).await?;
             done = done.max(self.resolve_tick(next, done, &mut hints).await?);
         }
-        // The schedule has come to its end.
+        self.replica.emit(&Event::Ended);
         loop {
             self.replica.pause(Duration::MAX, None).await?;
         }
@@ -99,14 +103,16 @@ impl JobWorker {
         Ok(Tick::from_millis(done))
     }
 
-    /// Waits until the tick is due.
-    async fn wait_until(&self, tick: Tick) -> Result<(), Stopped> {
+    /// Waits until the tick is due, and its jitter is over.
+    async fn wait_until(&self, tick: Tick, delay: Duration) -> Result<(), Stopped> {
         loop {
             if self.replica.clock_offset.is_due() {
                 // Without an answer the last one holds; the claim will tell what is wrong.
                 let _ = self.replica.peek().await;
             }
-            let left = self.replica.now().until(tick);
+            let now = self.replica.now();
+            let waited = tick.until(now);
+            let left = now.until(tick) + delay.saturating_sub(waited);
             if left.is_zero() {
                 return Ok(());
             }
@@ -114,7 +120,8 @@ impl JobWorker {
         }
     }
 
-    /// Stays with a due tick until it, or an earlier one, is done. Returns the watermark.
+    /// Stays with the ticks that are due, from `next` on, until one of them is done. Returns the
+    /// watermark.
     async fn resolve_tick(
         &self,
         next: Tick,
@@ -125,10 +132,22 @@ impl JobWorker {
         let job = &replica.job.name;
         let mut outage = Outage::default();
         let mut ahead = Outage::default();
-        // Our own run of `next` whose record was not confirmed.
-        let mut unrecorded = None;
+        // Our own run whose record was not confirmed.
+        let mut unrecorded: Option<Attempt> = None;
         loop {
-            let pause = match self.claim(next).await {
+            let latest = replica.job.latest_due(next, replica.now());
+            let tick = match replica.job.coalesce.choose(next, latest) {
+                Choice::Claim(tick) => tick,
+                Choice::GiveUp(last) => {
+                    let reached = give_up(replica, done, last).await?;
+                    if reached > done {
+                        return Ok(reached);
+                    }
+                    // A tick was begun and not done: that one comes first.
+                    next
+                }
+            };
+            let pause = match self.claim(tick).await {
                 Ok(Claimed::Granted {
                     lease: guard,
                     tick,
@@ -146,23 +165,48 @@ impl JobWorker {
                         let _ = guard.unclaim().await;
                         return Err(Stopped);
                     }
-                    match execute(replica, &self.work, guard, attempt).await? {
-                        Execution::Done => return Ok(attempt.tick),
-                        Execution::Open => unrecorded = None,
-                        Execution::Unrecorded => unrecorded = Some(attempt),
+                    if attempt.number == 1 {
+                        let last = Tick::from_millis(tick.saturating_sub(1));
+                        report_passed_over(replica, Tick::from_millis(watermark), last).await;
                     }
-                    Duration::ZERO
+                    if let Some(earlier) =
+                        unrecorded.take_if(|earlier| earlier.tick.as_millis() <= watermark)
+                    {
+                        replica.emit(&finished(earlier));
+                    }
+                    let execution = if attempt.number > replica.job.attempt_limit() {
+                        bury(replica, guard, attempt).await
+                    } else {
+                        Ok(execute(replica, &self.work, guard, attempt).await?)
+                    };
+                    match execution {
+                        Ok(Execution::Done) => return Ok(attempt.tick),
+                        Ok(Execution::Open) => Duration::ZERO,
+                        Ok(Execution::Unrecorded) => {
+                            unrecorded = Some(attempt);
+                            Duration::ZERO
+                        }
+                        Err(cause) => {
+                            replica.report_unavailable(Some(attempt.tick), cause, &mut outage)
+                        }
+                    }
                 }
                 Ok(Claimed::AlreadyDone { done }) => {
                     replica.emit(&match unrecorded {
-                        Some(attempt) if attempt.tick == next => finished(attempt),
-                        _ => Event::Skipped { tick: next },
+                        Some(attempt) if attempt.tick <= Tick::from_millis(done) => {
+                            finished(attempt)
+                        }
+                        _ => Event::Skipped { tick },
                     });
                     return Ok(Tick::from_millis(done));
                 }
-                Ok(Claimed::Running { holder, ttl, tick }) => {
-                    tracing::debug!(%job, tick, holder, ?ttl, "standing by");
-                    self.standby(next, ttl)
+                Ok(Claimed::Running {
+                    holder,
+                    ttl,
+                    tick: running,
+                }) => {
+                    tracing::debug!(%job, tick = running, holder, ?ttl, "standing by");
+                    self.standby(tick, ttl)
                 }
                 Ok(Claimed::TooLate { tick, done }) => {
                     let missed = Tick::from_millis(tick);
@@ -174,9 +218,9 @@ impl JobWorker {
                     MIN_STANDBY
                 }
                 Ok(Claimed::ClockAhead { now }) => {
-                    let by = Tick::from_millis(now).until(next);
+                    let by = Tick::from_millis(now).until(tick);
                     if ahead.is_new() {
-                        replica.emit(&Event::ClockAhead { tick: next, by });
+                        replica.emit(&Event::ClockAhead { tick, by });
                     }
                     by.saturating_sub(replica.settings.max_skew)
                         .clamp(Duration::from_millis(10), replica.settings.poll_cap)
@@ -192,10 +236,10 @@ impl JobWorker {
                     match self.register(done).await {
                         Ok(done) if done >= next => return Ok(done),
                         Ok(_) => Duration::ZERO,
-                        Err(cause) => replica.report_unavailable(Some(next), cause, &mut outage),
+                        Err(cause) => replica.report_unavailable(Some(tick), cause, &mut outage),
                     }
                 }
-                Err(cause) => replica.report_unavailable(Some(next), cause, &mut outage),
+                Err(cause) => replica.report_unavailable(Some(tick), cause, &mut outage),
             };
             replica.pause(pause, Some(hints)).await?;
         }

@@ -1,5 +1,6 @@
 //! The scheduler's promises, kept by real processes on real stores.
 
+mod backlog;
 mod clocks;
 mod delivery;
 mod outages;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use civic_lock::{Event, Job, LockService, Run, Scheduler};
+use civic_lock::{Coalesce, Event, Job, LockService, Run, Scheduler, Tick};
 use tokio::sync::oneshot;
 
 use crate::support::event_log::EventLog;
@@ -30,7 +30,7 @@ impl Local {
         let (stop, stopped) = oneshot::channel();
         let seen = events.clone();
         let scheduler =
-            settings(Scheduler::new(locks).on_event(move |_, event| tell(&seen, event)))
+            settings(Scheduler::new(locks).on_event(move |job, event| tell(&seen, job, event)))
                 .job(job, work)
                 .expect("a valid job");
         let task = tokio::spawn(scheduler.run(async {
@@ -45,27 +45,41 @@ impl Local {
     }
 }
 
-pub(crate) fn tell(events: &EventLog, event: &Event) {
-    let (fence, attempt) = event
-        .attempt()
-        .map_or((0, 0), |attempt| (attempt.fence, attempt.number));
-    let tick = event.tick().map_or(0, civic_lock::Tick::as_millis);
+pub(crate) fn tell(events: &EventLog, job: &Job, event: &Event) {
     let name = match event {
         Event::Failed { error, then, .. } => format!("failed:{}:{then:?}", error.replace(' ', "_")),
         Event::Lost { reason, .. } => format!("lost:{reason:?}"),
         _ => event.name().to_owned(),
     };
-    events.record(
-        "here",
-        &format!("{name} {tick} {fence} {attempt}"),
-        Instant::now(),
-    );
+    for record in records(job, event) {
+        events.record("here", &format!("{name} {record}"), Instant::now());
+    }
+}
+
+/// Returns the numbers of an event's record: one record per tick, even for a range of them.
+pub(crate) fn records(job: &Job, event: &Event) -> Vec<String> {
+    let (fence, attempt) = event
+        .attempt()
+        .map_or((0, 0), |attempt| (attempt.fence, attempt.number));
+    let tick = event.tick().map_or(0, Tick::as_millis);
+    let ticks = match event {
+        Event::Missed { until, count, .. } => {
+            let ticks = job.schedule().between(Tick::from_millis(tick - 1), *until);
+            let ticks: Vec<_> = ticks.map(Tick::as_millis).collect();
+            assert_eq!(ticks.len() as u64, *count, "{event:?}");
+            ticks
+        }
+        _ => vec![tick],
+    };
+    let record = |tick| format!("{tick} {fence} {attempt}");
+    ticks.into_iter().map(record).collect()
 }
 
 pub(crate) fn every(millis: u64) -> Job {
     Job::every(JOB, Duration::from_millis(millis))
         .expect("a job")
         .ttl(Duration::from_secs(1))
+        .coalesce(Coalesce::Every)
         .misfire_grace(Duration::from_secs(60))
 }
 

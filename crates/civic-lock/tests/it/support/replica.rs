@@ -10,13 +10,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use civic_lock::{Delivery, Job, LockService, Run, Scheduler};
+use civic_lock::{Coalesce, Delivery, Job, LockService, Run, Scheduler};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::event_log::EventLog;
+use crate::support::local::records;
 use crate::support::store::Location;
 
 const ROLE: &str = "CIVIC_LOCK_TEST_REPLICA";
@@ -128,6 +129,7 @@ async fn run_replica(name: String) {
 
     let mut job = Job::every(JOB, millis("T_INTERVAL").expect("an interval"))
         .expect("a job")
+        .coalesce(Coalesce::Every)
         .ttl(millis("T_TTL").expect("a ttl"));
     if number("T_AT_MOST_ONCE") == Some(true) {
         job = job.delivery(Delivery::AtMostOnce);
@@ -150,12 +152,10 @@ async fn run_replica(name: String) {
                 SystemTime::now() + skew_by
             }
         })
-        .on_event(|_, event| {
-            let tick = event.tick().map_or(0, civic_lock::Tick::as_millis);
-            let attempt = event.attempt();
-            let (fence, attempt) =
-                attempt.map_or((0, 0), |attempt| (attempt.fence, attempt.number));
-            say(&format!("{} {tick} {fence} {attempt}", event.name()));
+        .on_event(|job, event| {
+            for record in records(job, event) {
+                say(&format!("{} {record}", event.name()));
+            }
         })
         .job(job, move |run| work(worker.clone(), run))
         .expect("a valid job")
