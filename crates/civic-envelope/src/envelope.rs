@@ -78,7 +78,7 @@ impl<T: Serialize> Envelope<T> {
     pub fn to_json(&self) -> Result<Bytes, Error> {
         serde_json::to_vec(self)
             .map(Bytes::from)
-            .map_err(Error::encode)
+            .map_err(|error| Error::encode(&error))
     }
 
     /// Returns a `200 OK` with the envelope as its body, marked, so that no layer wraps it again.

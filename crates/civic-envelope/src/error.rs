@@ -3,21 +3,24 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::parse_error::ParseError;
+
 /// The largest number of bytes of a peer's message that an [`Error`] keeps.
-const MAX_MESSAGE_BYTES: usize = 2048;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 2048;
 
 /// The error of a body that is not what it should be.
 ///
 /// `Display` names the failure. It does not repeat the [`source`](StdError::source), and it does
 /// not quote the body, except for the [message](Self::message) of a peer that refused. The source,
-/// if there is one, is the JSON parser's error. Its text can quote a single value of the body.
+/// if there is one, says what a parser found wrong and where ([`path`](Self::path), line and
+/// column), and does not quote the value either, which may be personal, and large.
 pub struct Error(Box<Repr>);
 
 struct Repr {
     kind: ErrorKind,
     what: &'static str,
     message: Option<String>,
-    source: Option<serde_json::Error>,
+    source: Option<ParseError>,
 }
 
 /// What went wrong, and on which side.
@@ -55,6 +58,28 @@ impl Error {
         self.0.message.as_deref()
     }
 
+    /// Returns the path of the value that could not be decoded, from the start of the payload: for
+    /// example `$.items[3].owner`.
+    ///
+    /// At most 32 levels are named, and 64 characters of each name. `None` unless the kind is
+    /// [`Decode`](ErrorKind::Decode) and the body is UTF-8.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.0.source.as_ref().map(ParseError::path)
+    }
+
+    /// Returns the line at which the parser stopped, counted from 1 at the start of the payload.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.0.source.as_ref().map(ParseError::line)
+    }
+
+    /// Returns the column at which the parser stopped, in bytes, counted from 1.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.0.source.as_ref().map(ParseError::column)
+    }
+
     pub(crate) fn refused(message: Option<String>) -> Self {
         let message = message.map(|mut message| {
             message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
@@ -76,12 +101,13 @@ impl Error {
         Self::new(ErrorKind::Decode, "the body is not UTF-8", None, None)
     }
 
-    pub(crate) fn decode(source: serde_json::Error) -> Self {
+    /// The parser's error in `text`.
+    pub(crate) fn decode(source: &serde_json::Error, text: &str) -> Self {
         Self::new(
             ErrorKind::Decode,
             "the payload cannot be decoded",
             None,
-            Some(source),
+            Some(ParseError::new(source, text)),
         )
     }
 
@@ -94,12 +120,12 @@ impl Error {
         )
     }
 
-    pub(crate) fn encode(source: serde_json::Error) -> Self {
+    pub(crate) fn encode(source: &serde_json::Error) -> Self {
         Self::new(
             ErrorKind::Encode,
             "the payload cannot be written as JSON",
             None,
-            Some(source),
+            Some(ParseError::new(source, "")),
         )
     }
 
@@ -107,7 +133,7 @@ impl Error {
         kind: ErrorKind,
         what: &'static str,
         message: Option<String>,
-        source: Option<serde_json::Error>,
+        source: Option<ParseError>,
     ) -> Self {
         Self(Box::new(Repr {
             kind,
@@ -162,11 +188,66 @@ mod tests {
     }
 
     #[test]
-    fn display_does_not_repeat_the_source() {
-        let source = serde_json::from_str::<u8>(r#""secret""#).unwrap_err();
-        assert!(source.to_string().contains("secret"));
-        let error = Error::decode(source);
-        assert_eq!(error.to_string(), "the payload cannot be decoded");
-        assert!(error.source().is_some());
+    fn neither_error_nor_source_quotes_the_value_however_it_is_printed() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Person {
+            #[allow(dead_code, reason = "only the error is looked at")]
+            ssn: u64,
+            #[allow(dead_code, reason = "only the error is looked at")]
+            kind: Option<Kind>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        enum Kind {
+            Natural,
+        }
+        let secret = "123-45-6789, expected 5";
+        for (json, path, what) in [
+            (
+                format!(r#"{{"ssn":"{secret}"}}"#),
+                "$.ssn",
+                "invalid type: a string, expected u64",
+            ),
+            (
+                format!(r#"{{"ssn":1,"kind":"{secret}"}}"#),
+                "$.kind",
+                "unknown variant, expected `Natural`",
+            ),
+            (
+                format!(r#"{{"ssn":1,"{secret}":1}}"#),
+                "",
+                "unknown field, expected `ssn` or `kind`",
+            ),
+            (
+                r#"{"ssn":-123456789}"#.to_owned(),
+                "$.ssn",
+                "invalid value, expected u64",
+            ),
+            ("{}".to_owned(), "$", "missing field `ssn`"),
+            (r#"{"ssn":1"#.to_owned(), "", "EOF while parsing an object"),
+        ] {
+            let parsed = serde_json::from_str::<Person>(&json).unwrap_err();
+            let error = Error::decode(&parsed, &json);
+            assert_eq!(error.to_string(), "the payload cannot be decoded");
+            let source = error.source().unwrap().to_string();
+            assert!(source.starts_with(what), "{source}");
+            if !path.is_empty() {
+                assert_eq!(error.path(), Some(path));
+                let printed = format!("{source} {error:?} {error:#?}");
+                assert!(!printed.contains("6789"), "{printed}");
+            }
+            assert!(source.contains("(line 1, column "), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_large_value_is_small() {
+        let json = format!(r#"{{"a":[{{"ssn":"{}"}}]}}"#, "x".repeat(12_000_000));
+        let parsed = serde_json::from_str::<
+            std::collections::BTreeMap<String, Vec<std::collections::BTreeMap<String, u64>>>,
+        >(&json);
+        let error = Error::decode(&parsed.unwrap_err(), &json);
+        assert_eq!(error.path(), Some("$.a[0].ssn"));
+        assert!(format!("{error:?}").len() < 300, "{error:?}");
     }
 }

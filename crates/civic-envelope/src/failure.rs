@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::correlation_id::CorrelationId;
-use crate::error_body::ErrorBody;
+use crate::error_body::{ErrorBody, ErrorDetail};
+
+/// Says whether a caller that repeats the request may have more success.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A failed request: the answer for the caller, and the reason for the log.
 ///
@@ -61,6 +64,54 @@ impl Failure {
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error").with_source(source)
+    }
+
+    /// Creates the failure of a request that failed because a peer answered with this error.
+    ///
+    /// A peer's 400, 404, 409 and 422 are about what the caller asked for: status, words, `error`
+    /// and details are passed on. Any other answer is a 502 that tells the caller nothing of it.
+    ///
+    /// The answer always has `x-should-retry: false`: the retries were made here, and a caller that
+    /// repeats the request multiplies them.
+    #[must_use]
+    pub fn relay(answer: &ErrorBody) -> Self {
+        let failure = match answer.status() {
+            StatusCode::BAD_REQUEST
+            | StatusCode::NOT_FOUND
+            | StatusCode::CONFLICT
+            | StatusCode::UNPROCESSABLE_ENTITY => {
+                let mut body = ErrorBody::new(answer.status(), answer.message())
+                    .with_details(answer.details().iter().cloned());
+                if let Some(error) = answer.error() {
+                    body = body.with_error(error);
+                }
+                Self::from(body)
+            }
+            status => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "A service that this one depends on has failed",
+            )
+            .with_source(format!("the peer answered {status}")),
+        };
+        failure.with_header(SHOULD_RETRY, HeaderValue::from_static("false"))
+    }
+
+    /// Sets the short name of the error, for programs.
+    ///
+    /// Defaults to none: the member `error` is then absent.
+    #[must_use]
+    pub fn with_error(mut self, error: impl Into<String>) -> Self {
+        self.0.body = self.0.body.with_error(error);
+        self
+    }
+
+    /// Adds what is wrong with fields of the request.
+    ///
+    /// Defaults to none: the member `details` is then absent.
+    #[must_use]
+    pub fn with_details(mut self, details: impl IntoIterator<Item = ErrorDetail>) -> Self {
+        self.0.body = self.0.body.with_details(details);
+        self
     }
 
     /// Adds a header to the answer. Another value of the same name is replaced.
@@ -216,7 +267,9 @@ mod tests {
         let id = CorrelationId::parse("req-1").unwrap();
         let again = body.with_correlation_id(id.clone()).to_json();
         assert_eq!(
-            ErrorBody::from_json(&again).unwrap().correlation_id(),
+            ErrorBody::from_json(StatusCode::CONFLICT, &again)
+                .unwrap()
+                .correlation_id(),
             Some(&id)
         );
     }

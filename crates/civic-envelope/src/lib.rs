@@ -14,10 +14,12 @@ mod envelope;
 mod error;
 mod error_body;
 mod failure;
+mod json;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 pub mod layer;
 mod macros;
+mod parse_error;
 mod unwrap;
 mod wire;
 
@@ -27,7 +29,7 @@ pub use self::axum::MissingCorrelationId;
 pub use self::correlation_id::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
 pub use self::envelope::Envelope;
 pub use self::error::{Error, ErrorKind};
-pub use self::error_body::ErrorBody;
+pub use self::error_body::{ErrorBody, ErrorDetail};
 pub use self::failure::Failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]

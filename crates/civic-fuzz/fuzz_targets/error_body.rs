@@ -3,11 +3,12 @@
 #![no_main]
 
 use civic_envelope::ErrorBody;
+use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
 fuzz_target!(|data: &[u8]| {
-    let Some(body) = ErrorBody::from_json(data) else {
+    let Some(body) = ErrorBody::from_json(StatusCode::BAD_GATEWAY, data) else {
         return;
     };
     let text = str::from_utf8(data).expect("what was read is UTF-8");
@@ -16,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(value.get().starts_with('{'), "every dialect is an object");
 
     let written = body.to_json();
-    let again = ErrorBody::from_json(&written).expect("what was written can be read");
+    let again = ErrorBody::from_json(StatusCode::OK, &written).expect("what was written can be read");
     assert_eq!(again.to_json(), written);
     assert_eq!(
         (again.status(), again.message(), again.correlation_id()),

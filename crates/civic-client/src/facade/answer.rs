@@ -157,9 +157,9 @@ impl Answer {
         if self.status().is_success() {
             return Ok(self);
         }
-        let body = ErrorBody::from_json(self.response.body());
+        let body = ErrorBody::from_json(self.status(), self.response.body());
         let mut error =
-            Error::new(ErrorKind::Status).with_message(body.as_ref().map(ErrorBody::message));
+            Error::new(ErrorKind::Status).with_message(body.as_ref().and_then(ErrorBody::words));
         if let Some(wait) = retry_after(self.headers()) {
             error = error.with_retry_after(wait);
         }

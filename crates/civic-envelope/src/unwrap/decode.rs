@@ -3,48 +3,82 @@
 //! In serde's JSON, only `null` is a `()`. Here, `()` says that the caller does not want the
 //! payload. So any payload is skipped; it still has to be JSON.
 
+use std::cell::Cell;
+
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, Visitor};
 
 use crate::error::Error;
 
-/// A `T`, read through a deserializer that skips a value when asked for `()`.
-struct SkipUnit<T>(T);
-
 /// Reads the JSON text of a payload.
-pub(super) fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
-    serde_json::from_str::<SkipUnit<T>>(text)
-        .map(|payload| payload.0)
-        .map_err(Error::decode)
+pub(super) fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    read(text, Unit::Skip)
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for SkipUnit<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(Outermost(deserializer)).map(Self)
-    }
+/// Reads the JSON text of a payload that says `success:false` without any words.
+///
+/// A `T` that looks at the payload decides what it means; `()` would not, so it is a refusal.
+pub(super) fn decode_unless_refused<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+    let refused = Cell::new(false);
+    read(text, Unit::Refuse(&refused)).map_err(|error| {
+        if refused.get() {
+            Error::refused(None)
+        } else {
+            Error::decode(&error, text)
+        }
+    })
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str, unit: Unit<'_>) -> Result<T, serde_json::Error> {
+    let mut inner = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(Outermost {
+        inner: &mut inner,
+        unit,
+    })?;
+    inner.end()?;
+    Ok(value)
+}
+
+/// What becomes of a value that is asked for as `()`.
+#[derive(Clone, Copy)]
+enum Unit<'r> {
+    Skip,
+    /// Nothing is read, and the cell says why.
+    Refuse(&'r Cell<bool>),
 }
 
 /// Forwards every method but `deserialize_unit`. Values inside the payload do not pass through it.
-struct Outermost<D>(D);
+struct Outermost<'r, D> {
+    inner: D,
+    unit: Unit<'r>,
+}
 
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($($argument,)* visitor)
+            self.inner.$method($($argument,)* visitor)
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Outermost<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Outermost<'_, D> {
     type Error = D::Error;
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        IgnoredAny::deserialize(self.0)?;
-        visitor.visit_unit()
+        match self.unit {
+            Unit::Skip => {
+                IgnoredAny::deserialize(self.inner)?;
+                visitor.visit_unit()
+            }
+            Unit::Refuse(refused) => {
+                refused.set(true);
+                Err(D::Error::custom("success is false"))
+            }
+        }
     }
 
     fn is_human_readable(&self) -> bool {
-        self.0.is_human_readable()
+        self.inner.is_human_readable()
     }
 
     forward! {

@@ -11,19 +11,26 @@
 //! 4. **Not marked**, the same object is an envelope if it has no other members but `message` and
 //!    `meta`. Any other body is the payload itself, as a whole: a domain type with members
 //!    `success` and `data` survives.
-//! 5. `success:false` with a string `timestamp` is [refused](ErrorKind::Refused) with the peer's
-//!    message, whatever the other members are. It is never data.
+//! 5. `success:false` is [refused](ErrorKind::Refused) with the peer's words, and never data, if
+//!    there is a string `timestamp`, or if the body is not marked and has a `message` or an `error`
+//!    (a string, a list or an object). Without all of these it is refused for `()` and in
+//!    [lenient mode](UnwrapMode::Lenient); any other type reads it itself. [`UnwrapMode::Raw`] is
+//!    the way out.
 //! 6. `success:true` without `data` is `null`: Node services answer so for a handler that returned
 //!    nothing.
 //! 7. A duplicate of one of the five members, in an object with a boolean `success` and a string
 //!    `timestamp`, is a protocol error.
 //! 8. For `()` the payload is checked to be JSON and skipped, whatever it is.
-//! 9. A number is read as Node reads it: the nearest double, to the bit.
+//! 9. A failed decode names the path, the line and the column of the value, and never quotes it.
+//! 10. No body makes the unwrap allocate more than four times its size, but for what `T` itself
+//!     keeps.
+//! 11. A number is read as Node reads it: the nearest double, to the bit.
 //!
 //! # What is not promised
 //!
 //! A response that is cut at zero bytes and has no mark looks like an empty one. A lone surrogate
-//! (`"\ud800"`), which Node reads, is an error if a `String` is requested.
+//! (`"\ud800"`), which Node reads, is an error if a `String` is requested; one in the name of a
+//! member, or in a member that is not requested, is not.
 //!
 //! # How
 //!

@@ -19,8 +19,8 @@ pub enum UnwrapMode {
     #[default]
     Strict,
     /// As [`Strict`](Self::Strict), but any object with the two members `success` and `data` is an
-    /// envelope too. This is the rule of the platform's Node clients. A domain type with both
-    /// members loses the others.
+    /// envelope too, and any `success:false` is a refusal. This is the rule of the platform's Node
+    /// clients. A domain type with both members loses the others.
     Lenient,
     /// Never: the whole body is the payload, whether it is marked or not.
     Raw,
@@ -164,8 +164,8 @@ pub(super) fn unwrap<'a, T: Deserialize<'a>>(
         Recognition::Mark if text.is_empty() => Err(Error::protocol(
             "the response is marked as an envelope, but the body is empty",
         )),
-        _ if text.is_empty() => decode(NULL),
-        Recognition::Never => decode(text),
+        _ if text.is_empty() => decode(NULL).map_err(|error| Error::decode(&error, NULL)),
+        Recognition::Never => decode(text).map_err(|error| Error::decode(&error, text)),
         _ => match fast::unwrap(text) {
             Some(value) => Ok(value),
             None => slow::unwrap(text, recognition),

@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 use super::mode::unwrap;
 use super::recognition::Recognition;
 use super::{fast, slow};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, MAX_MESSAGE_BYTES};
+use crate::error_body::words;
+use crate::json::Json;
 use crate::wire::{MAX_SUCCESS_BYTES, without_bom};
 
 const RECOGNITIONS: [Recognition; 3] =
@@ -226,6 +228,7 @@ fn member() -> impl Strategy<Value = (&'static str, String)> {
         "data",
         "timestamp",
         "message",
+        "error",
         "meta",
         "total",
         "Success",
@@ -277,16 +280,22 @@ fn expected(
     if is_envelope && twice {
         return Err((ErrorKind::Protocol, None));
     }
-    if is_envelope && success == ["false"] {
-        let words = message.first().and_then(|message| match parse(message) {
-            Value::String(words) => Some(words),
-            Value::Array(list) => {
-                let words: Vec<_> = list.iter().filter_map(Value::as_str).collect();
-                (!words.is_empty()).then(|| words.join("; "))
-            }
-            _ => None,
-        });
-        return Err((ErrorKind::Refused, words));
+    // Which words are found is tried elsewhere, with errors of every dialect.
+    let refused = || {
+        let words = words(Json::trusted(whole), MAX_MESSAGE_BYTES);
+        Err((ErrorKind::Refused, words))
+    };
+    let booleans = |value: &&&str| ["true", "false"].contains(*value);
+    let says_no = success.iter().rfind(booleans).unwrap_or(&"") == &"false";
+    if is_envelope && says_no {
+        return refused();
+    }
+    if !is_envelope && says_no && recognition != Recognition::Mark {
+        let reason = |value: &&str| value.starts_with(['"', '[', '{']);
+        let lenient = recognition == Recognition::TwoKeys;
+        if lenient || message.iter().chain(&all("error")).any(reason) {
+            return refused();
+        }
     }
     let two_keys = !success.is_empty() && !data.is_empty();
     match recognition {

@@ -1,7 +1,9 @@
 //! What civic-envelope promises, tried through its public interface.
 
+mod error_words;
 #[cfg(feature = "layer")]
 mod layer;
+mod memory;
 mod numbers;
 #[cfg(feature = "layer")]
 mod support;

@@ -168,7 +168,7 @@ fn each_kind_of_body_is_judged_by_the_rules() {
         body,
         whole(body),
         Err(Protocol),
-        Ok(json!(1)),
+        Err(Refused),
     );
     let body = r#"{"success":true,"success":false,"data":1,"timestamp":"t"}"#;
     row(
@@ -481,14 +481,11 @@ fn numbers_keep_their_exact_value() {
 
 #[test]
 fn a_refusal_cannot_hide_behind_a_member_that_cannot_be_read() {
-    // Skipped as a whole, this would be JSON; its last key is not a string that Rust can hold.
     let body = br#"{"success":false,"data":1,"timestamp":"t","\ud800":1}"#;
-    assert_eq!(
-        unwrap_envelope::<()>(body).unwrap_err().kind(),
-        ErrorKind::Decode
-    );
-    assert_eq!(
-        unwrap_response::<()>(&marked(), body).unwrap_err().kind(),
-        ErrorKind::Protocol
-    );
+    for error in [
+        unwrap_envelope::<()>(body).unwrap_err(),
+        unwrap_response::<()>(&marked(), body).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    }
 }

@@ -145,7 +145,7 @@ async fn a_refusal_has_the_platforms_shape_and_nothing_of_the_upstreams_head() {
         assert_eq!(names, ["cache-control", "content-type"]);
         assert_eq!(answer.headers()["cache-control"], "no-store");
         let body = text(answer.into_body()).await;
-        let body = ErrorBody::from_json(body.as_bytes()).unwrap();
+        let body = ErrorBody::from_json(StatusCode::IM_A_TEAPOT, body.as_bytes()).unwrap();
         assert_eq!(body.status(), StatusCode::BAD_GATEWAY);
         assert_eq!(
             body.message(),
