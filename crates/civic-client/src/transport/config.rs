@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 /// How connections are made and kept.
+///
+/// Limits of zero connections count as one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TransportConfig {
     pub(super) connect_timeout: Duration,
+    pub(super) dns_ttl: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) max_age: Duration,
+    pub(super) max_connections: usize,
     pub(super) max_idle: usize,
 }
 
@@ -16,12 +21,16 @@ impl TransportConfig {
     pub const fn new() -> Self {
         Self {
             connect_timeout: Duration::from_secs(3),
+            dns_ttl: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(4),
+            max_age: Duration::from_secs(120),
+            max_connections: 100,
             max_idle: 32,
         }
     }
 
-    /// Sets how long connecting may take.
+    /// Sets how long connecting may take, the look-up of the name included, for all addresses of
+    /// the name together.
     ///
     /// Defaults to 3 s.
     #[must_use]
@@ -30,9 +39,21 @@ impl TransportConfig {
         self
     }
 
+    /// Sets how long the addresses of a name are used before it is looked up again, where the
+    /// resolver does not say. That of the system never does.
+    ///
+    /// Defaults to 10 s.
+    #[must_use]
+    pub const fn with_dns_ttl(mut self, ttl: Duration) -> Self {
+        self.dns_ttl = ttl;
+        self
+    }
+
     /// Sets how long an idle connection stays usable.
     ///
-    /// It has to be shorter than the time for which the peer keeps the connection open.
+    /// It has to be shorter than the time for which the peer keeps the connection open. A peer that
+    /// announces a shorter time (`Keep-Alive: timeout=N`) is believed: its connections are used for
+    /// 1 s less than it says, or for half of what it says if that is longer.
     ///
     /// Defaults to 4 s.
     #[must_use]
@@ -41,7 +62,32 @@ impl TransportConfig {
         self
     }
 
-    /// Sets how many idle connections are kept per host.
+    /// Sets after which time a connection takes no further request, so that new instances of the
+    /// peer get their share of a steady load.
+    ///
+    /// Each connection lives for this time multiplied by a random factor from 0.8 to 1.2, so that
+    /// they do not all end at once.
+    ///
+    /// Defaults to 2 minutes.
+    #[must_use]
+    pub const fn with_max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Sets how many connections may be open per authority, idle ones included. A request for which
+    /// there is none waits, within the time of its attempt.
+    ///
+    /// Over HTTP/1.1 this is also how many exchanges are under way at once.
+    ///
+    /// Defaults to 100.
+    #[must_use]
+    pub const fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Sets how many idle connections are kept per authority.
     ///
     /// Defaults to 32.
     #[must_use]

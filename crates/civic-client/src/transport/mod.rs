@@ -6,8 +6,21 @@
 mod body;
 mod classify;
 mod config;
+mod connection;
+mod dial;
+mod keep_alive;
+mod lease;
+mod pool;
+mod pools;
+mod random;
+mod resolve;
 mod service;
+mod socket;
+mod target;
+mod tried;
 
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;
+pub use self::resolve::{Addresses, Resolve, SystemResolver};
 pub use self::service::{Transport, TransportFuture};
+pub(crate) use self::tried::Tried;

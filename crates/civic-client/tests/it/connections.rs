@@ -15,8 +15,9 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 #[tokio::test(start_paused = true)]
 async fn the_connection_of_an_error_answer_is_used_again() {
     // Just under the cap: hyper alone would read about 20 KB of it and give the connection up.
-    let (peer, client) = peer([Step::status(500).body(vec![b'x'; 60 * 1024])]).await;
-    for _ in 0..3 {
+    let peer = Upstream::start([Step::status(500).body(vec![b'x'; 60 * 1024])]).await;
+    let client = exact(&peer.url()).retries(0).build().unwrap();
+    for _ in 0..9 {
         call(&client, &Method::GET).await.unwrap_err();
     }
     assert_eq!(peer.attempts().len(), 9);

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
 use crate::layer::retry::policy::{Outcome, RetryPolicy, Verdict};
 use crate::not_retried::NotRetried;
+use crate::transport::Tried;
 use crate::url_template::UrlTemplate;
 
 /// Retries calls according to a [`RetryPolicy`].
@@ -106,12 +107,13 @@ where
 {
     let start = Instant::now();
     let call = policy.call(&request);
+    let tried = Tried::default();
     let mut attempt = 1;
     loop {
         let mut attempt_request = request.clone();
-        attempt_request
-            .extensions_mut()
-            .insert(AttemptNumber::new(attempt));
+        let extensions = attempt_request.extensions_mut();
+        extensions.insert(AttemptNumber::new(attempt));
+        extensions.insert(tried.clone());
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result);

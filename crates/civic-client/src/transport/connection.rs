@@ -1,0 +1,195 @@
+//! One connection to a peer, and the task that drives it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::body::Body;
+use crate::transport::config::TransportConfig;
+use crate::transport::keep_alive::announced_idle_time;
+use crate::transport::random::random;
+use crate::transport::socket::{Gauge, Socket};
+
+/// How long a connection may take until it is free for another request after a response.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// One connection to a peer. It is closed when this is dropped.
+///
+/// A task of the runtime that opened it drives it, and closes it when it was idle for too long. No
+/// other runtime uses it: it would stop when that one does.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: u64,
+    address: SocketAddr,
+    runtime: runtime::Id,
+    /// From when on it takes no further request.
+    retired: Instant,
+    idle_timeout: Duration,
+    idle_until: Instant,
+    is_reused: bool,
+    sender: http1::SendRequest<Body>,
+    gauge: Arc<Gauge>,
+    activity: watch::Sender<Activity>,
+}
+
+/// What the task that drives a connection is told.
+#[derive(Clone, Copy, Debug)]
+enum Activity {
+    Busy,
+    IdleUntil(Instant),
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(super) struct SendError {
+    pub(super) cause: hyper::Error,
+    /// Whether it is proven that the peer received nothing of the request.
+    pub(super) is_unsent: bool,
+}
+
+// ===== impl Connection =====
+
+impl Connection {
+    /// Begins to speak HTTP/1.1 over `stream`. `permit` is held until the socket is closed.
+    pub(super) async fn new(
+        stream: TcpStream,
+        address: SocketAddr,
+        config: &TransportConfig,
+        permit: OwnedSemaphorePermit,
+    ) -> hyper::Result<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let gauge = Arc::<Gauge>::default();
+        let socket = Socket::new(stream, Arc::clone(&gauge));
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        let (activity, changes) = watch::channel(Activity::Busy);
+        tokio::spawn(drive(connection, changes, permit));
+        let now = Instant::now();
+        // From 0.8 to 1.2.
+        let factor = 0.8 + 0.4 * (random() as f64 / u64::MAX as f64);
+        let age = Duration::try_from_secs_f64(config.max_age.as_secs_f64() * factor);
+        Ok(Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            address,
+            runtime: Handle::current().id(),
+            retired: later(now, age.unwrap_or(Duration::MAX)),
+            idle_timeout: config.idle_timeout,
+            idle_until: now,
+            is_reused: false,
+            sender,
+            gauge,
+            activity,
+        })
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) const fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Returns whether it has carried a request before the present one.
+    pub(super) const fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// Returns whether it may carry another request, if it is free.
+    pub(super) fn is_usable(&self, now: Instant) -> bool {
+        !self.sender.is_closed() && now < self.idle_until && now < self.retired
+    }
+
+    /// Returns whether this runtime opened it.
+    pub(super) fn is_of(&self, runtime: runtime::Id) -> bool {
+        self.runtime == runtime
+    }
+
+    /// Notes that it is free, so that it is closed unless it is used again in time.
+    pub(super) fn rest(&mut self) {
+        self.is_reused = true;
+        self.idle_until = later(Instant::now(), self.idle_timeout).min(self.retired);
+        self.activity
+            .send_replace(Activity::IdleUntil(self.idle_until));
+    }
+
+    /// Notes that it is about to carry a request.
+    pub(super) fn wake(&self) {
+        self.activity.send_replace(Activity::Busy);
+    }
+
+    /// Waits until it can take a request, and returns whether it can. It does not take long, unless
+    /// the peer answered before it had read the whole of the last request.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        self.sender.is_ready() || matches!(timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
+    }
+
+    /// Sends a request, and waits for the head of the response.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.gauge.reset();
+        let sent = self.sender.try_send_request(request).await;
+        match sent {
+            Ok(response) => {
+                self.believe(response.headers());
+                Ok(response)
+            }
+            Err(mut error) => Err(SendError {
+                is_unsent: error.take_message().is_some() || self.gauge.is_untouched(),
+                cause: error.into_error(),
+            }),
+        }
+    }
+
+    /// Notes for how long the peer keeps the connection, if it says so.
+    fn believe(&mut self, headers: &HeaderMap) {
+        if let Some(time) = announced_idle_time(headers) {
+            self.idle_timeout = self.idle_timeout.min(time);
+        }
+    }
+}
+
+/// `now + wait`, or the far future if that cannot be represented.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait)
+        .unwrap_or(now + Duration::from_secs(86_400 * 365 * 30))
+}
+
+/// Drives a connection until it has ended, is let go of or was idle for too long.
+async fn drive(
+    connection: http1::Connection<TokioIo<Socket>, Body>,
+    mut changes: watch::Receiver<Activity>,
+    _permit: OwnedSemaphorePermit,
+) {
+    let mut connection = pin!(connection);
+    loop {
+        let activity = *changes.borrow_and_update();
+        let idle = async {
+            match activity {
+                Activity::Busy => std::future::pending().await,
+                Activity::IdleUntil(instant) => sleep_until(instant).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // Its error is the request's as well.
+            _ = &mut connection => return,
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
+            () = idle => return,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A connection to one of several addresses.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::transport::random::shuffle;
+
+/// How long an address is tried before the next one is tried beside it (RFC 8305, section 8).
+const STAGGER: Duration = Duration::from_millis(250);
+/// How long a connection without traffic, or with data that is not acknowledged, is believed in.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// Connects to the first of `addresses` that accepts, trying them in this order.
+pub(super) async fn dial(addresses: &[SocketAddr]) -> io::Result<(TcpStream, SocketAddr)> {
+    if let [only] = addresses {
+        return connect(*only).await;
+    }
+    let mut rest = addresses.iter();
+    // Dropped with this future, and the attempts with it.
+    let mut attempts = JoinSet::new();
+    let mut error = None;
+    loop {
+        match rest.next() {
+            Some(address) => drop(attempts.spawn(connect(*address))),
+            None if attempts.is_empty() => {
+                return Err(error.unwrap_or_else(|| {
+                    io::Error::new(io::ErrorKind::NotFound, "there is no address to connect to")
+                }));
+            }
+            None => {}
+        }
+        tokio::select! {
+            Some(outcome) = attempts.join_next() => match outcome {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(failed)) => drop(error.get_or_insert(failed)),
+                Err(failed) => drop(error.get_or_insert_with(|| io::Error::other(failed))),
+            },
+            () = sleep(STAGGER), if rest.len() > 0 => {}
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+    let stream = TcpStream::connect(address).await?;
+    // Small writes are not held back.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(DEAD_AFTER)
+        .with_interval(DEAD_AFTER / 3);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+    Ok((stream, address))
+}
+
+/// Puts the addresses of a name into the order in which they are tried.
+///
+/// Random, so that the load is spread; the two versions of IP take turns (RFC 8305, section 4),
+/// that of the resolver's first address first; those in `avoid` come last.
+pub(super) fn order(ips: &[IpAddr], port: u16, avoid: &[IpAddr]) -> Vec<SocketAddr> {
+    let first_is_v4 = ips.first().is_some_and(IpAddr::is_ipv4);
+    let mut ips = ips.to_vec();
+    shuffle(&mut ips);
+    let (preferred, other): (Vec<_>, Vec<_>) =
+        ips.into_iter().partition(|ip| ip.is_ipv4() == first_is_v4);
+    let longer = preferred.len().max(other.len());
+    let mut ips: Vec<_> = (0..longer)
+        .flat_map(|index| [preferred.get(index), other.get(index)])
+        .flatten()
+        .copied()
+        .collect();
+    ips.sort_by_key(|ip| avoid.contains(ip));
+    ips.into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_versions_of_ip_take_turns_and_that_of_the_first_address_begins() {
+        for (texts, expected) in [
+            (["::1", "::2", "10.0.0.1"], [false, true, false]),
+            (["10.0.0.1", "::1", "10.0.0.2"], [true, false, true]),
+        ] {
+            let order = order(&ips(&texts), 80, &[]);
+            let v4: Vec<_> = order.iter().map(SocketAddr::is_ipv4).collect();
+            assert_eq!(v4, expected);
+        }
+    }
+
+    #[test]
+    fn an_address_to_avoid_comes_last_and_is_not_left_out() {
+        let all = ips(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        for _ in 0..20 {
+            let order = order(&all, 80, &all[..2]);
+            assert_eq!(order.len(), 3);
+            assert_eq!(order[0].ip(), all[2]);
+        }
+        assert_eq!(order(&all[..1], 80, &all[..1]).len(), 1);
+        assert_eq!(order(&[], 80, &all), []);
+    }
+}

@@ -1,0 +1,96 @@
+//! The connections to one peer.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::transport::config::TransportConfig;
+use crate::transport::connection::Connection;
+use crate::transport::tried::Tried;
+
+/// The connections to one authority.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// One permit per exchange under way.
+    exchanges: Arc<Semaphore>,
+    /// One permit per open socket.
+    sockets: Arc<Semaphore>,
+    max_idle: usize,
+    /// The least recently used one first.
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    pub(super) fn new(config: &TransportConfig) -> Self {
+        let max = config.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            exchanges: Arc::new(Semaphore::new(max)),
+            sockets: Arc::new(Semaphore::new(max)),
+            max_idle: config.max_idle,
+            idle: Mutex::default(),
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until another exchange may begin. The first to wait is the first to go on.
+    pub(super) async fn begin(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.exchanges).acquire_owned().await.ok()
+    }
+
+    /// Waits until another socket may be opened. An idle connection gives way.
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() {
+            return Some(permit);
+        }
+        {
+            let mut idle = self.idle();
+            if !idle.is_empty() {
+                idle.remove(0);
+            }
+        }
+        Arc::clone(&self.sockets).acquire_owned().await.ok()
+    }
+
+    /// Takes the most recently used connection that may carry another request: to one of `ips`, the
+    /// addresses that the peer has now, if they are known, and none that an earlier attempt used.
+    pub(super) fn take(&self, ips: Option<&[IpAddr]>, tried: &Tried) -> Option<Connection> {
+        let now = Instant::now();
+        let runtime = Handle::current().id();
+        let mut idle = self.idle();
+        idle.retain(|connection| {
+            connection.is_usable(now) && ips.is_none_or(|ips| ips.contains(&connection.ip()))
+        });
+        let index = idle.iter().rposition(|connection| {
+            connection.is_of(runtime) && !tried.avoids(connection.id(), connection.ip(), ips)
+        })?;
+        let connection = idle.remove(index);
+        connection.wake();
+        Some(connection)
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn put(&self, mut connection: Connection) {
+        connection.rest();
+        let now = Instant::now();
+        if !connection.is_usable(now) || self.max_idle == 0 {
+            return;
+        }
+        let mut idle = self.idle();
+        idle.retain(|connection| connection.is_usable(now));
+        if idle.len() >= self.max_idle {
+            idle.remove(0);
+        }
+        idle.push(connection);
+    }
+
+    /// Closes the idle connection with this id, if there is one.
+    pub(super) fn discard(&self, id: u64) {
+        self.idle().retain(|connection| connection.id() != id);
+    }
+}

@@ -1,0 +1,50 @@
+//! The pools of all peers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::uri::Authority;
+use tokio::time::Instant;
+
+use crate::transport::config::TransportConfig;
+use crate::transport::pool::Pool;
+
+/// For how many authorities connections are kept; beyond it those of the least recently used one
+/// are closed.
+const MAX_POOLS: usize = 1024;
+
+/// The pools of all peers.
+#[derive(Debug, Default)]
+pub(super) struct Pools(Mutex<HashMap<Authority, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    used: Instant,
+    pool: Arc<Pool>,
+}
+
+impl Pools {
+    /// Returns the pool of `authority`.
+    pub(super) fn of(&self, authority: &Authority, config: &TransportConfig) -> Arc<Pool> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = Instant::now();
+        if let Some(entry) = pools.get_mut(authority) {
+            entry.used = used;
+            return Arc::clone(&entry.pool);
+        }
+        while pools.len() >= MAX_POOLS {
+            let oldest = pools.iter().min_by_key(|(_, entry)| entry.used);
+            let Some(oldest) = oldest.map(|(authority, _)| authority.clone()) else {
+                break;
+            };
+            pools.remove(&oldest);
+        }
+        let pool = Arc::new(Pool::new(config));
+        let entry = Entry {
+            used,
+            pool: Arc::clone(&pool),
+        };
+        pools.insert(authority.clone(), entry);
+        pool
+    }
+}

@@ -1,0 +1,11 @@
+//! Host names become addresses: the seam for resolvers, that of the system, and the cache.
+
+mod addresses;
+mod cache;
+mod resolver;
+mod system;
+
+pub use self::addresses::Addresses;
+pub(super) use self::cache::NameCache;
+pub use self::resolver::Resolve;
+pub use self::system::SystemResolver;

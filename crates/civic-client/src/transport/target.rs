@@ -1,0 +1,85 @@
+//! Where a request goes.
+
+use std::net::IpAddr;
+
+use http::header::{ACCEPT, HOST, USER_AGENT};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Method, Request, Uri, Version};
+
+use crate::error::Error;
+
+const DEFAULT_PORT: u16 = 80;
+
+const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!(
+    env!("CARGO_PKG_NAME"),
+    "/",
+    env!("CARGO_PKG_VERSION")
+));
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) authority: Authority,
+    pub(super) port: u16,
+}
+
+impl Target {
+    /// Reads where `request` goes. What this transport cannot do is an error of the request, which
+    /// no retry mends.
+    pub(super) fn of<B>(request: &Request<B>) -> Result<Self, Error> {
+        let refuse = |why| Err(Error::request(why));
+        if request.method() == Method::CONNECT {
+            return refuse("CONNECT is not supported");
+        }
+        if !matches!(request.version(), Version::HTTP_10 | Version::HTTP_11) {
+            return refuse("the request asks for a version of HTTP other than 1.1");
+        }
+        match request.uri().scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return refuse("the URL asks for https, and this transport has no TLS");
+            }
+            Some(_) => return refuse("the URL has a scheme that is not supported; use http://"),
+            None => return refuse("the URL is relative; expected http://host[:port]/path"),
+        }
+        let authority = match request.uri().authority() {
+            Some(authority) if !authority.host().is_empty() => authority.clone(),
+            _ => return refuse("the URL has no host"),
+        };
+        let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
+        Ok(Self { authority, port })
+    }
+
+    /// Returns the host, without the brackets of an IPv6 address.
+    pub(super) fn host(&self) -> &str {
+        let host = self.authority.host();
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        bare.unwrap_or(host)
+    }
+
+    /// Returns the host if it is an address and no name.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        self.host().parse().ok()
+    }
+
+    /// Gives a request the form in which it is written: its path, and the headers that it lacks.
+    pub(super) fn complete<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+        let host = match self.port {
+            DEFAULT_PORT => self.authority.host().to_owned(),
+            port => format!("{}:{port}", self.authority.host()),
+        };
+        let host = HeaderValue::try_from(host)
+            .map_err(|error| Error::request("the URL has a malformed host").with_source(error))?;
+        let headers = request.headers_mut();
+        headers.entry(HOST).or_insert(host);
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
+        headers.entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+        Ok(())
+    }
+}
