@@ -12,7 +12,8 @@ pub enum ErrorKind {
     /// built.
     Config,
     /// The request could not be built: a path parameter that is unknown or missing, an illegal
-    /// header. Nothing was sent. This is a defect of the caller.
+    /// header, a URL that the transport cannot reach. Nothing was sent. This is a defect of the
+    /// caller.
     Request,
     /// The peer never received the request: connecting failed, or the connection was gone before
     /// the request was written. Retried with every method.
@@ -31,7 +32,8 @@ pub enum ErrorKind {
     Status,
     /// The peer answered 2xx with `success:false`: it refused. Never retried.
     Refused,
-    /// The response breaks the rules of the envelope. Never retried.
+    /// The response breaks the rules of the envelope, or is not HTTP at all: the URL may lead to a
+    /// TLS port or to a service of another kind. Never retried.
     Protocol,
     /// The response is not JSON, or not of the expected type. Never retried.
     Decode,

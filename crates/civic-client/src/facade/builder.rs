@@ -19,7 +19,7 @@ use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::retry::{Jitter, RetryLayer, RetryPolicy, RetryScope};
 use crate::stack::Stack;
-use crate::transport::{Transport, TransportConfig};
+use crate::transport::{DynResolve, Resolve, SystemResolver, Transport, TransportConfig};
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
 
@@ -32,6 +32,7 @@ pub struct ServiceClientBuilder {
     attempt_timeout: Duration,
     max_body: usize,
     transport: TransportConfig,
+    resolver: Arc<dyn DynResolve>,
     default_headers: Result<HeaderMap, Error>,
     #[cfg(feature = "garde")]
     validation: Option<Validation>,
@@ -91,6 +92,7 @@ impl ServiceClientBuilder {
             attempt_timeout: AttemptTimeoutLayer::DEFAULT,
             max_body: civic_envelope::MAX_SUCCESS_BYTES,
             transport: TransportConfig::new(),
+            resolver: Arc::new(SystemResolver::new()),
             default_headers: Ok(HeaderMap::new()),
             #[cfg(feature = "garde")]
             validation: None,
@@ -168,6 +170,14 @@ impl ServiceClientBuilder {
         self
     }
 
+    /// Sets who is asked for the addresses of a name.
+    ///
+    /// Defaults to [`SystemResolver`](crate::transport::SystemResolver).
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// Sets what happens if the value in a response breaks the rules of its type.
     ///
     /// Defaults to [`Validation::from_env`], which is read when the client is built.
@@ -225,7 +235,7 @@ impl ServiceClientBuilder {
             AttemptTimeoutLayer::new(self.attempt_timeout),
             minter,
             CollectBodyLayer::new().with_max_success(self.max_body),
-            Transport::new(self.transport),
+            Transport::over(self.transport, Arc::clone(&self.resolver)),
         );
         self.over(stack)
     }

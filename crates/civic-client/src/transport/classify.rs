@@ -45,6 +45,8 @@ impl Error {
     /// | tower's or tokio's `Elapsed` | [`ErrorKind::Timeout`] |
     /// | tower's `Overloaded` | [`ErrorKind::Overloaded`] |
     /// | what proves that the request was never sent (see [`Transmission::of`]) | [`ErrorKind::Connect`] |
+    /// | what no HTTP/1.1 peer sends: the answer of a TLS port, another protocol | [`ErrorKind::Protocol`] |
+    /// | a request that no peer can be sent | [`ErrorKind::Request`] |
     /// | anything else | [`ErrorKind::Transport`] |
     ///
     /// `From<Box<dyn Error + Send + Sync>>` does the same, so that tower's own layers compose with
@@ -123,6 +125,12 @@ fn verdict(error: &(dyn StdError + 'static)) -> (ErrorKind, Transmission) {
             || io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
         {
             return (ErrorKind::Connect, Transmission::NotSent);
+        }
+        if hyper.is_some_and(hyper::Error::is_parse) {
+            return (ErrorKind::Protocol, Transmission::Unknown);
+        }
+        if hyper.is_some_and(hyper::Error::is_user) {
+            return (ErrorKind::Request, Transmission::Unknown);
         }
     }
     (ErrorKind::Transport, Transmission::Unknown)

@@ -15,7 +15,9 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::attempt::Attempt;
 use crate::body::Body;
+use crate::phase::Phase;
 use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
 use crate::transport::random::random;
@@ -69,7 +71,7 @@ impl Connection {
         permit: OwnedSemaphorePermit,
     ) -> hyper::Result<Self> {
         static IDS: AtomicU64 = AtomicU64::new(0);
-        let gauge = Arc::<Gauge>::default();
+        let gauge = Arc::new(Gauge::new());
         let socket = Socket::new(stream, Arc::clone(&gauge));
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         let (activity, changes) = watch::channel(Activity::Busy);
@@ -139,7 +141,12 @@ impl Connection {
         &mut self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        self.gauge.reset();
+        let attempt = Attempt::of(request.extensions());
+        let progress = attempt.map(|attempt| Arc::clone(&attempt.progress));
+        if let Some(progress) = &progress {
+            progress.advance(Phase::Sending);
+        }
+        self.gauge.reset(progress);
         let sent = self.sender.try_send_request(request).await;
         match sent {
             Ok(response) => {
@@ -147,7 +154,7 @@ impl Connection {
                 Ok(response)
             }
             Err(mut error) => Err(SendError {
-                is_unsent: error.take_message().is_some() || self.gauge.is_untouched(),
+                is_unsent: error.take_message().is_some() || self.gauge.seal(),
                 cause: error.into_error(),
             }),
         }

@@ -21,6 +21,7 @@ mod tried;
 
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;
+pub(crate) use self::resolve::DynResolve;
 pub use self::resolve::{Addresses, Resolve, SystemResolver};
 pub use self::service::{Transport, TransportFuture};
 pub(crate) use self::tried::Tried;

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::error::Error;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
 use crate::transport::tried::Tried;
@@ -38,15 +39,21 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets another exchange begin, if there are not too many.
+    pub(super) fn try_begin(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.exchanges).try_acquire_owned().ok()
+    }
+
     /// Waits until another exchange may begin. The first to wait is the first to go on.
-    pub(super) async fn begin(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.exchanges).acquire_owned().await.ok()
+    pub(super) async fn begin(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = Arc::clone(&self.exchanges).acquire_owned().await;
+        permit.map_err(Error::transport)
     }
 
     /// Waits until another socket may be opened. An idle connection gives way.
-    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit, Error> {
         if let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() {
-            return Some(permit);
+            return Ok(permit);
         }
         {
             let mut idle = self.idle();
@@ -54,7 +61,8 @@ impl Pool {
                 idle.remove(0);
             }
         }
-        Arc::clone(&self.sockets).acquire_owned().await.ok()
+        let permit = Arc::clone(&self.sockets).acquire_owned().await;
+        permit.map_err(Error::transport)
     }
 
     /// Takes the most recently used connection that may carry another request: to one of `ips`, the
@@ -83,8 +91,10 @@ impl Pool {
         }
         let mut idle = self.idle();
         idle.retain(|connection| connection.is_usable(now));
-        if idle.len() >= self.max_idle {
-            idle.remove(0);
+        // One that is waited for is not idle for long.
+        if self.exchanges.available_permits() > 0 {
+            let surplus = (idle.len() + 1).saturating_sub(self.max_idle);
+            idle.drain(..surplus);
         }
         idle.push(connection);
     }

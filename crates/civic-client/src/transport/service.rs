@@ -1,20 +1,23 @@
 //! The service that exchanges a request for a response.
 
-use std::fmt;
+use std::error::Error as StdError;
 use std::future::Future;
-use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{fmt, io};
 
 use http::{Request, Response};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
+use crate::attempt::Attempt;
 use crate::body::Body;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::phase::Phase;
 use crate::transport::body::TransportBody;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
@@ -22,7 +25,7 @@ use crate::transport::dial::{dial, order};
 use crate::transport::lease::Lease;
 use crate::transport::pool::Pool;
 use crate::transport::pools::Pools;
-use crate::transport::resolve::{NameCache, Resolve, SystemResolver};
+use crate::transport::resolve::{DynResolve, NameCache, Resolve, SystemResolver};
 use crate::transport::target::Target;
 use crate::transport::tried::Tried;
 
@@ -46,9 +49,9 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - **Right before a request is written**, the kernel is asked whether the peer has closed the
 ///   connection. If it has, or if nothing of the request could be written, the request goes to
 ///   another connection, whatever its method.
-/// - **A retry** of what broke off, took too long or was answered with a server error goes to another
-///   connection than the attempts before it, and to another address if the peer has one; the
-///   connection of such an attempt is closed.
+/// - **A retry** of what broke off, took too long or was answered with a server error goes to
+///   another connection than the attempts before it, and to another address if the peer has one;
+///   the connection of such an attempt is closed.
 /// - Requests carry `accept: application/json` and a `user-agent` unless they have their own.
 /// - Redirects are not followed: they would carry the token to wherever the peer points.
 ///
@@ -74,7 +77,7 @@ impl Transport {
     /// addresses ([`SystemResolver`]). It opens no connection yet.
     #[must_use]
     pub fn new(config: TransportConfig) -> Self {
-        Self::over(config, SystemResolver::new())
+        Self::over(config, Arc::new(SystemResolver::new()))
     }
 
     /// Sets who is asked for the addresses of a name. The transport gets connections and a memory
@@ -83,10 +86,10 @@ impl Transport {
     /// Defaults to [`SystemResolver`].
     #[must_use]
     pub fn with_resolver(self, resolver: impl Resolve) -> Self {
-        Self::over(self.shared.config, resolver)
+        Self::over(self.shared.config, Arc::new(resolver))
     }
 
-    fn over(config: TransportConfig, resolver: impl Resolve) -> Self {
+    pub(crate) fn over(config: TransportConfig, resolver: Arc<dyn DynResolve>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 config,
@@ -133,18 +136,41 @@ impl Shared {
     async fn exchange(&self, mut request: Request<Body>) -> Result<Response<TransportBody>, Error> {
         let target = Target::of(&request)?;
         target.complete(&mut request)?;
+        let attempt = Attempt::of(request.extensions()).cloned();
         let tried = request.extensions().get::<Tried>().cloned();
         let tried = tried.unwrap_or_default();
         let is_simple = request.body().bytes().len() <= SMALL_BODY;
-
         let pool = self.pools.of(&target.authority, &self.config);
         for connection in tried.connections() {
             // It led to an attempt that has to be repeated.
             pool.discard(connection);
         }
-        let exchange = pool.begin().await.ok_or_else(closed)?;
+
+        note(attempt.as_ref(), Phase::Resolving);
+        let start = Instant::now();
+        let mut ips = self.addresses(&target).await;
+        let connect_timeout = self.config.connect_timeout.saturating_sub(start.elapsed());
+        note(attempt.as_ref(), Phase::Connecting);
+        let exchange = match pool.try_begin() {
+            Some(exchange) => exchange,
+            None => {
+                let exchange = pool.begin().await?;
+                // What was found before it waited may have changed.
+                ips = self.addresses(&target).await;
+                exchange
+            }
+        };
         loop {
-            let mut connection = self.connection(&target, &pool, &tried).await?;
+            let mut connection = match pool.take(ips.as_deref().ok(), &tried) {
+                Some(idle) => idle,
+                None => {
+                    let addresses = match ips {
+                        Ok(ref ips) => order(ips, target.port, &tried.ips()),
+                        Err(error) => return Err(error),
+                    };
+                    self.connect(&addresses, &pool, connect_timeout).await?
+                }
+            };
             if !connection.is_ready().await {
                 continue;
             }
@@ -163,54 +189,63 @@ impl Shared {
                 }
                 Err(error) if error.is_unsent => match again {
                     Some(again) => request = again,
-                    None => return Err(Error::new(ErrorKind::Connect).with_source(error.cause)),
+                    None => return Err(unconnected(error.cause)),
                 },
                 Err(error) => return Err(Error::transport(error.cause)),
             }
         }
     }
 
-    /// Returns a connection that is free: an idle one, else a new one.
-    async fn connection(
-        &self,
-        target: &Target,
-        pool: &Pool,
-        tried: &Tried,
-    ) -> Result<Connection, Error> {
-        let limit = self.config.connect_timeout;
-        let connecting = async {
-            let ips = match target.ip() {
-                Some(ip) => Ok(Arc::from([ip])),
-                None => self.names.addresses(target.host()).await,
-            };
-            if let Some(idle) = pool.take(ips.as_deref().ok(), tried) {
-                return Ok(idle);
-            }
-            let ips: Arc<[IpAddr]> = ips.map_err(|error| {
+    /// Returns the addresses of the target.
+    async fn addresses(&self, target: &Target) -> Result<Arc<[IpAddr]>, Error> {
+        if let Some(ip) = target.ip() {
+            return Ok(Arc::from([ip]));
+        }
+        let lookup = self.names.addresses(target.host());
+        match timeout(self.config.connect_timeout, lookup).await {
+            Ok(Ok(ips)) => Ok(ips),
+            Ok(Err(error)) => {
                 let text = format!("the name could not be resolved: {error}");
-                unconnected(io::Error::new(error.kind(), text))
-            })?;
-            let permit = pool.room().await.ok_or_else(closed)?;
-            let addresses = order(&ips, target.port, &tried.ips());
-            let (stream, address) = dial(&addresses).await.map_err(unconnected)?;
-            Connection::new(stream, address, &self.config, permit)
+                Err(unconnected(io::Error::new(error.kind(), text)))
+            }
+            Err(_) => Err(too_slow("resolved", self.config.connect_timeout)),
+        }
+    }
+
+    /// Opens a connection to one of `addresses`.
+    async fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        pool: &Pool,
+        limit: Duration,
+    ) -> Result<Connection, Error> {
+        let connecting = async {
+            let socket = pool.room().await?;
+            let (stream, address) = dial(addresses).await.map_err(unconnected)?;
+            Connection::new(stream, address, &self.config, socket)
                 .await
-                .map_err(|error| Error::new(ErrorKind::Connect).with_source(error))
+                .map_err(unconnected)
         };
-        timeout(limit, connecting).await.unwrap_or_else(|_| {
-            let text = format!("there was no connection after {limit:?}");
-            Err(unconnected(io::Error::new(io::ErrorKind::TimedOut, text)))
-        })
+        match timeout(limit, connecting).await {
+            Ok(connection) => connection,
+            Err(_) => Err(too_slow("connected to", self.config.connect_timeout)),
+        }
     }
 }
 
-fn unconnected(cause: io::Error) -> Error {
-    Error::new(ErrorKind::Connect).with_source(cause)
+fn note(attempt: Option<&Attempt>, phase: Phase) {
+    if let Some(attempt) = attempt {
+        attempt.progress.advance(phase);
+    }
 }
 
-/// The semaphores of a pool are never closed.
-fn closed() -> Error {
-    unconnected(io::Error::other("the pool of connections was closed"))
+fn too_slow(what: &str, limit: Duration) -> Error {
+    let text = format!("the peer could not be {what} within {limit:?}");
+    unconnected(io::Error::new(io::ErrorKind::TimedOut, text))
+}
+
+fn unconnected(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Connect).with_source(cause)
 }
 
 /// The future of [`Transport`].

@@ -3,13 +3,16 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::attempt::Progress;
+use crate::phase::Phase;
 
 /// A TCP connection that notes whether anything of a request was written to it.
 ///
@@ -21,41 +24,88 @@ pub(super) struct Socket {
     gauge: Arc<Gauge>,
 }
 
-/// Whether the present request is untouched: no byte of it was given to the kernel.
-#[derive(Debug, Default)]
-pub(super) struct Gauge(AtomicBool);
+/// How much of the present request was written.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    state: AtomicU8,
+    /// Of the attempt, until all was written.
+    progress: Mutex<Option<Arc<Progress>>>,
+}
+
+/// No byte of the request was given to the kernel.
+const UNTOUCHED: u8 = 0;
+/// A byte of it was given to the kernel, or is just being given.
+const TOUCHED: u8 = 1;
+/// None was, and none will be.
+const SEALED: u8 = 2;
+
+// ===== impl Gauge =====
 
 impl Gauge {
-    /// Notes that the next byte that is written is the first one of a request.
-    pub(super) fn reset(&self) {
-        self.0.store(true, Ordering::Release);
+    pub(super) const fn new() -> Self {
+        Self {
+            state: AtomicU8::new(TOUCHED),
+            progress: Mutex::new(None),
+        }
     }
 
-    /// Returns whether no byte was written since the last [`reset`](Self::reset).
-    pub(super) fn is_untouched(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Notes that the next byte that is written is the first one of a request.
+    pub(super) fn reset(&self, progress: Option<Arc<Progress>>) {
+        *self.progress() = progress;
+        self.state.store(UNTOUCHED, Ordering::Release);
+    }
+
+    /// Forbids writing the request, and returns whether nothing of it was written.
+    pub(super) fn seal(&self) -> bool {
+        self.swap(UNTOUCHED, SEALED).is_ok()
+    }
+
+    fn swap(&self, from: u8, to: u8) -> Result<u8, u8> {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Option<Arc<Progress>>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+// ===== impl Socket =====
+
 impl Socket {
-    pub(super) fn new(stream: TcpStream, gauge: Arc<Gauge>) -> Self {
+    pub(super) const fn new(stream: TcpStream, gauge: Arc<Gauge>) -> Self {
         Self { stream, gauge }
     }
 
-    fn check_before_write(&self) -> io::Result<()> {
-        if self.gauge.is_untouched() {
+    /// Writes with `write`, unless the request is sealed or its peer has gone.
+    fn write_with(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        // Touched before anything is written, so that no one can take it for unsent meanwhile.
+        let is_first = match self.gauge.swap(UNTOUCHED, TOUCHED) {
+            Ok(_) => true,
+            Err(TOUCHED) => false,
+            Err(_) => {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::NotConnected,
+                    "the request goes to another connection",
+                )));
+            }
+        };
+        let open = if is_first {
             check_open(&self.stream)
         } else {
             Ok(())
+        };
+        let written = match open {
+            Ok(()) => write(Pin::new(&mut self.stream)),
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        if is_first && !matches!(written, Poll::Ready(Ok(count)) if count > 0) {
+            self.gauge.state.store(UNTOUCHED, Ordering::Release);
         }
-    }
-
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let written = ready!(written)?;
-        if written > 0 {
-            self.gauge.0.store(false, Ordering::Release);
-        }
-        Poll::Ready(Ok(written))
+        written
     }
 }
 
@@ -93,10 +143,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.check_before_write()?;
-        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.note(written)
+        self.get_mut()
+            .write_with(|stream| stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -104,10 +152,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.check_before_write()?;
-        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.note(written)
+        self.get_mut()
+            .write_with(|stream| stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,7 +161,15 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        // Flushed when nothing is left to be written.
+        if this.gauge.state.load(Ordering::Acquire) == TOUCHED
+            && let Some(progress) = this.gauge.progress().take()
+        {
+            progress.advance(Phase::Waiting);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

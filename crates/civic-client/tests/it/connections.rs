@@ -5,10 +5,9 @@ use std::time::Duration;
 use civic_client::{ErrorKind, ServiceClient, TransportConfig};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
-use tokio::net::TcpSocket;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::support::{call, client_of, exact, peer};
+use crate::support::{call, client_of, exact, peer, swallowing};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -143,17 +142,7 @@ async fn at_most_32_idle_connections_are_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn connecting_may_take_3_seconds() {
-    // A listener that accepts nothing: once its queue is full, the kernel drops further handshakes.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) =
-        timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(addr)).await
-    {
-        queued.push(stream.unwrap());
-    }
+    let (_full, addr) = swallowing().await;
     let client = exact(&format!("http://{addr}")).retries(0).build().unwrap();
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);

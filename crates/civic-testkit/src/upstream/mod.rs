@@ -43,13 +43,23 @@ impl Upstream {
     ///
     /// Panics if the script is empty or no port is free.
     pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), script).await
+    }
+
+    /// Listens on `addr`, for example on another address of the loopback network, and follows
+    /// `script`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the script is empty or the address cannot be had.
+    pub async fn start_on(addr: SocketAddr, script: impl IntoIterator<Item = Step>) -> Self {
         // Before the code under test logs for the first time: another test may capture.
         crate::log::install();
         let script: Vec<Step> = script.into_iter().collect();
         assert!(!script.is_empty(), "a script needs at least one step");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        let listener = TcpListener::bind(addr)
             .await
-            .expect("a free port on 127.0.0.1");
+            .expect("an address that is free");
         let addr = listener
             .local_addr()
             .expect("a bound socket has an address");

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::transport::resolve::addresses::Addresses;
-use crate::transport::resolve::resolver::{DynResolve, Resolve};
+use crate::transport::resolve::resolver::DynResolve;
 
 /// How many names are remembered; beyond it the least recently used one is forgotten.
 const MAX_NAMES: usize = 1024;
@@ -35,7 +35,7 @@ pub(in crate::transport) struct NameCache {
 }
 
 struct Shared {
-    resolver: Box<dyn DynResolve>,
+    resolver: Arc<dyn DynResolve>,
     /// For answers that come without one.
     ttl: Duration,
     names: Mutex<HashMap<String, Name>>,
@@ -78,10 +78,10 @@ enum Step {
 // ===== impl NameCache =====
 
 impl NameCache {
-    pub(in crate::transport) fn new(resolver: impl Resolve, ttl: Duration) -> Self {
+    pub(in crate::transport) fn new(resolver: Arc<dyn DynResolve>, ttl: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
-                resolver: Box::new(resolver),
+                resolver,
                 ttl,
                 names: Mutex::default(),
             }),
@@ -220,7 +220,7 @@ impl Shared {
         let now = Instant::now();
         let mut names = self.names();
         let Some(name) = names.get_mut(host) else {
-            // Forgotten in the meantime, for want of room.
+            // Forgotten in the meantime, because there was no room.
             return answer.map(|found| found.ips.into()).map_err(Arc::new);
         };
         name.lookup = None;

@@ -7,5 +7,6 @@ mod system;
 
 pub use self::addresses::Addresses;
 pub(super) use self::cache::NameCache;
+pub(crate) use self::resolver::DynResolve;
 pub use self::resolver::Resolve;
 pub use self::system::SystemResolver;

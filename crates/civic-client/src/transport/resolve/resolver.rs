@@ -46,7 +46,7 @@ pub trait Resolve: Send + Sync + 'static {
 }
 
 /// Any [`Resolve`], with its type erased.
-pub(super) trait DynResolve: Send + Sync {
+pub(crate) trait DynResolve: Send + Sync {
     fn resolve_boxed<'a>(
         &'a self,
         host: &'a str,

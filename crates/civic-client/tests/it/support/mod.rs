@@ -1,5 +1,8 @@
 //! What most tests need.
 
+pub(crate) mod names;
+
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use civic_auth::{Secret, TokenMinter};
@@ -7,6 +10,7 @@ use civic_client::{Error, Jitter, ServiceClient, ServiceClientBuilder};
 use civic_testkit::log::{Capture, Fields};
 use civic_testkit::upstream::{Attempt, Step, Upstream};
 use http::Method;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 pub(crate) const SECRET: &str = "a secret of more than thirty-two bytes";
@@ -108,4 +112,21 @@ pub(crate) fn attempt_spans(capture: &Capture) -> Vec<Fields> {
         .filter(|span| span.name == "http.client.attempt")
         .map(|span| span.fields)
         .collect()
+}
+
+/// An address whose connections are never accepted: connecting to it hangs for as long as the first
+/// value lives.
+pub(crate) async fn swallowing() -> ((TcpListener, Vec<TcpStream>), SocketAddr) {
+    // Once the queue of a listener that accepts nothing is full, the kernel drops further
+    // handshakes.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    let second = Duration::from_secs(1);
+    while let Ok(stream) = tokio::time::timeout(second, TcpStream::connect(addr)).await {
+        queued.push(stream.unwrap());
+    }
+    ((listener, queued), addr)
 }
