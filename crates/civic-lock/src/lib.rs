@@ -9,6 +9,10 @@ mod delivery;
 mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
+#[expect(
+    dead_code,
+    reason = "the scheduler is going to end its leases by these"
+)]
 mod lease;
 mod mutex;
 mod name;
@@ -16,6 +20,13 @@ mod outcome;
 mod request;
 pub mod scheduler;
 mod service;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the scheduler and the operator are going to ask these"
+    )
+)]
 mod store;
 mod timing;
 

@@ -70,6 +70,11 @@ impl LockName {
         format!("{{lock:{}}}:tick", self.0)
     }
 
+    /// Returns `{lock:<name>}:runs`, the key of the last runs of a job, in the same cluster slot.
+    pub(crate) fn runs_key(&self) -> String {
+        format!("{{lock:{}}}:runs", self.0)
+    }
+
     /// Returns `{lock:<name>}:hint`, the channel on which a release is announced.
     pub(crate) fn hint_channel(&self) -> String {
         format!("{{lock:{}}}:hint", self.0)

@@ -27,7 +27,7 @@ use crate::lease::orphans::{Orphan, Orphans};
 use crate::lease::task;
 use crate::name::LockName;
 use crate::store::answer::{Acquired, Claimed};
-use crate::store::command::{Acquire, Claim, ClaimRequest};
+use crate::store::command::{Acquire, Claim, ClaimDue, ClaimRequest, ClaimTerms};
 use crate::store::holder::Holder;
 use crate::store::store::Store;
 use crate::timing::{Timing, Ttl};
@@ -62,7 +62,8 @@ struct Pending {
 impl Leases {
     pub(crate) fn new(store: Store, max_hold: Duration) -> Self {
         let host = rustix::system::uname();
-        let host = host.nodename().to_string_lossy();
+        // Values are separated by spaces where several of them are sent.
+        let host = host.nodename().to_string_lossy().replace(' ', "-");
         let identity = format!(
             "{host}:{}:{}",
             std::process::id(),
@@ -119,6 +120,7 @@ impl Leases {
         name: &LockName,
         ttl: Ttl,
         request: ClaimRequest,
+        terms: ClaimTerms,
     ) -> Result<Claimed<LeaseGuard>, Error> {
         let (leases, name) = (self.clone(), name.clone());
         let mut claimed = run_detached(Box::pin(async move {
@@ -127,6 +129,7 @@ impl Leases {
                 holder: pending.holder.clone(),
                 ttl,
                 request,
+                terms,
                 orphans: leases.0.orphans.holders(&pending.name),
             };
             match leases.0.store.run(&pending.name, command).await {
@@ -141,6 +144,37 @@ impl Leases {
                 Delivery::AtLeastOnce => Ending::Abandon,
                 Delivery::AtMostOnce => Ending::Release { hold: None },
             });
+        }
+        claimed
+    }
+
+    /// Tries once to claim the run that an operator has asked for. It ends like
+    /// [`claim`](Self::claim).
+    pub(crate) async fn claim_due(
+        &self,
+        name: &LockName,
+        ttl: Ttl,
+        retain: Duration,
+        attempts: Option<u32>,
+    ) -> Result<Claimed<LeaseGuard>, Error> {
+        let (leases, name) = (self.clone(), name.clone());
+        let mut claimed = run_detached(Box::pin(async move {
+            let pending = leases.begin(name, ttl, Ending::Unclaim)?;
+            let command = ClaimDue {
+                holder: pending.holder.clone(),
+                ttl,
+                retain,
+                attempts,
+                orphans: leases.0.orphans.holders(&pending.name),
+            };
+            match leases.0.store.run(&pending.name, command).await {
+                Ok(claimed) => claimed.try_map(|fence| leases.start(pending, fence)),
+                Err(error) => Err(leases.undo(pending, error)),
+            }
+        }))
+        .await;
+        if let Ok(Claimed::Granted { lease: guard, .. }) = &mut claimed {
+            guard.on_drop(Ending::Abandon);
         }
         claimed
     }

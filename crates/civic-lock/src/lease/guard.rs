@@ -11,6 +11,7 @@ use crate::lease::end::{EndRequest, Ending};
 use crate::lease::lease::{Lease, LeaseEnd, Shared};
 use crate::lease::machine::LostReason;
 use crate::store::answer::Ownership;
+use crate::store::history::RunRecord;
 
 /// Keeps a lease, and releases the lock when it is dropped.
 ///
@@ -87,12 +88,37 @@ impl LeaseGuard {
     ///
     /// An error means that the store has not confirmed the command. It is then repeated in the
     /// background until it is confirmed or the ttl has passed.
+    ///
+    /// `generation` is the one that the tick was claimed in, see
+    /// [`Complete`](crate::store::command::Complete). `run` is what is remembered of it.
     pub(crate) async fn complete(
         self,
         tick: u64,
         hold: Option<Duration>,
+        generation: Option<u64>,
+        run: Option<RunRecord>,
     ) -> Result<Ownership, Error> {
-        self.finish(Ending::Complete { tick, hold }).await
+        self.finish(Ending::Complete {
+            tick,
+            hold,
+            generation,
+            run,
+        })
+        .await
+    }
+
+    /// Like [`complete`](Self::complete), for the run that an operator has asked for.
+    pub(crate) async fn complete_due(
+        self,
+        hold: Option<Duration>,
+        run: Option<RunRecord>,
+    ) -> Result<Ownership, Error> {
+        self.finish(Ending::CompleteDue { hold, run }).await
+    }
+
+    /// Like [`abandon`](Self::abandon), and the attempt does not count.
+    pub(crate) async fn hand_over(self) -> Result<Ownership, Error> {
+        self.finish(Ending::HandOver).await
     }
 
     /// Releases the key and leaves the tick claimed, so that another replica takes it over at once.
@@ -126,7 +152,7 @@ impl Drop for LeaseGuard {
         self.lease.mark_ended(LostReason::Released);
         if let Some(task) = self.task.take() {
             let _ = task.send(EndRequest {
-                ending: self.on_drop,
+                ending: self.on_drop.clone(),
                 answer: None,
             });
         }

@@ -56,7 +56,12 @@ impl Orphans {
     async fn take_back(self, store: Store, name: LockName) {
         let mut backoff = Backoff::new(MAX_RETRY_DELAY);
         while let Some(orphan) = self.next(&name) {
-            match orphan.undo.send(&store, &name, &orphan.holder).await {
+            match orphan
+                .undo
+                .clone()
+                .send(&store, &name, &orphan.holder)
+                .await
+            {
                 Ok(_) => {
                     self.remove(&name, &orphan.holder);
                     backoff = Backoff::new(MAX_RETRY_DELAY);

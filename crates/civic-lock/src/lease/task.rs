@@ -93,7 +93,11 @@ async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndReques
     let give_up = boot_clock::now() + shared.ttl().get() + store.command_timeout();
     let mut backoff = Backoff::new(MAX_RETRY_DELAY);
     loop {
-        match ending.send(store, shared.name(), shared.holder()).await {
+        match ending
+            .clone()
+            .send(store, shared.name(), shared.holder())
+            .await
+        {
             Ok(ownership) => {
                 if let Some(answer) = answer {
                     let _ = answer.send(Ok(ownership));

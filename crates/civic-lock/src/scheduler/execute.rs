@@ -113,7 +113,10 @@ pub(super) async fn bury(
     attempt: Attempt,
 ) -> Result<Execution, Error> {
     Ok(
-        match guard.complete(attempt.tick.as_millis(), None).await? {
+        match guard
+            .complete(attempt.tick.as_millis(), None, None, None)
+            .await?
+        {
             Ownership::Ours => {
                 replica.emit(&Event::DeadLetter { attempt });
                 Execution::Done
@@ -144,7 +147,10 @@ async fn record(
     hold: Option<Duration>,
     result: &Result<(), WorkError>,
 ) -> Execution {
-    match guard.complete(attempt.tick.as_millis(), hold).await {
+    match guard
+        .complete(attempt.tick.as_millis(), hold, None, None)
+        .await
+    {
         Ok(Ownership::Ours) => {
             // A failure was reported already.
             if result.is_ok() {

@@ -25,6 +25,7 @@ pub(super) async fn give_up(replica: &Replica, from: Tick, to: Tick) -> Result<T
         by: replica.leases.new_holder(),
         from: from.as_millis(),
         to: to.as_millis(),
+        run: None,
     };
     let mut outage = Outage::default();
     let claimed = loop {

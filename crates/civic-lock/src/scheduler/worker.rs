@@ -29,7 +29,7 @@ use crate::scheduler::replica::{Outage, Replica, Stopped};
 use crate::scheduler::run::Work;
 use crate::scheduler::tick::Tick;
 use crate::store::answer::Claimed;
-use crate::store::command::{ClaimRequest, Register};
+use crate::store::command::{ClaimRequest, ClaimTerms, Register};
 use crate::store::hints::Hints;
 use crate::timing::jitter;
 
@@ -97,6 +97,7 @@ impl JobWorker {
         let register = Register {
             done: done.as_millis(),
             retain: job.retain_of(done),
+            schedule: None,
         };
         let store = self.replica.leases.store();
         let done = store.run(&job.name, register).await?;
@@ -200,6 +201,20 @@ impl JobWorker {
                     });
                     return Ok(Tick::from_millis(done));
                 }
+                // Asked for by terms only, but for the pause.
+                Ok(
+                    Claimed::RanByPeer { tick: done, .. }
+                    | Claimed::Unscheduled { first: done }
+                    | Claimed::Reset { done, .. },
+                ) => return Ok(Tick::from_millis(done)),
+                Ok(Claimed::Exhausted { tick, done }) => {
+                    let (done, tick) = (Tick::from_millis(done), Tick::from_millis(tick));
+                    return give_up(replica, done, tick).await;
+                }
+                Ok(Claimed::Paused { since }) => {
+                    tracing::debug!(%job, since, "paused");
+                    replica.settings.poll_cap
+                }
                 Ok(Claimed::Running {
                     holder,
                     ttl,
@@ -260,7 +275,9 @@ impl JobWorker {
             max_skew: settings.max_skew,
             retain: job.retain_of(tick),
         };
-        leases.claim(&job.name, *ttl, request).await
+        leases
+            .claim(&job.name, *ttl, request, ClaimTerms::default())
+            .await
     }
 
     /// How long to stand by for a tick that another replica runs.

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use crate::store::peer::PeerSighting;
+use crate::store::sighting::{Sighted, Sighting};
+
 /// The answer to [`Acquire`](super::command::Acquire).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Acquired<T> {
@@ -38,10 +41,43 @@ pub(crate) struct Peeked {
     pub(crate) claimed: Option<u64>,
     /// How often the claimed tick was claimed. 0 without a claim.
     pub(crate) attempt: u32,
+    /// The holder that has claimed it.
+    pub(crate) claimant: Option<String>,
     /// Who holds the key, minimum hold included.
     pub(crate) holder: Option<String>,
+    /// How long the key will stay unless renewed. A foreign key may have no ttl.
+    pub(crate) ttl: Option<Duration>,
+    /// The last fence that was given out. 0 if none is known.
+    pub(crate) fence: u64,
+    /// How often an operator has set the watermark.
+    pub(crate) generation: u64,
+    /// Since when the job is paused, in milliseconds since the epoch.
+    pub(crate) paused: Option<u64>,
+    /// The run that an operator has asked for.
+    pub(crate) due: Option<Due>,
+    /// The foreign holder that was seen last.
+    pub(crate) peer: Option<PeerSighting>,
+    /// The schedules that the job was seen with.
+    pub(crate) schedules: Vec<Sighting>,
     /// The store's clock, in milliseconds since the epoch.
     pub(crate) now: u64,
+}
+
+/// A run that an operator has asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Due {
+    /// Its instant, in milliseconds since the epoch.
+    pub(crate) tick: u64,
+    /// How often it was claimed.
+    pub(crate) attempt: u32,
+}
+
+/// The answer to [`Sight`](super::command::Sight).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Looked {
+    Sighted(Sighted),
+    /// The job has no watermark, and nothing was noted.
+    Unregistered,
 }
 
 /// The answer to [`Claim`](super::command::Claim). `done` is the watermark before the claim.
@@ -54,8 +90,25 @@ pub(crate) enum Claimed<T> {
         attempt: u32,
         done: u64,
     },
-    /// The tick is done.
+    /// The tick is done. For [`ClaimDue`](super::command::ClaimDue): no run is asked for.
     AlreadyDone { done: u64 },
+    /// A peer that knows no watermark has run the tick, or runs it, and the watermark was moved to
+    /// it. `ttl` is what is left of the peer's key; `None` if it is gone or has no ttl.
+    RanByPeer {
+        holder: String,
+        ttl: Option<Duration>,
+        tick: u64,
+    },
+    /// The tick is not after the first sight of the caller's schedule. If the schedule is unknown,
+    /// `first` is the store's clock: note it with [`Sight`](super::command::Sight).
+    Unscheduled { first: u64 },
+    /// The job is paused.
+    Paused { since: u64 },
+    /// An operator has set the watermark: believe it, even if it is lower.
+    Reset { generation: u64, done: u64 },
+    /// The tick was claimed as often as it may be: give it up with [`Miss`](super::command::Miss).
+    /// A run that an operator has asked for is given up already.
+    Exhausted { tick: u64, done: u64 },
     /// The key is held. `tick` is the one that runs; `None` if the holder has not claimed any.
     Running {
         holder: String,
@@ -121,6 +174,11 @@ impl<T> Claimed<T> {
                 done,
             },
             Self::AlreadyDone { done } => Claimed::AlreadyDone { done },
+            Self::RanByPeer { holder, ttl, tick } => Claimed::RanByPeer { holder, ttl, tick },
+            Self::Unscheduled { first } => Claimed::Unscheduled { first },
+            Self::Paused { since } => Claimed::Paused { since },
+            Self::Reset { generation, done } => Claimed::Reset { generation, done },
+            Self::Exhausted { tick, done } => Claimed::Exhausted { tick, done },
             Self::Running { holder, ttl, tick } => Claimed::Running { holder, ttl, tick },
             Self::ClockAhead { now } => Claimed::ClockAhead { now },
             Self::TooLate { tick, done } => Claimed::TooLate { tick, done },

@@ -6,9 +6,14 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::delivery::Delivery;
-use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
+use crate::store::answer::{Acquired, Claimed, Looked, Missed, Ownership, Peeked};
+use crate::store::history::RunRecord;
 use crate::store::holder::Holder;
+use crate::store::peer::PeerTerms;
+use crate::store::sighting::Fingerprint;
 use crate::timing::Ttl;
 
 /// An operation on one lock.
@@ -39,6 +44,21 @@ pub(crate) struct Claim {
     pub(crate) holder: Holder,
     pub(crate) ttl: Ttl,
     pub(crate) request: ClaimRequest,
+    pub(crate) terms: ClaimTerms,
+    /// Values of this process that no lease uses: a key that holds one counts as ours.
+    pub(crate) orphans: Vec<Holder>,
+}
+
+/// Takes the key for the run that an operator has asked for, see
+/// [`RunNow`](super::operator::RunNow).
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimDue {
+    pub(crate) holder: Holder,
+    pub(crate) ttl: Ttl,
+    /// The fence and the watermark live for at least this long: 4 intervals.
+    pub(crate) retain: Duration,
+    /// How often it may be claimed. `None` for no bound.
+    pub(crate) attempts: Option<u32>,
     /// Values of this process that no lease uses: a key that holds one counts as ours.
     pub(crate) orphans: Vec<Holder>,
 }
@@ -58,12 +78,50 @@ pub(crate) struct ClaimRequest {
     pub(crate) retain: Duration,
 }
 
+/// On which further terms a tick is claimed. By default there are none.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct ClaimTerms {
+    /// The generation of the watermark that the caller knows, see
+    /// [`Reset`](super::operator::Reset).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) generation: Option<u64>,
+    /// The caller's schedule: the tick must be after the first sight of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) schedule: Option<Fingerprint>,
+    /// How often a tick may be claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempts: Option<u32>,
+    /// Whether the key of a peer counts as a run. `None` if it does not.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) peers: Option<PeerTerms>,
+}
+
 /// Moves the watermark to `tick` and releases the key, or leaves it for the rest of a minimum hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Complete {
     pub(crate) holder: Holder,
     pub(crate) tick: u64,
     pub(crate) hold: Option<Duration>,
+    /// The generation that the tick was claimed in. The watermark does not move if an operator has
+    /// set it since. `None` if that does not matter.
+    pub(crate) generation: Option<u64>,
+    /// What is remembered of the run.
+    pub(crate) run: Option<RunRecord>,
+}
+
+/// Records the run that an operator has asked for. The watermark stays where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct CompleteDue {
+    pub(crate) holder: Holder,
+    pub(crate) hold: Option<Duration>,
+    pub(crate) run: Option<RunRecord>,
+}
+
+/// Releases the key, leaves the tick claimed, and takes the attempt back: the replica that takes
+/// the tick over has the same attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct HandOver {
+    pub(crate) holder: Holder,
 }
 
 /// Moves the watermark over ticks that are past their grace: no replica claimed them, or the holder
@@ -75,17 +133,27 @@ pub(crate) struct Miss {
     pub(crate) by: Holder,
     pub(crate) from: u64,
     pub(crate) to: u64,
+    /// What is remembered of it in the list of the last runs.
+    pub(crate) run: Option<RunRecord>,
 }
 
 /// Reads the watermark and the clock. Changes nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Peek;
 
+/// Remembers a run that neither [`Complete`] nor [`Miss`] remembers.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) run: RunRecord,
+}
+
 /// Sets the watermark if there is none. Answers the watermark.
 #[derive(Clone, Debug)]
 pub(crate) struct Register {
     pub(crate) done: u64,
     pub(crate) retain: Duration,
+    /// The caller's schedule, which begins at the watermark.
+    pub(crate) schedule: Option<Fingerprint>,
 }
 
 /// Deletes the key if it is ours, or leaves it for the rest of a minimum hold, and announces it.
@@ -100,6 +168,15 @@ pub(crate) struct Release {
 pub(crate) struct Renew {
     pub(crate) holder: Holder,
     pub(crate) ttl: Ttl,
+}
+
+/// Notes that a replica has a schedule.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    pub(crate) schedule: Fingerprint,
+    /// For how long another schedule must have been silent to be dropped.
+    pub(crate) silence: Duration,
+    pub(crate) retain: Duration,
 }
 
 /// Takes back a claim whose work never began: the tick is as if it had not been claimed.
@@ -120,7 +197,19 @@ impl Command for Claim {
     type Answer = Claimed<u64>;
 }
 
+impl Command for ClaimDue {
+    type Answer = Claimed<u64>;
+}
+
 impl Command for Complete {
+    type Answer = Ownership;
+}
+
+impl Command for CompleteDue {
+    type Answer = Ownership;
+}
+
+impl Command for HandOver {
     type Answer = Ownership;
 }
 
@@ -130,6 +219,10 @@ impl Command for Miss {
 
 impl Command for Peek {
     type Answer = Peeked;
+}
+
+impl Command for Record {
+    type Answer = ();
 }
 
 impl Command for Register {
@@ -142,6 +235,10 @@ impl Command for Release {
 
 impl Command for Renew {
     type Answer = Ownership;
+}
+
+impl Command for Sight {
+    type Answer = Looked;
 }
 
 impl Command for Unclaim {

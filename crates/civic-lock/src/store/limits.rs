@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-/// The fence and the watermark are kept for at least this long after their last use.
-pub(crate) const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The fence of a lock without a job is kept for at least this long after its last use. It is
+/// never below the store's clock, so it only has to outlive a step of that clock.
+pub(crate) const FENCE_RETENTION: Duration = Duration::from_secs(10 * 60);
+
+/// A watermark, and the fence of a lock with one, are kept for at least this long after their last
+/// use.
+pub(crate) const WATERMARK_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// How many moves of a watermark over missed ticks are remembered.
 pub(crate) const MISSES_REMEMBERED: usize = 16;

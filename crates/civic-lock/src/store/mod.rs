@@ -14,11 +14,15 @@
 pub(crate) mod answer;
 pub(crate) mod command;
 pub(crate) mod hints;
+pub(crate) mod history;
 pub(crate) mod holder;
 pub(crate) mod host;
 pub(crate) mod limits;
+pub(crate) mod operator;
+pub(crate) mod peer;
 pub(crate) mod redis;
 pub(crate) mod settings;
+pub(crate) mod sighting;
 pub(crate) mod store;
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ macro_rules! conformance {
     };
 }
 
+mod histories;
 mod leases;
 mod misses;
 mod support;

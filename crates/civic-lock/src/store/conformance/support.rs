@@ -10,7 +10,8 @@ use crate::delivery::Delivery;
 use crate::name::LockName;
 use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
 use crate::store::command::{
-    Abandon, Acquire, Claim, ClaimRequest, Complete, Miss, Peek, Register, Release, Renew, Unclaim,
+    Abandon, Acquire, Claim, ClaimRequest, ClaimTerms, Complete, Miss, Peek, Register, Release,
+    Renew, Unclaim,
 };
 use crate::store::holder::Holder;
 use crate::store::host::HostStore;
@@ -92,6 +93,7 @@ pub(super) async fn register(store: &Store, name: &LockName, done: u64) -> u64 {
     let register = Register {
         done,
         retain: GRACE,
+        schedule: None,
     };
     store.run(name, register).await.expect("register")
 }
@@ -153,6 +155,7 @@ impl Case {
             holder: holder(who),
             ttl: ttl(60_000),
             request,
+            terms: ClaimTerms::default(),
             orphans: orphans.iter().map(|orphan| holder(orphan)).collect(),
         };
         self.store.run(&self.name, claim).await.expect("claim")
@@ -163,6 +166,8 @@ impl Case {
             holder: holder(who),
             tick,
             hold,
+            generation: None,
+            run: None,
         };
         self.store
             .run(&self.name, complete)
@@ -189,6 +194,7 @@ impl Case {
             by: holder(by),
             from,
             to,
+            run: None,
         };
         self.store.run(&self.name, miss).await.expect("miss")
     }

@@ -6,7 +6,7 @@
 //! | file | what | lifetime |
 //! |---|---|---|
 //! | `guard-XX` | locked (`flock`) for the length of one transition | never unlinked or renamed |
-//! | `state/<name>` | holder, fence, expiry, watermark; replaced by renaming, under its guard | 7 days without use |
+//! | `state/<name>` | holder, fence, expiry, watermark; replaced by renaming, under its guard | 10 minutes without use, 400 days with a watermark |
 //! | `alive/<uuid>` | the liveness file: locked by one process for as long as it lives | unlinked by its owner, or by a process that finds its owner dead |
 //!
 //! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a
@@ -19,16 +19,27 @@
 //! side. If someone unlinks a guard all the same, the next process that locks it notices that the
 //! path leads elsewhere, and starts again.
 
+mod claim;
 mod files;
 mod moment;
+mod operator;
 mod process;
 mod state;
 mod store;
+mod ticks;
 mod transitions;
 mod watch;
 
+#[cfg(test)]
+pub(crate) use self::moment::Moment;
+#[cfg(test)]
+pub(crate) use self::process::Process;
+#[cfg(test)]
+pub(crate) use self::state::State;
 pub(crate) use self::store::HostStore;
 pub(crate) use self::transitions::Transition;
+#[cfg(test)]
+pub(crate) use self::transitions::step;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,11 @@ impl Moment {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn at(boot_ms: u64, wall_us: u64) -> Self {
+        Self { boot_ms, wall_us }
+    }
+
     pub(super) fn wall_ms(self) -> u64 {
         self.wall_us / 1000
     }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Process {
     /// The boot of the machine: a lease of another boot has ended.
-    pub(super) boot: String,
+    pub(crate) boot: String,
     /// The name of the file that the process keeps locked for as long as it lives.
-    pub(super) liveness_file: String,
+    pub(crate) liveness_file: String,
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::LockName;
+use crate::store::history::{RUNS_KEPT, RunRecord};
 use crate::store::holder::Holder;
 use crate::store::host::moment::Moment;
 use crate::store::host::process::Process;
-use crate::store::limits::RETENTION;
+use crate::store::limits::{FENCE_RETENTION, WATERMARK_RETENTION};
+use crate::store::peer::PeerSighting;
+use crate::store::sighting::Sighting;
 use crate::timing::Ttl;
 
 /// The state of one lock.
@@ -52,12 +55,36 @@ pub(crate) struct Ticks {
     /// Who has moved the watermark over missed ticks, and where to; the latest first.
     #[serde(default, rename = "marks")]
     pub(super) missed_by: Vec<(String, u64)>,
+    /// The schedules that the job was seen with.
+    #[serde(default)]
+    pub(super) schedules: Vec<Sighting>,
+    /// How often an operator has set the watermark.
+    #[serde(default)]
+    pub(super) generation: u64,
+    /// Since when no tick is claimed.
+    #[serde(default)]
+    pub(super) paused: Option<u64>,
+    /// The foreign holder that was seen last.
+    #[serde(default)]
+    pub(super) peer: Option<PeerSighting>,
+    /// The instant of the run that an operator has asked for.
+    #[serde(default)]
+    pub(super) due: Option<u64>,
+    /// How often that run was claimed.
+    #[serde(default)]
+    pub(super) due_attempt: u32,
+    /// The holder that has claimed it.
+    #[serde(default)]
+    pub(super) due_claimant: Option<String>,
+    /// What is remembered of the last runs, the latest first.
+    #[serde(default)]
+    pub(super) runs: Vec<RunRecord>,
 }
 
 // ===== impl State =====
 
 impl State {
-    pub(super) fn named(name: &LockName) -> Self {
+    pub(crate) fn named(name: &LockName) -> Self {
         Self {
             name: name.as_str().to_owned(),
             ..Self::default()
@@ -113,7 +140,14 @@ impl State {
         // Never below the clock, so that it grows even after the file was lost.
         self.fence = (self.fence + 1).max(now.wall_us);
         self.extend(ttl.as_millis(), now);
-        self.retain(ttl.get() * 2, now);
+        self.retain(FENCE_RETENTION.max(ttl.get() * 2), now);
+        self.fence
+    }
+
+    /// Gives out a fence without a holder: what is known of the last one is over.
+    pub(super) fn bump(&mut self, now: Moment) -> u64 {
+        self.fence = (self.fence + 1).max(now.wall_us);
+        self.retain(FENCE_RETENTION, now);
         self.fence
     }
 
@@ -122,8 +156,12 @@ impl State {
     }
 
     pub(super) fn retain(&mut self, at_least: Duration, now: Moment) {
-        let until = now.wall_ms() + at_least.max(RETENTION).as_millis() as u64;
+        let until = now.wall_ms() + at_least.as_millis() as u64;
         self.retain_until = self.retain_until.max(until);
+    }
+
+    pub(super) fn retain_watermark(&mut self, at_least: Duration, now: Moment) {
+        self.retain(at_least.max(WATERMARK_RETENTION), now);
     }
 
     /// Frees the lock, or keeps it for the rest of a minimum hold.
@@ -143,6 +181,25 @@ impl State {
     }
 }
 
+#[cfg(test)]
+impl State {
+    pub(crate) fn holder(&self) -> Option<String> {
+        self.holder.clone()
+    }
+
+    pub(crate) fn done(&self) -> Option<u64> {
+        self.ticks.done
+    }
+
+    pub(crate) fn claimed(&self) -> Option<u64> {
+        self.ticks.claimed
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.ticks.generation
+    }
+}
+
 // ===== impl Ticks =====
 
 impl Ticks {
@@ -151,5 +208,18 @@ impl Ticks {
         self.claimant = None;
         self.attempt = 0;
         self.previous_done = None;
+    }
+
+    pub(super) fn forget_due(&mut self) {
+        self.due = None;
+        self.due_attempt = 0;
+        self.due_claimant = None;
+    }
+
+    pub(super) fn remember(&mut self, run: Option<RunRecord>) {
+        if let Some(run) = run {
+            self.runs.insert(0, run);
+            self.runs.truncate(RUNS_KEPT);
+        }
     }
 }

@@ -166,6 +166,7 @@ mod tests {
         let register = Register {
             done: 7,
             retain: Duration::ZERO,
+            schedule: None,
         };
         let (next, _) = step(&held, later, &process, register);
         assert_eq!(durability(&held, &next), Some(Write::Sync));

@@ -27,10 +27,12 @@ mod connection;
 mod error;
 mod invocation;
 mod operations;
+mod operator;
 mod reply;
 mod script;
 mod store;
 mod subscriber;
+mod ticks;
 
 pub(crate) use self::operations::Scripted;
 pub(crate) use self::store::RedisStore;

@@ -45,6 +45,11 @@ impl Reply {
             .ok_or_else(|| self.corrupt())
     }
 
+    /// All items after the outcome.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().skip(3).map(String::as_str)
+    }
+
     pub(super) fn number(&self, index: usize) -> Result<u64, Error> {
         self.optional(index)?.ok_or_else(|| self.corrupt())
     }

@@ -10,28 +10,42 @@ pub(crate) struct Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident: $file:literal),* $(,)?) => {
+    ($($name:ident: $($file:literal),+;)*) => {
         $(pub(super) static $name: Script = Script {
-            text: concat!(include_str!("scripts/prelude.lua"), "\n", include_str!(concat!("scripts/", $file))),
+            text: concat!(
+                include_str!("scripts/prelude.lua"),
+                $("\n", include_str!(concat!("scripts/", $file))),+
+            ),
             sha: OnceLock::new(),
         };)*
 
         #[cfg(test)]
-        static ALL: &[(&str, &Script)] = &[$(($file, &$name)),*];
+        static ALL: &[(&str, &Script)] = &[$((concat!($($file),+), &$name)),*];
     };
 }
 
 scripts! {
-    ABANDON: "abandon.lua",
-    ACQUIRE: "acquire.lua",
-    CLAIM: "claim.lua",
-    COMPLETE: "complete.lua",
-    MISS: "miss.lua",
-    PEEK: "peek.lua",
-    REGISTER: "register.lua",
-    RELEASE: "release.lua",
-    RENEW: "renew.lua",
-    UNCLAIM: "unclaim.lua",
+    ABANDON: "abandon.lua";
+    ACQUIRE: "acquire.lua";
+    BREAK: "break.lua";
+    CLAIM: "schedules.lua", "claim.lua";
+    CLAIM_DUE: "claim_due.lua";
+    COMPLETE: "complete.lua";
+    COMPLETE_DUE: "complete_due.lua";
+    HAND_OVER: "hand_over.lua";
+    HISTORY: "history.lua";
+    MISS: "miss.lua";
+    PAUSE: "pause.lua";
+    PEEK: "peek.lua";
+    RECORD: "record.lua";
+    REGISTER: "register.lua";
+    RELEASE: "release.lua";
+    RENEW: "renew.lua";
+    RESET: "schedules.lua", "reset.lua";
+    RESUME: "resume.lua";
+    RUN_NOW: "run_now.lua";
+    SIGHT: "schedules.lua", "sight.lua";
+    UNCLAIM: "unclaim.lua";
 }
 
 #[cfg(test)]

@@ -53,6 +53,27 @@ impl RedisStore {
         name: &LockName,
         command: C,
     ) -> Result<C::Answer, Error> {
+        C::read(&self.reply(within, name, command).await?)
+    }
+
+    /// Like [`run`](Self::run), and what the server's clock showed, in microseconds.
+    #[cfg(test)]
+    pub(crate) async fn run_timed<C: Scripted>(
+        &self,
+        within: Duration,
+        name: &LockName,
+        command: C,
+    ) -> Result<(C::Answer, u64), Error> {
+        let reply = self.reply(within, name, command).await?;
+        Ok((C::read(&reply)?, reply.server_us()?))
+    }
+
+    async fn reply<C: Scripted>(
+        &self,
+        within: Duration,
+        name: &LockName,
+        command: C,
+    ) -> Result<Reply, Error> {
         let invocation = Invocation {
             script: C::SCRIPT,
             name,
@@ -64,15 +85,14 @@ impl RedisStore {
             args: command.args(name),
         };
         let deadline = Instant::now() + within;
-        let reply = match C::REPLICATION {
+        match C::REPLICATION {
             Replication::Acknowledged if self.settings.replica_acks > 0 => {
-                self.run_acknowledged(&invocation, deadline).await?
+                self.run_acknowledged(&invocation, deadline).await
             }
             Replication::Acknowledged | Replication::Asynchronous => {
-                self.connector.run(&invocation, deadline).await?
+                self.connector.run(&invocation, deadline).await
             }
-        };
-        C::read(&reply)
+        }
     }
 
     pub(crate) fn hints(&self, name: &LockName) -> Hints {

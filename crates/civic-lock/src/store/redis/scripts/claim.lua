@@ -9,31 +9,57 @@
 --                                 prev      the watermark before an at-most-once claim
 --                                 by        the holder that has completed the last one
 --                                 marks     who has moved it over missed ticks, see miss.lua
+--                                 version   2 since schedules are kept
+--                                 schedules the schedules it was seen with, see schedules.lua
+--                                 generation  how often an operator has set the watermark
+--                                 paused    since when no tick is claimed, ms
+--                                 peer      a foreign holder: '<first sight> <its expiry, 0 for
+--                                           none> <tick> <holder>'
+--                                 due, due_attempt, due_claimant  see claim_due.lua
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  tick, ms since the epoch
 -- ARGV[5]  grace, ms
 -- ARGV[6]  how far a tick may lie in the future, ms
 -- ARGV[7]  'at_least_once' or 'at_most_once'
 -- ARGV[8]  ttl of fence and watermark, ms
--- ARGV[9…] values that no lease uses: a key that holds one counts as ours
+-- ARGV[9]  values that no lease uses, separated by spaces: a key that holds one counts as ours
+-- ARGV[10] JSON, absent for none of it:
+--          generation  the one that the caller knows
+--          schedule    fingerprint of its schedule, see sight.lua
+--          attempts    how often a tick may be claimed
+--          peers       'count': a tick that a peer holds the key for counts as run;
+--                      'count_released': it counts when the peer has released the key
+--          peer_from, peer_before  when the peer must have come for this tick, ms since the epoch
+--          foreign     true if any value that is not of this form may be a peer's
 --
 -- Reply: 'granted', tick, fence, attempt, done before
 --        'already_done', done
+--        'ran_by_peer', holder, ttl in ms if it still has the key, tick
+--        'unscheduled', first sight of the schedule: the tick is not after it; now if it is unknown
+--        'paused', since when, ms
+--        'reset', generation, done: an operator has set the watermark
+--        'exhausted', tick, done: it was claimed too often; miss.lua gives it up
 --        'running', holder, ttl in ms, tick
 --        'clock_ahead'
 --        'too_late', tick, done: nothing has changed; miss.lua gives it up
 --        'unregistered'
 local held = redis.call('GET', KEYS[1])
-local state = redis.call('HMGET', KEYS[3], 'done', 'claimed', 'claimant', 'attempt', 'prev', 'by')
+local state = redis.call('HMGET', KEYS[3], 'done', 'claimed', 'claimant', 'attempt', 'prev', 'by',
+  'generation', 'paused', 'schedules', 'peer')
 local done = tonumber(state[1])
 local claimed, claimant = tonumber(state[2]), state[3]
 local attempt, prev, by = tonumber(state[4]) or 0, tonumber(state[5]), state[6]
 local tick, grace = tonumber(ARGV[4]), tonumber(ARGV[5])
 local at_most_once = ARGV[7] == 'at_most_once'
-local orphans = arguments_from(9)
+local orphans = values_of(ARGV[9])
+local terms = ARGV[10] and cjson.decode(ARGV[10]) or {}
 
 if not done then
   return answer('unregistered')
+end
+local generation = tonumber(state[7]) or 0
+if terms.generation and terms.generation ~= generation then
+  return answer('reset', int(generation), int(done))
 end
 
 local function grant(which, nth)
@@ -62,6 +88,10 @@ if held and claimed and held == claimant and (held == echo or orphans[held]) the
   return grant(claimed, attempt)
 end
 
+if state[8] then
+  return answer('paused', state[8])
+end
+
 -- On minimum hold the key keeps out those who know no watermark; to us it is free.
 local free = not held or held == echo or held == by or orphans[held]
 
@@ -77,13 +107,55 @@ if claimed and claimed > done then
   if at_most_once or now - claimed > grace then
     return answer('too_late', int(claimed), int(done))
   end
+  if terms.attempts and attempt >= terms.attempts then
+    return answer('exhausted', int(claimed), int(done))
+  end
   return grant(claimed, attempt + 1)
 end
 if tick <= done then
   return answer('already_done', int(done))
 end
+if terms.schedule then
+  local list, first = sightings_of(state[9]), now
+  for _, seen in ipairs(list) do
+    if seen.name == terms.schedule then
+      first, seen.last = seen.first, math.max(seen.last, now)
+    end
+  end
+  if tick <= first then
+    return answer('unscheduled', int(first))
+  end
+  redis.call('HSET', KEYS[3], 'schedules', text_of(list))
+end
 if tick > now + tonumber(ARGV[6]) then
   return answer('clock_ahead')
+end
+if terms.peers then
+  local seen, expires, seen_tick, peer = string.match(state[10] or '', '^(%d+) (%d+) (%d+) (.*)$')
+  local function counts(holder, first)
+    local from = tonumber(string.match(holder, '^%d+:(%d+)$')) or (terms.foreign and first)
+    return from and from >= terms.peer_from and from < terms.peer_before
+  end
+  local function ran(holder, left)
+    redis.call('HSET', KEYS[3], 'done', int(tick))
+    return answer('ran_by_peer', holder, left, int(tick))
+  end
+  local uuid = string.match(held or '', '.:%d+:(%x+):%d+$')
+  if held and not free and not (uuid and #uuid == 32) then
+    local first = peer == held and tonumber(seen) or now
+    local left = ttl_of(KEYS[1])
+    local ends = left == '' and '0' or int(now + tonumber(left))
+    local seen_now = table.concat({int(first), ends, int(tick), held}, ' ')
+    redis.call('HSET', KEYS[3], 'peer', seen_now)
+    if terms.peers == 'count' and counts(held, first) then
+      return ran(held, left)
+    end
+  elseif peer and not held and tonumber(seen_tick) == tick and counts(peer, tonumber(seen)) then
+    -- It has released the key if it is gone before its time.
+    if expires == '0' or now < tonumber(expires) then
+      return ran(peer, '')
+    end
+  end
 end
 if now - tick > grace then
   return answer('too_late', int(tick), int(done))

@@ -7,9 +7,13 @@
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
+-- KEYS[3]  {lock:<name>}:runs, if something is remembered of it
 -- ARGV[3]  the watermark as it was seen
 -- ARGV[4]  where it goes
 -- ARGV[5]  how many moves are kept
+-- ARGV[6]  what is remembered in the list of the last runs; '' or absent for nothing
+-- ARGV[7]  how many runs are remembered
+-- ARGV[8]  ttl of what is remembered, ms
 --
 -- Reply: 'marked'
 --        'changed', done, '1' if it is certain that no call with this echo has moved it, else '0'
@@ -45,4 +49,7 @@ end
 table.insert(marks, 1, echo .. '@' .. int(to))
 marks[kept_moves + 1] = nil
 redis.call('HSET', KEYS[2], 'done', int(to), 'marks', table.concat(marks, ' '))
+if remember(KEYS[3], ARGV[6], ARGV[7]) then
+  redis.call('PEXPIRE', KEYS[3], ARGV[8])
+end
 return answer('marked')

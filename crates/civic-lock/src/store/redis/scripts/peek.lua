@@ -2,7 +2,13 @@
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
+-- KEYS[3]  {lock:<name>}:fence, if it is asked for
 --
--- Reply: 'peek', done, claimed, attempt, holder
-local tick = redis.call('HMGET', KEYS[2], 'done', 'claimed', 'attempt')
-return answer('peek', tick[1] or '', tick[2] or '', tick[3] or '0', redis.call('GET', KEYS[1]) or '')
+-- Reply: 'peek', done, claimed, attempt, holder, claimant, ttl in ms, fence, generation, paused,
+--        due, attempt of due, peer, schedules
+local tick = redis.call('HMGET', KEYS[2], 'done', 'claimed', 'attempt', 'claimant', 'generation',
+  'paused', 'due', 'due_attempt', 'peer', 'schedules')
+local held = redis.call('GET', KEYS[1])
+return answer('peek', tick[1] or '', tick[2] or '', tick[3] or '0', held or '', tick[4] or '',
+  held and ttl_of(KEYS[1]) or '', KEYS[3] and redis.call('GET', KEYS[3]) or '0', tick[5] or '0',
+  tick[6] or '', tick[7] or '', tick[8] or '0', tick[9] or '', tick[10] or '')

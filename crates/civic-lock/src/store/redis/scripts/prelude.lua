@@ -21,11 +21,11 @@ local function answer(...)
   return {echo, int(now_us), ...}
 end
 
--- The set of the arguments from `first` on.
-local function arguments_from(first)
+-- The set of the values in an argument, which are separated by spaces.
+local function values_of(argument)
   local set = {}
-  for i = first, #ARGV do
-    set[ARGV[i]] = true
+  for value in string.gmatch(argument or '', '%S+') do
+    set[value] = true
   end
   return set
 end
@@ -45,6 +45,15 @@ local function ttl_of(key)
     return ''
   end
   return int(left)
+end
+
+-- The last runs of the job, the latest first. Nothing to keep: nothing to do.
+local function remember(key, run, kept)
+  if key and run and run ~= '' then
+    redis.call('LPUSH', key, run)
+    redis.call('LTRIM', key, 0, tonumber(kept) - 1)
+    return true
+  end
 end
 
 -- A hint only: without permission for the channel the lock still works.

@@ -21,6 +21,12 @@ if claimant == echo then
     redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
   end
 end
+local due_claimant, due_attempt =
+  unpack(redis.call('HMGET', KEYS[2], 'due_claimant', 'due_attempt'))
+if due_claimant == echo then
+  redis.call('HSET', KEYS[2], 'due_attempt', int(math.max((tonumber(due_attempt) or 1) - 1, 0)))
+  redis.call('HDEL', KEYS[2], 'due_claimant')
+end
 if redis.call('GET', KEYS[1]) ~= echo then
   return answer('not_ours')
 end

@@ -1,0 +1,16 @@
+-- Resumes a paused job.
+--
+-- KEYS[1]  {lock:<name>}:tick
+-- ARGV[3]  channel of the hint
+--
+-- Reply: 'resumed', since when it was paused, ms; '' if it was not
+--        'unregistered'
+local done, paused = unpack(redis.call('HMGET', KEYS[1], 'done', 'paused'))
+if not done then
+  return answer('unregistered')
+end
+if paused then
+  redis.call('HDEL', KEYS[1], 'paused')
+  announce(ARGV[3])
+end
+return answer('resumed', paused or '')
