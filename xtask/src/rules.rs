@@ -187,9 +187,12 @@ fn names(text: &str, library: &str) -> bool {
         let code = line.split("//").next().unwrap_or_default();
         // `civic_hyper::` and `hyper_util::` are not `hyper::`.
         code.match_indices(&path).any(|(at, _)| {
-            let before = code[..at].chars().next_back();
-            !before.is_some_and(|c| c == '_' || c == ':' || c.is_alphanumeric())
-        }) || code.trim_start().starts_with(&format!("use {library};"))
+            // `::hyper::` is `hyper::`, and `a::hyper::` is not.
+            let before = code[..at].strip_suffix("::").unwrap_or(&code[..at]);
+            !before.ends_with(|c: char| c == '_' || c == '>' || c.is_alphanumeric())
+        }) || [";", " as "]
+            .iter()
+            .any(|end| code.contains(&format!("use {library}{end}")))
     })
 }
 
@@ -244,6 +247,8 @@ mod tests {
         for code in [
             "use fred::Client;",
             "use fred;",
+            "pub(crate) use fred as f;",
+            "use ::fred::Client;",
             "let x = fred::Client::new();",
             "error.is::<fred::Error>()",
         ] {

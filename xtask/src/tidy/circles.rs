@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::finding::Finding;
-use super::imports::{Use, leaves, uses};
+use super::imports::{Use, leaves, names, uses};
 use super::source::Source;
 
 /// Circles that are there on purpose.
@@ -291,19 +291,6 @@ impl Arrows {
     }
 }
 
-/// The names that a `use` brings in, with the path of each.
-fn names(tree: &str) -> Vec<(String, String)> {
-    let renamed = tree.contains(" as ");
-    leaves(tree)
-        .into_iter()
-        .filter(|_| !renamed)
-        .filter_map(|path| {
-            let name = path.rsplit("::").next()?.to_owned();
-            Some((name, path))
-        })
-        .collect()
-}
-
 /// The paths in a line of code, generic arguments left away.
 fn paths(code: &str) -> Vec<&str> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
@@ -410,6 +397,17 @@ mod tests {
         ]);
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(found[0].contains("3 files need each other"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_circle_through_a_re_export_by_another_name_is_red() {
+        let found = circles(&[
+            ("lib.rs", "mod b;\nmod c;\n\npub use b::B as D;\n"),
+            ("b.rs", "use crate::c::C;\n"),
+            ("c.rs", "use crate::D;\n"),
+        ]);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains("2 files need each other"), "{found:#?}");
     }
 
     #[test]

@@ -160,17 +160,27 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
             report(line, "docs", message);
         }
     }
+    for (line, message) in messages(source).iter().flat_map(|lines| idioms(lines)) {
+        report(line, "english", message);
+    }
+}
+
+/// The string literals outside of the tests that are messages, with the number and text of each
+/// line.
+fn messages(source: &Source) -> Vec<Vec<(usize, &str)>> {
+    let mut messages: Vec<Vec<(usize, &str)>> = Vec::new();
     for (number, line) in source.numbered().filter(|(_, line)| !line.in_tests) {
-        let messages = line
-            .strings
-            .iter()
-            .filter(|text| text.split_whitespace().count() >= MESSAGE);
-        for text in messages {
-            for (line, message) in idioms(&[(number, text)]) {
-                report(line, "english", message);
+        for (index, text) in line.strings.iter().enumerate() {
+            let text = text.trim_end_matches('\\');
+            match messages.last_mut() {
+                Some(message) if line.continues && index == 0 => message.push((number, text)),
+                _ => messages.push(vec![(number, text)]),
             }
         }
     }
+    let words = |(_, text): &(usize, &str)| text.split_whitespace().count();
+    messages.retain(|lines| lines.iter().map(words).sum::<usize>() >= MESSAGE);
+    messages
 }
 
 /// The same for a document, a manifest or a script.
@@ -422,6 +432,14 @@ mod tests {
         ] {
             red(check, &format!("// So: {text}\n"), 1, "write \"per\"");
         }
+    }
+
+    #[test]
+    fn a_message_is_read_across_its_lines() {
+        let message = |end| format!("const A: &str = \"the lock of an \\\n    {end}\";\n");
+        red(check, &message("nobody"), 2, "\"nobody\"");
+        red(check, "f(\"is kept also \\\n  if\");\n", 1, "\"even if\"");
+        clean(check, &message("owner\", \"nobody"));
     }
 
     #[test]

@@ -45,9 +45,14 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
                 ),
             );
         }
+        let root = if is_below_root(source, found) {
+            &["crate::", "super::"][..]
+        } else {
+            &["crate::"]
+        };
         if leaves(&found.tree)
             .iter()
-            .filter_map(|leaf| leaf.strip_prefix("crate::"))
+            .filter_map(|leaf| root.iter().find_map(|root| leaf.strip_prefix(root)))
             .any(|name| name == "*" || starts_upper(name))
         {
             report(
@@ -210,19 +215,29 @@ fn module(tree: &str) -> &str {
 
 /// Each imported path, written out; `as` and what follows it is left away.
 pub(super) fn leaves(tree: &str) -> Vec<String> {
-    let mut leaves = Vec::new();
-    expand("", tree, &mut leaves);
-    leaves
+    names(tree).into_iter().map(|(_, path)| path).collect()
 }
 
-fn expand(prefix: &str, tree: &str, leaves: &mut Vec<String>) {
+/// Each name that a declaration brings in, and its path, written out.
+pub(super) fn names(tree: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    expand("", tree, &mut found);
+    found
+}
+
+fn expand(prefix: &str, tree: &str, found: &mut Vec<(String, String)>) {
     let Some((module, names)) = braces(tree) else {
-        let path = tree.split(" as ").next().unwrap_or_default().trim();
-        leaves.push(if path == "self" {
+        let (path, new_name) = match tree.split_once(" as ") {
+            Some((path, name)) => (path.trim(), Some(name.trim())),
+            None => (tree.trim(), None),
+        };
+        let path = if path == "self" {
             prefix.trim_end_matches("::").to_owned()
         } else {
             format!("{prefix}{path}")
-        });
+        };
+        let own_name = path.rsplit("::").next().unwrap_or_default();
+        found.push((new_name.unwrap_or(own_name).to_owned(), path));
         return;
     };
     let mut depth = 0_usize;
@@ -235,7 +250,7 @@ fn expand(prefix: &str, tree: &str, leaves: &mut Vec<String>) {
         c == ',' && depth == 0
     });
     for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
-        expand(&format!("{prefix}{module}::"), part, leaves);
+        expand(&format!("{prefix}{module}::"), part, found);
     }
 }
 
@@ -256,6 +271,19 @@ fn through_root(code: &str) -> bool {
     })
 }
 
+/// Whether `super` is the crate's root for a declaration: the file is a module directly below it,
+/// and the declaration is not in a module or function inside of the file.
+fn is_below_root(source: &Source, found: &Use) -> bool {
+    let line = &source.lines[found.first - 1];
+    let module = source
+        .path
+        .split_once("/src/")
+        .map(|(_, file)| file.trim_end_matches(".rs").trim_end_matches("/mod"));
+    !line.in_tests
+        && !line.text.starts_with(char::is_whitespace)
+        && module.is_some_and(|name| !name.contains('/') && !matches!(name, "lib" | "main"))
+}
+
 fn starts_upper(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
 }
@@ -263,14 +291,14 @@ fn starts_upper(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::fixture::{clean, red};
+    use crate::tidy::fixture::{clean, findings, red};
 
     #[test]
     fn one_use_per_module_in_three_groups_is_clean() {
         clean(
             check,
             "use std::fmt::{self, Display};\nuse std::sync::Arc;\n\nuse bytes::Bytes;\nuse tower::{Layer, Service as _};\n\n\
-             use self::b::C;\nuse crate::d::{E, f};\nuse crate::{g, h};\nuse super::*;\n\nmod b;\n\npub use self::b::{\n    C,\n    D,\n};\n",
+             use self::b::C;\nuse crate::d::{E, f};\nuse crate::{g, h};\nuse super::i;\n\nmod b;\n\npub use self::b::{\n    C,\n    D,\n};\n",
         );
         clean(
             check,
@@ -313,6 +341,10 @@ mod tests {
         red(check, "use crate::LockName;\n", 1, "the crate's root");
         red(check, "use crate::{LockName, a};\n", 1, "the crate's root");
         red(check, "use crate::*;\n", 1, "the crate's root");
+        red(check, "use super::LockName;\n", 1, "the crate's root");
+        for path in ["crates/a/src/b/c.rs", "crates/a/src/lib.rs"] {
+            assert_eq!(findings(check, path, "use super::LockName;\n"), []);
+        }
         red(
             check,
             "fn f(\n    name: &crate::LockName,\n) {}\n",

@@ -30,7 +30,7 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
     }
     for (number, line) in source.numbered() {
         // A module of tests by another name is a module of tests in another place.
-        if is_test_attribute(&line.code) && (source.is_tests || !line.in_tests) {
+        if is_test_attribute(&line.code) && (source.is_tests || !line.in_mod_tests) {
             report(
                 number,
                 "unit-tests",
@@ -86,7 +86,9 @@ fn is_test_attribute(code: &str) -> bool {
     let code = code.trim_start();
     code.starts_with("#[test]")
         || code.starts_with("#[tokio::test")
-        || code.starts_with("proptest! {")
+        || code
+            .trim_start_matches("proptest::")
+            .starts_with("proptest! {")
 }
 
 /// The first line with code behind the module that begins on this line.
@@ -219,9 +221,16 @@ mod tests {
             "#[test]\nfn f() {}\n",
             "#[tokio::test(start_paused = true)]\nasync fn f() {}\n",
             "proptest! {\n}\n",
+            "proptest::proptest! {\n}\n",
         ] {
             red(check, text, 1, "unit tests are in");
         }
+        red(
+            check,
+            "#[cfg(test)]\nmod checks {\n    #[test]\n    fn f() {}\n}\n",
+            3,
+            "unit tests are in",
+        );
         red(check, "mod tests {\n}\n", 1, "needs `#[cfg(test)]`");
         red(
             check,

@@ -25,10 +25,14 @@ pub(super) struct Line {
     pub(super) comment: Option<Comment>,
     /// The contents of the string literals that are, or go on, on this line.
     pub(super) strings: Vec<String>,
+    /// The first of them began on an earlier line.
+    pub(super) continues: bool,
     /// The line begins directly in a module (inline ones too), not in a function, type or macro.
     pub(super) in_module: bool,
     /// The line is part of `#[cfg(test)] mod … { }`, or of a file of tests.
     pub(super) in_tests: bool,
+    /// The line is part of `mod tests { }`.
+    pub(super) in_mod_tests: bool,
 }
 
 #[derive(Debug)]
@@ -61,7 +65,12 @@ enum State {
 
 /// What a `{` opened.
 enum Scope {
-    Module { tests: bool },
+    Module {
+        /// It is compiled for tests only.
+        tests: bool,
+        /// Its name is `tests`.
+        named_tests: bool,
+    },
     Other,
 }
 
@@ -139,10 +148,28 @@ fn is_test_file(path: &str) -> bool {
 pub(super) fn comment_of<'l>(path: &str, line: &'l str) -> Option<&'l str> {
     match path.rsplit('.').next()? {
         "md" => Some(line),
-        "toml" => line.trim_start().strip_prefix('#'),
+        "toml" => toml_comment(line),
         "lua" => line.split_once("--").map(|(_, comment)| comment),
         _ => None,
     }
+}
+
+/// What follows the `#` that is not in a string.
+fn toml_comment(line: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in line.char_indices() {
+        match quote {
+            _ if escaped => escaped = false,
+            Some('"') if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '#' => return Some(&line[at + 1..]),
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            None => {}
+        }
+    }
+    None
 }
 
 /// The name of a module that has a file, if the line declares one.
@@ -171,6 +198,7 @@ fn split(text: &str) -> Vec<Line> {
             let mut at = 0;
             if let State::Text(_) = state {
                 line.strings.push(String::new());
+                line.continues = true;
             }
             while at < chars.len() {
                 at = step(&mut state, &mut line, &chars, at);
@@ -300,7 +328,16 @@ fn nest(lines: &mut [Line], test_file: bool) {
         line.in_tests = test_file
             || scopes
                 .iter()
-                .any(|scope| matches!(scope, Scope::Module { tests: true }));
+                .any(|scope| matches!(scope, Scope::Module { tests: true, .. }));
+        line.in_mod_tests = scopes.iter().any(|scope| {
+            matches!(
+                scope,
+                Scope::Module {
+                    named_tests: true,
+                    ..
+                }
+            )
+        });
         for c in line.code.chars() {
             match c {
                 '{' => {
@@ -324,6 +361,7 @@ fn scope(head: &str) -> Scope {
     match (words.next(), words.next()) {
         (Some(name), Some("mod")) => Scope::Module {
             tests: name == "tests" || head.contains("cfg(test)"),
+            named_tests: name == "tests",
         },
         _ => Scope::Other,
     }
@@ -386,6 +424,19 @@ lines {"; let r#type = '\u{7b}';
         assert_eq!(source.lines[5].code.trim(), "const C: char = ' ';");
         assert_eq!(source.lines[8].code, "\"; let r#type = ' ';");
         assert!(source.lines.iter().all(|line| line.in_module));
+    }
+
+    #[test]
+    fn the_comment_of_a_line_of_toml_is_outside_of_its_strings() {
+        for (line, comment) in [
+            ("# a", Some(" a")),
+            (r##"a = "b#c" # "d""##, Some(r#" "d""#)),
+            (r##"a = 'b#\' # c"##, Some(" c")),
+            (r##"a = "b\"#c""##, None),
+            ("a = 1", None),
+        ] {
+            assert_eq!(comment_of("a.toml", line), comment, "{line}");
+        }
     }
 
     #[test]
