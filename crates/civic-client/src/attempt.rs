@@ -26,6 +26,15 @@ impl Attempt {
     }
 }
 
+/// The mark of a call that serves a request which is itself a retry: how many earlier attempts
+/// there were of that request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryMark(pub(crate) u8);
+
+/// How many earlier attempts of the call may have reached the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EarlierAttempts(pub(crate) u32);
+
 /// How far an attempt has come, as the transport and the collecting of the body note it.
 ///
 /// It only ever moves forward: a connection that is still being opened in the background, after the

@@ -8,6 +8,7 @@ mod error;
 mod error_kind;
 mod facade;
 pub mod layer;
+mod lru;
 mod not_retried;
 mod options;
 mod phase;
@@ -17,14 +18,16 @@ pub mod transport;
 mod url_template;
 #[cfg(feature = "garde")]
 mod validate;
+mod wall_clock;
 
 pub use self::body::Body;
 pub use self::error::Error;
 pub use self::error_kind::ErrorKind;
 pub use self::facade::{Answer, RequestBuilder, ServiceClient, ServiceClientBuilder};
 pub use self::layer::{
-    AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff, CollectBodyLayer,
-    IdempotencyKeyLayer, Jitter, PropagateCorrelationIdLayer, RetryLayer, RetryPolicy, RetryScope,
+    AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff,
+    CollectBodyLayer, IdempotencyKeyLayer, Jitter, PeerMemory, PropagateContextLayer, RetryBudget,
+    RetryDecision, RetryEvent, RetryLayer, RetryPolicy, RetryScope,
 };
 pub use self::not_retried::NotRetried;
 pub use self::options::CallOptions;

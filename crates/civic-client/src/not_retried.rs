@@ -17,12 +17,21 @@ pub enum NotRetried {
     NotReplaySafe,
     /// All retries were used.
     Exhausted,
-    /// The peer asked for a longer pause than the policy allows.
+    /// The peer asked for a longer pause than the policy or the deadline allows.
     RetryAfterTooLong,
     /// The deadline would have passed before the next attempt.
     Deadline,
     /// The service below the retry layer did not become ready for another attempt.
     NotReady,
+    /// The budget for retries of this peer is spent: it fails too often for more of them to help.
+    Budget,
+    /// The call serves a request that is itself a retry. The caller at the start of the chain
+    /// repeats; a repetition by every service on the way would multiply.
+    ChainStop,
+    /// The peer said that a retry is of no use, with `x-should-retry: false`.
+    PeerSaidNo,
+    /// The peer's rate limit is used up for longer than the call may wait.
+    RateLimited,
 }
 
 impl NotRetried {
@@ -37,6 +46,10 @@ impl NotRetried {
             Self::RetryAfterTooLong => "retry_after_too_long",
             Self::Deadline => "deadline",
             Self::NotReady => "not_ready",
+            Self::Budget => "budget",
+            Self::ChainStop => "chain_stop",
+            Self::PeerSaidNo => "peer_said_no",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -60,6 +73,10 @@ mod tests {
             (NotRetried::RetryAfterTooLong, "retry_after_too_long"),
             (NotRetried::Deadline, "deadline"),
             (NotRetried::NotReady, "not_ready"),
+            (NotRetried::Budget, "budget"),
+            (NotRetried::ChainStop, "chain_stop"),
+            (NotRetried::PeerSaidNo, "peer_said_no"),
+            (NotRetried::RateLimited, "rate_limited"),
         ];
         for (reason, name) in names {
             assert_eq!(

@@ -5,6 +5,10 @@ use std::time::Duration;
 use http::Extensions;
 use tokio::time::Instant;
 
+/// The least time that an attempt needs: it is not begun with less of the deadline left. It would
+/// cost the peer its work, and its answer would come too late.
+pub(crate) const MIN_REMAINING: Duration = Duration::from_millis(50);
+
 /// Per-call overrides of the client's settings.
 ///
 /// They travel in the extensions of the request, where the layers read them, so that a request that
@@ -65,6 +69,12 @@ impl CallOptions {
     pub const fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// Sets the deadline, unless there is an earlier one.
+    pub(crate) fn by(self, deadline: Instant) -> Self {
+        let earlier = self.deadline.map_or(deadline, |own| own.min(deadline));
+        self.with_deadline(earlier)
     }
 
     /// Declares whether executing the request twice has the same effect as executing it once.

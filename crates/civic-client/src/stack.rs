@@ -3,13 +3,14 @@
 //! Outermost first:
 //!
 //! ```text
-//! propagate correlation id   once per call
+//! propagate context          once per call
 //! idempotency key            once per call
 //!   (a concurrency limit would stand here)
-//! retry                      policy and backoff; what follows happens in each attempt
+//! retry                      policy, budget, backoff; what follows happens in each attempt
 //!   (a breaker would stand here, where it sees every failure)
 //! attempt span
 //! attempt timeout            10 s, the body included
+//! attempt headers            what is left of it, and which attempt it is
 //! internal headers           a token for this attempt
 //! collect body               16 MiB; of an error response 64 KiB and 1 s
 //! transport                  pooled HTTP/1.1
@@ -32,11 +33,12 @@ use tower_service::Service;
 
 use crate::body::Body;
 use crate::error::Error;
+use crate::layer::attempt_headers::AttemptHeadersLayer;
 use crate::layer::attempt_span::AttemptSpanLayer;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
-use crate::layer::propagate_correlation_id::PropagateCorrelationIdLayer;
+use crate::layer::propagate_context::PropagateContextLayer;
 use crate::layer::retry::RetryLayer;
 use crate::transport::Transport;
 
@@ -65,11 +67,12 @@ impl Stack {
     ) -> Self {
         Self::new(
             ServiceBuilder::new()
-                .layer(PropagateCorrelationIdLayer::new())
+                .layer(PropagateContextLayer::new())
                 .layer(IdempotencyKeyLayer::new())
                 .layer(retry)
                 .layer(AttemptSpanLayer::new())
                 .layer(timeout)
+                .layer(AttemptHeadersLayer::new())
                 .layer(option_layer(minter.map(InternalHeadersLayer::new)))
                 .layer(collect)
                 .service(transport),

@@ -1,6 +1,7 @@
 //! A response, and what is made of it.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
@@ -160,7 +161,12 @@ impl Answer {
         let body = ErrorBody::from_json(self.status(), self.response.body());
         let mut error =
             Error::new(ErrorKind::Status).with_message(body.as_ref().and_then(ErrorBody::words));
-        if let Some(wait) = retry_after(self.headers()) {
+        let attempts = self.response.extensions().get::<Attempts>();
+        let wait = match attempts {
+            Some(attempts) => attempts.retry_after(),
+            None => retry_after(self.headers(), SystemTime::now()),
+        };
+        if let Some(wait) = wait {
             error = error.with_retry_after(wait);
         }
         Err(self.annotate(error))

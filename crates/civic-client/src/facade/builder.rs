@@ -17,7 +17,7 @@ use crate::facade::client::ServiceClient;
 use crate::facade::header;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
-use crate::layer::retry::{Jitter, RetryLayer, RetryPolicy, RetryScope};
+use crate::layer::retry::{Jitter, PeerMemory, RetryLayer, RetryPolicy, RetryScope};
 use crate::stack::Stack;
 use crate::transport::{DynResolve, Resolve, SystemResolver, Transport, TransportConfig};
 #[cfg(feature = "garde")]
@@ -143,6 +143,24 @@ impl ServiceClientBuilder {
     /// Defaults to [`Jitter::Proportional`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         self.retry = self.retry.with_jitter(jitter);
+        self
+    }
+
+    /// Sets whether the answer of a Fastify that is closing counts as "never executed".
+    ///
+    /// Defaults to `true`. [`RetryPolicy::with_trust_closing_answer`] says what it is, and when to
+    /// switch it off.
+    pub fn trust_closing_answer(mut self, trust: bool) -> Self {
+        self.retry = self.retry.with_trust_closing_answer(trust);
+        self
+    }
+
+    /// Sets what is remembered about peers, to share it with another client or to change the budget
+    /// for retries.
+    ///
+    /// Defaults to a memory of the client's own, which its clones share.
+    pub fn peer_memory(mut self, memory: PeerMemory) -> Self {
+        self.retry = self.retry.with_peer_memory(memory);
         self
     }
 

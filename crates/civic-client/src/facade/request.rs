@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use civic_auth::CorrelationId;
+use civic_auth::{CorrelationId, RequestContext};
 use civic_envelope::UnwrapMode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -225,7 +225,10 @@ impl<'a> RequestBuilder<'a> {
 
     /// Sets how long the whole call may take from when it is sent, with all attempts and waits.
     ///
-    /// Defaults to no limit.
+    /// It never lasts longer than that of the request being served, if there is one. No attempt
+    /// begins with less than 50 ms left.
+    ///
+    /// Defaults to the deadline of the request being served, else to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -343,6 +346,12 @@ impl<'a> RequestBuilder<'a> {
         let options = match deadline {
             Some(deadline) => self.options.with_deadline(deadline),
             None => self.options,
+        };
+        // The wait for the stack, above all layers, ends by the deadline of the request being
+        // served too.
+        let options = match RequestContext::current().deadline() {
+            Some(deadline) => options.by(deadline),
+            None => options,
         };
         parts.extensions.insert(options);
         parts.extensions.insert(call.template.clone());

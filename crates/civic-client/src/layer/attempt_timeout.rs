@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::attempt::{Attempt, Progress};
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::options::CallOptions;
+use crate::options::{CallOptions, MIN_REMAINING};
 use crate::phase::Phase;
 use crate::transmission::Transmission;
 
@@ -29,8 +29,8 @@ use crate::transmission::Transmission;
 /// The limit is that of the call ([`CallOptions::with_attempt_timeout`]), else that of the layer;
 /// if the call has a deadline, at most the time until then. When it passes, the inner future is
 /// dropped, which closes its connection, and the error is [`ErrorKind::Timeout`], or
-/// [`ErrorKind::Deadline`] if the deadline came first. A request whose deadline has passed already
-/// is not passed on at all.
+/// [`ErrorKind::Deadline`] if the deadline came first. A request that has less
+/// than 50 ms of its deadline left is not passed on at all.
 ///
 /// [`Error::phase`] says how far the attempt had come. One that was cut short before its request
 /// was handed to a connection was never sent ([`Transmission::NotSent`]), and may be repeated with
@@ -112,7 +112,7 @@ where
             _ => (own, ErrorKind::Timeout),
         };
         // Otherwise the inner service would begin work for a caller that has given up.
-        let passed = kind == ErrorKind::Deadline && until <= now;
+        let passed = kind == ErrorKind::Deadline && until < now + MIN_REMAINING;
         let progress = Arc::new(Progress::default());
         let attempt = Attempt {
             until,
@@ -132,7 +132,7 @@ pin_project! {
     /// The future of [`AttemptTimeout`].
     #[derive(Debug)]
     pub struct AttemptTimeoutFuture<F> {
-        // `None` if the deadline had passed before the call.
+        // `None` if the deadline left no time for the call.
         #[pin]
         inner: Option<F>,
         #[pin]

@@ -9,8 +9,9 @@ use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 use civic_envelope::inner_accessors;
+use http::header::{CONNECTION, VIA};
 use http::response::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -32,6 +33,14 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timers are exact to 1 ms, and a busy machine polls them late, so half of what is left is the
 /// margin where less than this is left.
 const ERROR_BODY_MARGIN: Duration = Duration::from_millis(50);
+
+/// What Fastify answers on an open connection while it closes, before any code of the service runs.
+const CLOSING_BODY: &[u8] =
+    br#"{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}"#;
+
+/// Marks a response as the answer of a Fastify that is closing: the request was not executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClosingAnswer;
 
 /// Reads the whole body of each response: never half of one, and never more than the cap.
 ///
@@ -254,14 +263,34 @@ where
                         Some(Err(error)) if success => return Poll::Ready(Err(broken_off(error))),
                         Some(Err(_)) | None => {}
                     }
-                    let head = head
+                    let mut head = head
                         .take()
                         .expect("a future is not polled after it has completed");
-                    return Poll::Ready(Ok(Response::from_parts(head, read.take())));
+                    let body = read.take();
+                    if is_closing_answer(&head, &body) {
+                        head.extensions.insert(ClosingAnswer);
+                    }
+                    return Poll::Ready(Ok(Response::from_parts(head, body)));
                 }
             }
         }
     }
+}
+
+/// Whether no one but a Fastify that is closing can have made this answer: a proxy adds `Via` or
+/// words of its own, and closes other connections than its own peer's.
+fn is_closing_answer(head: &Parts, body: &[u8]) -> bool {
+    let closes = head
+        .headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+    head.status == StatusCode::SERVICE_UNAVAILABLE
+        && head.version == Version::HTTP_11
+        && closes
+        && !head.headers.contains_key(VIA)
+        && body == CLOSING_BODY
 }
 
 fn error_body_timeout(attempt: Option<&Attempt>) -> Sleep {

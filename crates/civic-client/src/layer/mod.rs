@@ -2,11 +2,12 @@
 //!
 //! | layer | per | what it does |
 //! |---|---|---|
-//! | [`PropagateCorrelationIdLayer`] | call | one correlation id, the same on each attempt |
+//! | [`PropagateContextLayer`] | call | one correlation id, the same on each attempt; the trace context, the deadline and the mark of a retry of the request being served |
 //! | [`IdempotencyKeyLayer`] | call | one `Idempotency-Key` for POST and PATCH |
 //! | [`RetryLayer`] | call | retries as a [`RetryPolicy`] says |
 //! | [`AttemptSpanLayer`] | attempt | a span with the names of OpenTelemetry |
 //! | [`AttemptTimeoutLayer`] | attempt | a time limit, the body included |
+//! | [`AttemptHeadersLayer`] | attempt | how long the caller waits, and which attempt it is |
 //! | [`CollectBodyLayer`] | attempt | the whole body, capped |
 //!
 //! Their error is [`Error`](crate::Error) from the transport upwards, so that every layer can judge
@@ -26,18 +27,19 @@
 //! use civic_auth::{InternalHeadersLayer, Secret, TokenMinter};
 //! use civic_client::Transport;
 //! use civic_client::layer::{
-//!     AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
-//!     PropagateCorrelationIdLayer, RetryLayer,
+//!     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
+//!     PropagateContextLayer, RetryLayer,
 //! };
 //! use tower::ServiceBuilder;
 //!
 //! let minter = TokenMinter::new(Secret::new("a secret of at least thirty-two bytes")?);
 //! let stack = ServiceBuilder::new()
-//!     .layer(PropagateCorrelationIdLayer::new())
+//!     .layer(PropagateContextLayer::new())
 //!     .layer(IdempotencyKeyLayer::new())
 //!     .layer(RetryLayer::default())
 //!     .layer(AttemptSpanLayer::new())
 //!     .layer(AttemptTimeoutLayer::default())
+//!     .layer(AttemptHeadersLayer::new())
 //!     .layer(InternalHeadersLayer::new(minter))
 //!     .layer(CollectBodyLayer::new())
 //!     .service(Transport::default());
@@ -52,24 +54,27 @@
 //! | `InternalHeadersLayer` outside of `RetryLayer` | the third attempt carries a token that may have expired |
 //! | `AttemptTimeoutLayer` outside of `RetryLayer` | there is one limit for all attempts: a slow first one leaves no time for the others |
 //! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | no timeout covers the body |
-//! | `IdempotencyKeyLayer` or `PropagateCorrelationIdLayer` inside of `RetryLayer` | each attempt looks like a call of its own |
+//! | `IdempotencyKeyLayer` or `PropagateContextLayer` inside of `RetryLayer` | each attempt looks like a call of its own |
+//! | `AttemptHeadersLayer` outside of `AttemptTimeoutLayer` | the peer is not told how long the caller waits |
 //! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that timed out looks like one that was cancelled |
 
+pub(crate) mod attempt_headers;
 pub(crate) mod attempt_span;
 pub(crate) mod attempt_timeout;
 pub(crate) mod collect_body;
 pub(crate) mod idempotency_key;
-pub(crate) mod propagate_correlation_id;
+pub(crate) mod propagate_context;
 pub(crate) mod retry;
 
+pub use self::attempt_headers::{AttemptHeaders, AttemptHeadersLayer};
 pub use self::attempt_span::{AttemptSpan, AttemptSpanFuture, AttemptSpanLayer};
 pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer};
 pub use self::collect_body::{CollectBody, CollectBodyFuture, CollectBodyLayer};
 pub use self::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey, IdempotencyKeyLayer};
-pub use self::propagate_correlation_id::{
-    PropagateCorrelationId, PropagateCorrelationIdFuture, PropagateCorrelationIdLayer,
+pub use self::propagate_context::{
+    PropagateContext, PropagateContextFuture, PropagateContextLayer,
 };
 pub use self::retry::{
-    AttemptNumber, Attempts, Backoff, Jitter, Retry, RetryFuture, RetryLayer, RetryPolicy,
-    RetryScope, retry_after,
+    AttemptNumber, Attempts, Backoff, Jitter, PeerMemory, Retry, RetryBudget, RetryDecision,
+    RetryEvent, RetryFuture, RetryLayer, RetryPolicy, RetryScope, retry_after,
 };

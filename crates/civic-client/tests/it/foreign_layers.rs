@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_client::layer::{
-    AttemptSpan, AttemptTimeout, CollectBody, IdempotencyKey, PropagateCorrelationId, Retry,
+    AttemptSpan, AttemptTimeout, CollectBody, IdempotencyKey, PropagateContext, Retry,
 };
 use civic_client::{
     Body, CollectBodyLayer, Error, ErrorKind, Jitter, NotRetried, RetryLayer, RetryPolicy,
@@ -253,7 +253,7 @@ async fn every_service_gives_access_to_the_one_that_it_wraps() {
     let span = AttemptSpan::new(timeout);
     let retry = Retry::new(span, policy);
     let key = IdempotencyKey::new(retry);
-    let mut id = PropagateCorrelationId::new(key);
+    let mut id = PropagateContext::new(key);
     assert_eq!(
         *id.get_ref()
             .get_ref()

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
 use civic_client::layer::{
-    AttemptNumber, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, CollectBodyLayer,
-    IdempotencyKeyLayer, PropagateCorrelationIdLayer, RetryLayer,
+    AttemptHeadersLayer, AttemptNumber, AttemptSpanLayer, AttemptTimeoutLayer, Attempts,
+    CollectBodyLayer, IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
 };
 use civic_client::{
     Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
@@ -31,18 +31,19 @@ fn post() -> Request<Body> {
 
 #[tokio::test(start_paused = true)]
 async fn every_layer_calls_only_what_it_has_polled_ready() {
-    assert_ready_before_call(PropagateCorrelationIdLayer::new(), post()).await;
+    assert_ready_before_call(PropagateContextLayer::new(), post()).await;
     assert_ready_before_call(IdempotencyKeyLayer::new(), post()).await;
     assert_ready_before_call(RetryLayer::default(), post()).await;
     assert_ready_before_call(AttemptSpanLayer::new(), post()).await;
     assert_ready_before_call(AttemptTimeoutLayer::default(), post()).await;
     assert_ready_before_call(CollectBodyLayer::new(), post()).await;
     let stack = ServiceBuilder::new()
-        .layer(PropagateCorrelationIdLayer::new())
+        .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
         .layer(RetryLayer::default())
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::default())
+        .layer(AttemptHeadersLayer::new())
         .layer(InternalHeadersLayer::new(minter()))
         .layer(CollectBodyLayer::new())
         .into_inner();
@@ -197,7 +198,7 @@ async fn an_answer_that_comes_with_the_timer_wins_and_an_endless_timeout_is_none
 #[tokio::test]
 async fn the_correlation_layer_alone_takes_the_extension_the_header_or_a_new_id() {
     let service =
-        PropagateCorrelationIdLayer::new().layer(service_fn(|request: Request<Body>| async move {
+        PropagateContextLayer::new().layer(service_fn(|request: Request<Body>| async move {
             let id = request.headers()["x-correlation-id"]
                 .to_str()
                 .unwrap()
@@ -266,13 +267,14 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
     let plain = Upstream::start(script()).await;
     let rebuilt = Upstream::start(script()).await;
     let stack = ServiceBuilder::new()
-        .layer(PropagateCorrelationIdLayer::new())
+        .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
         .layer(RetryLayer::new(
             RetryPolicy::new().with_jitter(Jitter::None),
         ))
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::default())
+        .layer(AttemptHeadersLayer::new())
         .layer(InternalHeadersLayer::new(minter()))
         .layer(CollectBodyLayer::new())
         .service(Transport::default());

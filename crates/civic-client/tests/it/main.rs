@@ -5,6 +5,7 @@ mod connections;
 mod facade;
 mod foreign_layers;
 mod layers;
+mod policy;
 mod pooling;
 mod request;
 mod resolving;

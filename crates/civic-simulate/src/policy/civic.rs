@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use civic_client::layer::{
-    AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer, IdempotencyKeyLayer,
-    PropagateCorrelationIdLayer, RetryLayer,
+    AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer,
+    IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
 };
 use civic_client::{Backoff, RetryPolicy, ServiceClient};
 use http::StatusCode;
@@ -81,11 +81,12 @@ impl Civic {
 fn client(setting: Setting) -> Result<ServiceClient, String> {
     let backoff = Backoff::default().with_seed(setting.seed);
     let stack = ServiceBuilder::new()
-        .layer(PropagateCorrelationIdLayer::new())
+        .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
         .layer(RetryLayer::new(RetryPolicy::new().with_backoff(backoff)))
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::new(setting.attempt_timeout))
+        .layer(AttemptHeadersLayer::new())
         .layer(CollectBodyLayer::new())
         .service(setting.network);
     ServiceClient::builder(ONE_NAME)

@@ -1,5 +1,7 @@
 //! The number of an attempt, and how many attempts a call took.
 
+use std::time::Duration;
+
 use crate::not_retried::NotRetried;
 
 /// The number of an attempt, counted from 1. The inner service finds it in the request's
@@ -25,11 +27,20 @@ impl AttemptNumber {
 pub struct Attempts {
     made: u32,
     not_retried: Option<NotRetried>,
+    retry_after: Option<Duration>,
 }
 
 impl Attempts {
-    pub(crate) const fn new(made: u32, not_retried: Option<NotRetried>) -> Self {
-        Self { made, not_retried }
+    pub(crate) const fn new(
+        made: u32,
+        not_retried: Option<NotRetried>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        Self {
+            made,
+            not_retried,
+            retry_after,
+        }
     }
 
     /// Returns how many attempts were made.
@@ -42,5 +53,11 @@ impl Attempts {
     #[must_use]
     pub const fn not_retried(self) -> Option<NotRetried> {
         self.not_retried
+    }
+
+    /// Returns how long the peer asked the caller to wait, if it did.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        self.retry_after
     }
 }

@@ -2,12 +2,22 @@
 
 pub(crate) mod attempts;
 mod backoff;
+mod budget;
+mod call;
+mod event;
+mod outcome;
+mod peers;
 mod policy;
 pub(crate) mod retry_after;
+mod scope;
 mod service;
 
 pub use self::attempts::{AttemptNumber, Attempts};
 pub use self::backoff::{Backoff, Jitter};
-pub use self::policy::{RetryPolicy, RetryScope};
+pub use self::budget::RetryBudget;
+pub use self::event::{RetryDecision, RetryEvent};
+pub use self::peers::PeerMemory;
+pub use self::policy::RetryPolicy;
 pub use self::retry_after::retry_after;
+pub use self::scope::RetryScope;
 pub use self::service::{Retry, RetryFuture, RetryLayer};

@@ -8,16 +8,22 @@ use std::{fmt, mem};
 
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::attempt::EarlierAttempts;
 use crate::error::Error;
+use crate::error_kind::ErrorKind;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
-use crate::layer::retry::policy::{Outcome, RetryPolicy, Verdict};
+use crate::layer::retry::call::Call;
+use crate::layer::retry::event::{RetryDecision, RetryEvent};
+use crate::layer::retry::outcome::Outcome;
+use crate::layer::retry::policy::{Cost, RetryPolicy, Verdict};
 use crate::not_retried::NotRetried;
+use crate::transmission::Transmission;
 use crate::transport::Tried;
 use crate::url_template::UrlTemplate;
 
@@ -108,36 +114,70 @@ where
     let start = Instant::now();
     let call = policy.call(&request);
     let tried = Tried::default();
+    let peer = request.uri().authority();
+    policy.memory().called(peer);
+    if call.longest_wait().is_none() {
+        return Err(Error::new(ErrorKind::Deadline)
+            .with_transmission(Transmission::NotSent)
+            .with_not_retried(Some(NotRetried::Deadline)));
+    }
     let mut attempt = 1;
+    // How many attempts may have reached the peer.
+    let mut sent = 0;
     loop {
         let mut attempt_request = request.clone();
         let extensions = attempt_request.extensions_mut();
         extensions.insert(AttemptNumber::new(attempt));
         extensions.insert(tried.clone());
+        extensions.insert(EarlierAttempts(sent));
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
-        let outcome = Outcome::of(&result);
+        let outcome = Outcome::of(&result, policy.now());
+        let ended = (
+            result.as_ref().ok().map(Response::status),
+            result.as_ref().err().map(Error::kind),
+        );
         let reason = match policy.judge(call, attempt - 1, outcome) {
             Verdict::Accept => None,
             Verdict::Stop(reason) => Some(reason),
-            Verdict::Retry(wait) => {
-                log_retry(&request, attempt, wait, &result);
+            Verdict::Retry {
+                cost: Cost::Charged,
+                ..
+            } if !policy.memory().may_retry(peer) => Some(NotRetried::Budget),
+            Verdict::Retry { wait, cost } => {
+                policy.observe(&event(
+                    &request,
+                    attempt,
+                    ended,
+                    RetryDecision::Retry { wait },
+                ));
+                if let Some(suppressed) = policy.memory().may_log(peer) {
+                    log_retry(&request, attempt, ended, wait, suppressed);
+                }
                 sleep(wait).await;
-                match ready_again(&mut inner, call.deadline()).await {
+                match ready_again(&mut inner, call).await {
                     Ok(()) => {
                         attempt += 1;
+                        sent += u32::from(cost == Cost::Charged);
                         continue;
                     }
-                    // Keep the peer's answer rather than the readiness error.
+                    // Keep the outcome of the attempt rather than the readiness error.
                     Err(reason) => Some(reason),
                 }
             }
         };
+        if let Some(reason) = reason {
+            policy.observe(&event(
+                &request,
+                attempt,
+                ended,
+                RetryDecision::Stop(reason),
+            ));
+        }
         return match result {
             Ok(mut response) => {
-                response
-                    .extensions_mut()
-                    .insert(Attempts::new(attempt, reason));
+                let attempts = Attempts::new(attempt, reason, outcome.retry_after());
+                response.extensions_mut().insert(attempts);
                 Ok(response)
             }
             Err(error) => Err(error
@@ -150,40 +190,58 @@ where
 
 /// Waits until `inner` is ready for another attempt, but not beyond the deadline. The timeout of an
 /// attempt does not cover this wait.
-async fn ready_again<S, Req>(inner: &mut S, deadline: Option<Instant>) -> Result<(), NotRetried>
+async fn ready_again<S, Req>(inner: &mut S, call: Call) -> Result<(), NotRetried>
 where
     S: Service<Req>,
 {
     let ready = inner.ready();
-    let ready = match deadline {
+    let ready = match call.deadline {
         Some(deadline) => timeout_at(deadline, ready)
             .await
             .map_err(|_| NotRetried::Deadline)?,
         None => ready.await,
     };
-    ready.map(drop).map_err(|_| NotRetried::NotReady)
+    ready.map_err(|_| NotRetried::NotReady)?;
+    // The waits may have taken longer than planned.
+    call.longest_wait().ok_or(NotRetried::Deadline)?;
+    Ok(())
 }
 
-fn log_retry<ReqB, ResB>(
-    request: &Request<ReqB>,
+fn event<B>(
+    request: &Request<B>,
     attempt: u32,
+    (status, error): (Option<StatusCode>, Option<ErrorKind>),
+    decision: RetryDecision,
+) -> RetryEvent<'_> {
+    RetryEvent {
+        method: request.method(),
+        template: request.extensions().get(),
+        correlation_id: request.extensions().get(),
+        attempt,
+        status,
+        error,
+        decision,
+    }
+}
+
+fn log_retry<B>(
+    request: &Request<B>,
+    attempt: u32,
+    (status, error): (Option<StatusCode>, Option<ErrorKind>),
     wait: Duration,
-    result: &Result<Response<ResB>, Error>,
+    suppressed: u64,
 ) {
-    let (status, error) = match result {
-        Ok(response) => (Some(response.status().as_u16()), None),
-        Err(error) => (None, Some(error.kind().as_str())),
-    };
     tracing::event!(
         target: "civic_client::retry",
         tracing::Level::WARN,
         http.request.method = request.method().as_str(),
         url.template = request.extensions().get::<UrlTemplate>().map(UrlTemplate::as_str),
         correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),
-        http.response.status_code = status,
-        "error.type" = error,
+        http.response.status_code = status.map(|status| status.as_u16()),
+        "error.type" = error.map(ErrorKind::as_str),
         attempt,
         wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        suppressed,
         "retrying"
     );
 }

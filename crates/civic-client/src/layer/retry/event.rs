@@ -1,0 +1,44 @@
+//! What an observer is told.
+
+use std::time::Duration;
+
+use civic_auth::CorrelationId;
+use http::{Method, StatusCode};
+
+use crate::error_kind::ErrorKind;
+use crate::not_retried::NotRetried;
+use crate::url_template::UrlTemplate;
+
+/// A decision about an attempt that did not succeed, as
+/// [`RetryPolicy::with_observer`](crate::RetryPolicy::with_observer) tells it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RetryEvent<'a> {
+    /// The method of the call.
+    pub method: &'a Method,
+    /// The path template of the call, if it has one.
+    pub template: Option<&'a UrlTemplate>,
+    /// The correlation id of the call.
+    pub correlation_id: Option<&'a CorrelationId>,
+    /// How many attempts were made so far.
+    pub attempt: u32,
+    /// The status of the response, if there was one.
+    pub status: Option<StatusCode>,
+    /// The kind of the error, if there was no response.
+    pub error: Option<ErrorKind>,
+    /// What happens next.
+    pub decision: RetryDecision,
+}
+
+/// What happens after an attempt that did not succeed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Another attempt is made after this wait.
+    Retry {
+        /// How long until the next attempt begins.
+        wait: Duration,
+    },
+    /// The call ends with the outcome of this attempt.
+    Stop(NotRetried),
+}
