@@ -41,17 +41,20 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = PrincipalRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
-        parts
-            .extensions
-            .get()
-            .cloned()
-            .ok_or_else(|| PrincipalRejection {
+        parts.extensions.get().cloned().ok_or_else(|| {
+            tracing::warn!(
+                "a handler needs a Principal, and no guard has let this request in: put an \
+                     AuthLayer in front of the route, take its path out of the public ones, or ask \
+                     for Option<Principal>"
+            );
+            PrincipalRejection {
                 error: Cause::NothingSent.into(),
                 correlation_id: RequestContext::correlation_id_for(
                     &parts.headers,
                     &parts.extensions,
                 ),
-            })
+            }
+        })
     }
 }
 

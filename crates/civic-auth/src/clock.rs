@@ -13,10 +13,9 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// Returns the time since 1970. A time before 1970 counts as 1970, so that a wrong clock never
-    /// causes a panic.
-    pub(crate) fn since_epoch(&self) -> Duration {
-        (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default()
+    /// Returns the time since 1970, or `None` if the clock stands before 1970.
+    pub(crate) fn since_epoch(&self) -> Option<Duration> {
+        (self.0)().duration_since(UNIX_EPOCH).ok()
     }
 }
 

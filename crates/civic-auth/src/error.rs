@@ -35,6 +35,10 @@ pub enum ConfigErrorKind {
     PemSecret,
     /// The key id is not 1 to 64 characters of `[A-Za-z0-9_-]`.
     InvalidKeyId,
+    /// The name of the cookie is not one that a cookie can have.
+    InvalidCookieName,
+    /// A trusted origin is not a scheme, a host and possibly a port.
+    InvalidOrigin,
     /// The tolerance for clock differences is longer than 30 seconds. Correct the clocks instead.
     SkewTooLong,
 }
@@ -60,6 +64,9 @@ pub enum AuthErrorKind {
     InvalidRequest,
     /// 403: the token is accepted, but its role is too low.
     InsufficientRole,
+    /// 403: the token came in a cookie, and another site's page may have made the request. Call
+    /// from a page of the service's own origin, or of a trusted one.
+    CrossSite,
 }
 
 /// Why a request is not let in, for logs and metrics.
@@ -82,11 +89,12 @@ pub enum Cause {
     MalformedToken,
     /// The token's header is not a JSON object, or can be read in more than one way.
     MalformedHeader,
-    /// The token's header has a member other than `alg`, `typ` and `kid`, for example `crit`.
+    /// The token's header has a member that would have to be understood, for example `crit`, or
+    /// that offers a key.
     UnsupportedHeader,
     /// The token's algorithm is not the configured one.
     WrongAlgorithm,
-    /// The token's `typ` is present and is not `JWT`.
+    /// The token's `typ` is present and is neither `JWT` nor `at+jwt`.
     WrongType,
     /// The token names a key that is not in the ring.
     UnknownKey,
@@ -108,6 +116,8 @@ pub enum Cause {
     IssuedInTheFuture,
     /// The role does not satisfy the requirement.
     RoleTooLow,
+    /// The token came in a cookie, and another site's page may have made the request.
+    CrossSite,
 }
 
 // ===== impl ConfigError =====
@@ -147,6 +157,18 @@ impl fmt::Display for ConfigError {
             )?,
             ConfigErrorKind::InvalidKeyId => {
                 return f.write_str("a key id must be 1 to 64 characters of [A-Za-z0-9_-]");
+            }
+            ConfigErrorKind::InvalidCookieName => {
+                return f.write_str(
+                    "the name of the cookie has characters that a cookie's name cannot have: \
+                     choose one of letters, digits and dashes",
+                );
+            }
+            ConfigErrorKind::InvalidOrigin => {
+                return f.write_str(
+                    "a trusted origin is not a scheme, a host and possibly a port: write it as \
+                     browsers send it, for example https://desk.town.example",
+                );
             }
             ConfigErrorKind::SkewTooLong => {
                 return f.write_str(
@@ -193,6 +215,7 @@ impl Cause {
             Self::NotYetValid => "not_yet_valid",
             Self::IssuedInTheFuture => "issued_in_the_future",
             Self::RoleTooLow => "role_too_low",
+            Self::CrossSite => "cross_site",
         }
     }
 }
@@ -215,6 +238,7 @@ impl AuthError {
                 AuthErrorKind::InvalidRequest
             }
             Cause::RoleTooLow => AuthErrorKind::InsufficientRole,
+            Cause::CrossSite => AuthErrorKind::CrossSite,
             Cause::MalformedBearer
             | Cause::TooLarge
             | Cause::MalformedToken
@@ -246,7 +270,7 @@ impl AuthError {
         match self.kind() {
             AuthErrorKind::Missing | AuthErrorKind::InvalidToken => StatusCode::UNAUTHORIZED,
             AuthErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
-            AuthErrorKind::InsufficientRole => StatusCode::FORBIDDEN,
+            AuthErrorKind::InsufficientRole | AuthErrorKind::CrossSite => StatusCode::FORBIDDEN,
         }
     }
 
@@ -258,26 +282,31 @@ impl AuthError {
             AuthErrorKind::InvalidToken => "Invalid or expired token",
             AuthErrorKind::InvalidRequest => "Ambiguous authentication token",
             AuthErrorKind::InsufficientRole => "Insufficient role permissions",
+            AuthErrorKind::CrossSite => "Cross-site request refused",
         }
     }
 
     /// Returns the `WWW-Authenticate` header of the answer
     /// ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    ///
+    /// `None` for a [cross-site request](AuthErrorKind::CrossSite), which no other token would let
+    /// in.
     #[must_use]
-    pub fn challenge(&self) -> &'static str {
+    pub fn challenge(&self) -> Option<&'static str> {
         match self.kind() {
             // RFC 6750 section 3.1: no error code for a request that lacks any authentication
             // information.
-            AuthErrorKind::Missing => r#"Bearer realm="civic""#,
-            AuthErrorKind::InvalidToken => {
-                r#"Bearer realm="civic", error="invalid_token", error_description="Invalid or expired token""#
-            }
-            AuthErrorKind::InvalidRequest => {
-                r#"Bearer realm="civic", error="invalid_request", error_description="Ambiguous authentication token""#
-            }
-            AuthErrorKind::InsufficientRole => {
-                r#"Bearer realm="civic", error="insufficient_scope", error_description="Insufficient role permissions""#
-            }
+            AuthErrorKind::Missing => Some(r#"Bearer realm="civic""#),
+            AuthErrorKind::InvalidToken => Some(
+                r#"Bearer realm="civic", error="invalid_token", error_description="Invalid or expired token""#,
+            ),
+            AuthErrorKind::InvalidRequest => Some(
+                r#"Bearer realm="civic", error="invalid_request", error_description="Ambiguous authentication token""#,
+            ),
+            AuthErrorKind::InsufficientRole => Some(
+                r#"Bearer realm="civic", error="insufficient_scope", error_description="Insufficient role permissions""#,
+            ),
+            AuthErrorKind::CrossSite => None,
         }
     }
 
@@ -292,7 +321,9 @@ impl AuthError {
             .with_correlation_id(correlation_id)
             .into_response();
         let headers = response.headers_mut();
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge()));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.extensions_mut().insert(self);
         response
@@ -305,9 +336,10 @@ impl From<Cause> for AuthError {
     }
 }
 
+/// Prints what the peer is told, and not the cause: the text may end up in an answer.
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message(), self.cause)
+        f.write_str(self.message())
     }
 }
 

@@ -35,4 +35,4 @@ pub use self::layer::{
 };
 pub use self::mint::{Token, TokenMinter, UserClaims};
 pub use self::role::{Role, RoleClaim, UnknownRole};
-pub use self::verify::{Inspection, Principal, Rule, RuleOutcome, TokenVerifier};
+pub use self::verify::{CookieRules, Inspection, Principal, Rule, RuleOutcome, TokenVerifier};

@@ -1,18 +1,22 @@
 //! The header of a token (RFC 7515 section 4), read strictly.
 //!
 //! The header is one JSON object with `alg`, exactly the configured algorithm; `typ`, absent or
-//! exactly `JWT`; and `kid`, absent or the id of a key in the ring. No member may be duplicated,
-//! and no other member is accepted: a member that is not understood may change what the token means
-//! (`crit`, `b64`, `zip`, `enc`, `cty`) or offer a key of the peer's choice (`jwk`, `jku`, `x5c`,
-//! `x5u`), and the platform sends none.
+//! `JWT` or `at+jwt` in any letters; and `kid`, absent or an id.
+//!
+//! Refused is a member that changes what the token means (`crit`, `b64`, `zip`, `enc`) or that
+//! offers a key of the peer's choice (`jwk`, `jku`, `x5c`, `x5u`). Any other member (`x5t`, `cty`)
+//! need not be understood and is ignored. No member may be duplicated.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::compact;
 use super::json::{Text, once};
 use crate::error::Cause;
+use crate::key::is_key_id;
 
 /// The encoding of `{"alg":"HS256","typ":"JWT"}`, the header of nearly every token, which then need
 /// not be parsed.
@@ -36,11 +40,15 @@ impl Header {
         if members.alg.is_none_or(|alg| alg.0 != "HS256") {
             return Err(Cause::WrongAlgorithm);
         }
-        if members.others {
+        if members.unsupported {
             return Err(Cause::UnsupportedHeader);
         }
-        if members.typ.is_some_and(|typ| typ.0 != "JWT") {
+        if members.typ.is_some_and(|typ| !is_access_token(&typ.0)) {
             return Err(Cause::WrongType);
+        }
+        // No key that could be configured has any other id.
+        if members.kid.as_ref().is_some_and(|kid| !is_key_id(&kid.0)) {
+            return Err(Cause::UnknownKey);
         }
         Ok(Self {
             key_id: members.kid.map(|kid| kid.0.into_owned()),
@@ -48,12 +56,18 @@ impl Header {
     }
 }
 
+/// The media types of RFC 7519 and RFC 9068, compared without case (RFC 7515 section 4.1.9).
+fn is_access_token(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
+}
+
 #[derive(Default)]
 struct Members<'a> {
     alg: Option<Text<'a>>,
     typ: Option<Text<'a>>,
     kid: Option<Text<'a>>,
-    others: bool,
+    /// There is a member that would have to be understood.
+    unsupported: bool,
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -69,6 +83,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Members::default();
+                let mut others: HashSet<Cow<'de, str>> = HashSet::new();
                 while let Some(Text(name)) = map.next_key()? {
                     match &*name {
                         "alg" => once(&mut map, &mut members.alg, "alg")?,
@@ -76,7 +91,13 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         "kid" => once(&mut map, &mut members.kid, "kid")?,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
-                            members.others = true;
+                            members.unsupported |= matches!(
+                                &*name,
+                                "crit" | "b64" | "zip" | "enc" | "jwk" | "jku" | "x5c" | "x5u"
+                            );
+                            if !others.insert(name) {
+                                return Err(A::Error::custom("duplicate member"));
+                            }
                         }
                     }
                 }

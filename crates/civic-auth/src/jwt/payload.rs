@@ -2,9 +2,10 @@
 //!
 //! The claims are one JSON object in UTF-8. No member may be duplicated, however it is spelled.
 //!
-//! - `userId`, `email`, `role` and `name` are present. They are strings, not empty, without control
+//! - `userId`, `email` and `role` are present. They are strings, not empty, without control
 //!   characters, which could forge lines in a log. So is `municipalityId`, unless it is absent or
 //!   null.
+//! - `name` is any string: people's names are not ours to judge, and it is never logged.
 //! - A role is 1 to 64 characters of `[A-Za-z0-9_.:-]`.
 //! - `exp` is present. `exp`, `iat` and `nbf` are JSON numbers.
 //! - `iss`, `sub` and `jti`, if present, are strings, and `aud` is a string or a list of strings.
@@ -78,7 +79,11 @@ impl Members<'_> {
                 .flatten()
                 .map(|claim| identity(Some(claim), "municipalityId"))
                 .transpose()?,
-            name: identity(self.name, "name")?,
+            name: self
+                .name
+                .ok_or_else(|| E::missing_field("name"))?
+                .0
+                .into_owned(),
             iat: self.iat,
             exp: self.exp.ok_or_else(|| E::missing_field("exp"))?,
             nbf: self.nbf,

@@ -7,3 +7,4 @@ mod secret;
 pub(crate) use self::crypto::{SigningKey, VerifyingKey};
 pub use self::ring::KeyRing;
 pub use self::secret::Secret;
+pub(crate) use self::secret::is_key_id;

@@ -8,7 +8,7 @@
 //! 3. When the last token of the old secret has expired, every service gets `KeyRing::new(new)`.
 //!
 //! A token without `kid` is tried against every key, the active one first. A token with `kid` is
-//! tried against the keys of that id only; an id that is not in the ring is refused.
+//! tried against the keys of that id and those without an id; if there are none, it is refused.
 
 use super::secret::Secret;
 

@@ -112,11 +112,11 @@ impl Secret {
 
     /// Names this secret, so that tokens say which key made them (`kid`).
     ///
-    /// Give the secret its id on every verifier first: a verifier that does not know the id refuses
-    /// the token, even if it has the secret.
+    /// A verifier whose keys have no id tries them with any `kid`, so minters and verifiers may get
+    /// their ids in any order. A verifier that has the secret under another id, and no key without
+    /// one, refuses the token.
     ///
-    /// Defaults to no id: a token then has the same bytes as the platform's, and a verifier tries
-    /// every key of its ring.
+    /// Defaults to no id: a token then has the same bytes as the platform's.
     ///
     /// # Errors
     ///

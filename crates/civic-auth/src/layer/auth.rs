@@ -2,7 +2,8 @@
 //!
 //! - A request that [`TokenVerifier::verify`] accepts goes on with its [`Principal`] in the
 //!   extensions.
-//! - Any other request is answered here and never reaches the inner service.
+//! - Any other request is answered here and never reaches the inner service. Its body is read
+//!   first, to its end, for 32 MiB or for 2 s, so that the answer to a large upload arrives.
 //! - A request for a public path goes on without a principal, and its token is not looked at. The
 //!   path is compared as a whole, as it was sent: `/health` is not `/health/`, `/healthz`,
 //!   `/HEALTH`, `/health;x` or `/api?x=/health`. It is the path that this layer sees: inside a
@@ -20,11 +21,14 @@ use std::task::{Context, Poll};
 
 use civic_envelope::inner_accessors;
 use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::AuthBody;
 use super::future::AuthFuture;
+use super::refusals::Refusals;
+use crate::error::Cause;
 use crate::verify::{Principal, TokenVerifier};
 
 /// Lets a request in only if it has an accepted token.
@@ -37,6 +41,8 @@ use crate::verify::{Principal, TokenVerifier};
 pub struct AuthLayer {
     verifier: TokenVerifier,
     public_paths: Arc<HashSet<String>>,
+    anonymous: Anonymous,
+    refusals: Arc<Refusals>,
 }
 
 /// Lets a request in only if it has an accepted token. Made by [`AuthLayer`].
@@ -45,6 +51,15 @@ pub struct Auth<S> {
     inner: S,
     verifier: TokenVerifier,
     public_paths: Arc<HashSet<String>>,
+    anonymous: Anonymous,
+    refusals: Arc<Refusals>,
+}
+
+/// What becomes of a request without any token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Anonymous {
+    Refused,
+    Admitted,
 }
 
 // ===== impl AuthLayer =====
@@ -56,6 +71,8 @@ impl AuthLayer {
         Self {
             verifier,
             public_paths: Arc::default(),
+            anonymous: Anonymous::Refused,
+            refusals: Arc::default(),
         }
     }
 
@@ -78,6 +95,18 @@ impl AuthLayer {
             .extend(paths.filter(|path: &String| path.starts_with('/')));
         self
     }
+
+    /// Lets a request without any token in, without a principal.
+    ///
+    /// A token that is sent is checked all the same, and refused as ever if it is not accepted. Ask
+    /// for `Option<Principal>` in the handlers behind it.
+    ///
+    /// Defaults to refusing such a request with 401.
+    #[must_use]
+    pub fn with_anonymous_callers(mut self) -> Self {
+        self.anonymous = Anonymous::Admitted;
+        self
+    }
 }
 
 impl<S> Layer<S> for AuthLayer {
@@ -88,6 +117,8 @@ impl<S> Layer<S> for AuthLayer {
             inner,
             verifier: self.verifier.clone(),
             public_paths: Arc::clone(&self.public_paths),
+            anonymous: self.anonymous,
+            refusals: Arc::clone(&self.refusals),
         }
     }
 }
@@ -106,10 +137,11 @@ impl<S> Auth<S> {
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ReqB: Body,
 {
     type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = AuthFuture<S::Future>;
+    type Future = AuthFuture<S::Future, ReqB>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -119,12 +151,16 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         request.extensions_mut().remove::<Principal>();
         if !self.public_paths.contains(request.uri().path()) {
-            match self.verifier.verify(request.headers()) {
-                Ok(principal) => request.extensions_mut().insert(principal),
+            match self.verifier.verify_request(&request) {
+                Ok(principal) => drop(request.extensions_mut().insert(principal)),
+                Err(error)
+                    if error.cause() == Cause::NothingSent
+                        && self.anonymous == Anonymous::Admitted => {}
                 Err(error) => {
-                    return AuthFuture::refused(error, &request);
+                    self.refusals.note(error.cause(), &self.verifier);
+                    return AuthFuture::refused(error, request);
                 }
-            };
+            }
         }
         AuthFuture::inner(self.inner.call(request))
     }

@@ -23,8 +23,8 @@ pin_project! {
     enum State<B> {
         Inner { #[pin] body: B },
         Refusal { data: Bytes },
-        // The absent body of a refused HEAD. It hides its length, which differs from the length of
-        // the answer to GET, so that no layer announces it.
+        // The absent body of an answer to HEAD that has a `content-length`. It says that it is
+        // empty, so that no layer compresses it into something that is not.
         Absent,
     }
 }
@@ -89,7 +89,7 @@ impl<B: Body<Data = Bytes>> Body for AuthBody<B> {
         match &self.state {
             State::Inner { body } => body.size_hint(),
             State::Refusal { data } => SizeHint::with_exact(data.len() as u64),
-            State::Absent => SizeHint::default(),
+            State::Absent => SizeHint::with_exact(0),
         }
     }
 }

@@ -70,10 +70,22 @@ pin_project! {
 
     impl<B> PinnedDrop for CorrelationIdBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
+            let this = this.project();
             let _entered = this.span.enter();
-            this.context.clone().in_scope(|| this.body.set(None));
+            let body = Dropped(this.body);
+            // A future that is dropped in its scope, and outside of any where there is none any
+            // more: while a thread ends, its task-locals may be gone before the body is.
+            drop(this.context.clone().scope(async move { drop(body) }));
         }
+    }
+}
+
+/// Drops a pinned body.
+struct Dropped<'a, B>(Pin<&'a mut Option<B>>);
+
+impl<B> Drop for Dropped<'_, B> {
+    fn drop(&mut self) {
+        self.0.set(None);
     }
 }
 

@@ -1,4 +1,5 @@
-//! The response future of a guard: the inner service's, or a refusal that is ready at once.
+//! The response future of a guard: the inner service's, or a refusal, which waits until the body of
+//! the refused request is read.
 
 use std::fmt;
 use std::future::Future;
@@ -7,35 +8,40 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use civic_envelope::CorrelationId;
-use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Method, Request, Response, Version};
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::body::AuthBody;
+use super::drain::{Drain, Rest};
 use crate::context::RequestContext;
 use crate::error::AuthError;
 
 pin_project! {
     /// The response future of [`Auth`](super::Auth) and [`RequireRole`](super::RequireRole).
-    pub struct AuthFuture<F> {
+    pub struct AuthFuture<F, B> {
         #[pin]
-        state: State<F>,
+        state: State<F, B>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F> {
+    enum State<F, B> {
         Inner { #[pin] future: F },
         Refused {
+            #[pin]
+            drain: Drain<B>,
             error: AuthError,
+            version: Version,
             correlation_id: Option<CorrelationId>,
             to_head: bool,
         },
     }
 }
 
-impl<F> AuthFuture<F> {
+impl<F, B: Body> AuthFuture<F, B> {
     pub(crate) fn inner(future: F) -> Self {
         Self {
             state: State::Inner { future },
@@ -43,7 +49,7 @@ impl<F> AuthFuture<F> {
     }
 
     /// Refuses this request and logs the cause.
-    pub(crate) fn refused<B>(error: AuthError, request: &Request<B>) -> Self {
+    pub(crate) fn refused(error: AuthError, request: Request<B>) -> Self {
         let correlation_id =
             RequestContext::correlation_id_for(request.headers(), request.extensions());
         tracing::debug!(
@@ -55,18 +61,21 @@ impl<F> AuthFuture<F> {
         Self {
             state: State::Refused {
                 error,
+                version: request.version(),
                 correlation_id,
                 to_head: request.method() == Method::HEAD,
+                drain: Drain::new(request),
             },
         }
     }
 }
 
-impl<F, B, E> Future for AuthFuture<F>
+impl<F, ReqB, ResB, E> Future for AuthFuture<F, ReqB>
 where
-    F: Future<Output = Result<Response<B>, E>>,
+    F: Future<Output = Result<Response<ResB>, E>>,
+    ReqB: Body,
 {
-    type Output = Result<Response<AuthBody<B>>, E>;
+    type Output = Result<Response<AuthBody<ResB>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
@@ -75,11 +84,19 @@ where
                 Poll::Ready(Ok(response.map(AuthBody::inner)))
             }
             StateProjection::Refused {
+                drain,
                 error,
+                version,
                 correlation_id,
                 to_head,
             } => {
+                let rest = ready!(drain.poll(cx));
                 let mut response = error.into_response::<Bytes>(correlation_id.take());
+                // HTTP/2 ends the stream alone, and knows no such header.
+                if rest == Rest::Unread && *version < Version::HTTP_2 {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 if !*to_head {
                     return Poll::Ready(Ok(response.map(AuthBody::from)));
                 }
@@ -93,7 +110,7 @@ where
     }
 }
 
-impl<F> fmt::Debug for AuthFuture<F> {
+impl<F, B> fmt::Debug for AuthFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthFuture").finish_non_exhaustive()
     }

@@ -8,8 +8,10 @@ mod adopt_deadline;
 mod auth;
 mod body;
 mod correlation_id;
+mod drain;
 mod future;
 mod internal_headers;
+mod refusals;
 mod role;
 
 #[cfg(feature = "deadline")]

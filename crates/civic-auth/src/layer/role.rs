@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use civic_envelope::inner_accessors;
 use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -93,10 +94,11 @@ impl<S> RequireRole<S> {
 impl<S, ReqB, ResB> Service<Request<ReqB>> for RequireRole<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ReqB: Body,
 {
     type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = AuthFuture<S::Future>;
+    type Future = AuthFuture<S::Future, ReqB>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -106,7 +108,7 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         match self.check(request.extensions().get()) {
             Ok(()) => AuthFuture::inner(self.inner.call(request)),
-            Err(error) => AuthFuture::refused(error, &request),
+            Err(error) => AuthFuture::refused(error, request),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The claims that are minted: the service identity, and a user's.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::role::Role;
@@ -24,7 +26,7 @@ pub(crate) const SERVICE_CLAIMS_BEFORE_IAT: &str = concat!(
 );
 
 /// The claims of a user token that [`TokenMinter::mint_for`](crate::TokenMinter::mint_for) makes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UserClaims {
     user_id: String,
     email: String,
@@ -65,6 +67,26 @@ impl UserClaims {
         self
     }
 
+    pub(crate) fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    pub(crate) fn email(&self) -> &str {
+        &self.email
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) fn municipality_id(&self) -> Option<&str> {
+        self.municipality_id.as_deref()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Writes the members in the platform's order, escaped as `JSON.stringify` does.
     pub(crate) fn to_json(&self, iat: u64, exp: u64) -> String {
         #[derive(Serialize)]
@@ -89,6 +111,17 @@ impl UserClaims {
             exp,
         })
         .expect("strings and integers are always JSON")
+    }
+}
+
+/// Prints neither the name nor the address of a person.
+impl fmt::Debug for UserClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserClaims")
+            .field("user_id", &self.user_id)
+            .field("role", &self.role)
+            .field("municipality_id", &self.municipality_id)
+            .finish_non_exhaustive()
     }
 }
 

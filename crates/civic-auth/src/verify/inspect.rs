@@ -286,9 +286,12 @@ fn explain(cause: Cause) -> &'static str {
             "the header is not one JSON object in which alg, typ and kid are strings without \
              duplicates"
         }
-        Cause::UnsupportedHeader => "the header has a member other than alg, typ and kid",
+        Cause::UnsupportedHeader => {
+            "the header has a member that would have to be understood (crit, b64, zip, enc) or that \
+             offers a key (jwk, jku, x5c, x5u)"
+        }
         Cause::WrongAlgorithm => "alg is not HS256",
-        Cause::WrongType => "typ is not JWT",
+        Cause::WrongType => "typ is neither JWT nor at+jwt",
         Cause::UnknownKey => "kid names a key that is not in the ring",
         Cause::WrongSignature => {
             "no key of the ring made it: JWT_SECRET differs, or the token was changed"

@@ -1,4 +1,4 @@
-//! Where the token is: one `Authorization` field, or the cookie `app_access_token`.
+//! Where the token is: one `Authorization` field, or the cookie.
 //!
 //! 1. Two `Authorization` fields are refused, whatever they say: a service that keeps the first and
 //!    a service that keeps the last would see two different callers.
@@ -14,9 +14,6 @@ use http::header::{AUTHORIZATION, COOKIE};
 
 use crate::error::Cause;
 
-/// The httpOnly cookie in which the platform's web front end keeps a user token.
-const COOKIE_NAME: &[u8] = b"app_access_token";
-
 /// Where a token was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Source {
@@ -24,8 +21,11 @@ pub(super) enum Source {
     Cookie,
 }
 
-/// Finds the token of a request.
-pub(super) fn find(headers: &HeaderMap) -> Result<(&[u8], Source), Cause> {
+/// Finds the token of a request. `cookie_name` is `None` if no cookie counts.
+pub(super) fn find<'h>(
+    headers: &'h HeaderMap,
+    cookie_name: Option<&[u8]>,
+) -> Result<(&'h [u8], Source), Cause> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let field = fields.next();
     if fields.next().is_some() {
@@ -34,7 +34,10 @@ pub(super) fn find(headers: &HeaderMap) -> Result<(&[u8], Source), Cause> {
     if let Some(token) = field.and_then(|field| bearer(field.as_bytes())) {
         return Ok((token?, Source::Header));
     }
-    match cookie(headers)? {
+    let Some(cookie_name) = cookie_name else {
+        return Err(Cause::NothingSent);
+    };
+    match cookie(headers, cookie_name)? {
         Some(token) if !token.is_empty() => Ok((token, Source::Cookie)),
         _ => Err(Cause::NothingSent),
     }
@@ -69,14 +72,14 @@ fn is_scheme_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn cookie(headers: &HeaderMap) -> Result<Option<&[u8]>, Cause> {
+fn cookie<'h>(headers: &'h HeaderMap, name: &[u8]) -> Result<Option<&'h [u8]>, Cause> {
     let mut found = None;
     for field in headers.get_all(COOKIE) {
         for pair in field.as_bytes().split(|byte| *byte == b';') {
             let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
                 continue;
             };
-            if trim(&pair[..equals]) != COOKIE_NAME {
+            if trim(&pair[..equals]) != name {
                 continue;
             }
             let value = unquote(trim(&pair[equals + 1..]));
@@ -121,7 +124,11 @@ mod tests {
     }
 
     fn check(name: &str, fields: &[(HeaderName, &[u8])], expected: Result<(&[u8], Source), Cause>) {
-        assert_eq!(find(&headers(fields)), expected, "{name}");
+        assert_eq!(
+            find(&headers(fields), Some(b"app_access_token")),
+            expected,
+            "{name}"
+        );
     }
 
     #[test]

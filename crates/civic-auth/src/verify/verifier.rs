@@ -3,11 +3,12 @@
 //! [`TokenVerifier::verify`] is a plain function of the request's headers and the clock. It checks
 //! these rules in this order and stops at the first one that is broken:
 //!
-//! 1. **Source**: one token, from the `Authorization` header or the cookie (see `source`).
+//! 1. **Source**: one token, from the `Authorization` header or the cookie (see `source`), and not
+//!    from a cookie that another site's page has sent along (see `cookie`).
 //! 2. **Size**: at most 4096 bytes.
 //! 3. **Shape**: three parts, none empty, every character in the base64url alphabet.
-//! 4. **Header**: `alg` is `HS256`, `typ` is absent or `JWT`, `kid` is absent or in the ring; no
-//!    other members, no duplicates.
+//! 4. **Header**: `alg` is `HS256`, `typ` is absent, `JWT` or `at+jwt`, `kid` is absent or in the
+//!    ring; no member that would have to be understood, no duplicates.
 //! 5. **Signature**: made by a key of the ring; compared in constant time.
 //! 6. **Claims**: parsed once, only now; no duplicate members (see `jwt::payload`).
 //! 7. **Profile**: wholly a service or wholly a user (see `rules`).
@@ -24,8 +25,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method, Request, Uri};
 
+use super::cookie::CookieRules;
 use super::principal::Principal;
 use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW};
 use super::source::{self, Source};
@@ -43,6 +45,7 @@ pub struct TokenVerifier {
     keys: Arc<[(Option<String>, VerifyingKey)]>,
     clock: Clock,
     skew: Duration,
+    cookie: CookieRules,
 }
 
 impl TokenVerifier {
@@ -56,6 +59,7 @@ impl TokenVerifier {
                 .collect(),
             clock: Clock::default(),
             skew: Duration::ZERO,
+            cookie: CookieRules::default(),
         }
     }
 
@@ -83,7 +87,33 @@ impl TokenVerifier {
         Ok(self)
     }
 
-    /// Returns who sent a request with these headers.
+    /// Sets the cookie from which a user's token is taken, and for which requests it counts.
+    ///
+    /// Defaults to `app_access_token` with every method, and to refusing a request from another
+    /// site's page that could change something.
+    #[must_use]
+    pub fn with_cookie(mut self, rules: CookieRules) -> Self {
+        self.cookie = rules;
+        self
+    }
+
+    /// Returns who sent this request.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] with the first rule that is broken. The peer must be told no more of it than
+    /// [`AuthError::into_response`] says.
+    pub fn verify_request<B>(&self, request: &Request<B>) -> Result<Principal, AuthError> {
+        let (method, headers) = (request.method(), request.headers());
+        let (token, source) = source::find(headers, self.cookie.name_for(method))?;
+        if source == Source::Cookie && self.cookie.refuses(method, request.uri(), headers) {
+            return Err(Cause::CrossSite.into());
+        }
+        self.verify_token(token, source)
+    }
+
+    /// Returns who sent a request with these headers, as [`verify_request`](Self::verify_request)
+    /// does for a `POST`.
     ///
     /// ```
     /// use civic_auth::{Role, Secret, TokenMinter, TokenVerifier, internal_headers};
@@ -103,7 +133,15 @@ impl TokenVerifier {
     /// [`AuthError`] with the first rule that is broken. The peer must be told no more of it than
     /// [`AuthError::into_response`] says.
     pub fn verify(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
-        let (token, source) = source::find(headers)?;
+        let (method, uri) = (&Method::POST, &Uri::default());
+        let (token, source) = source::find(headers, self.cookie.name_for(method))?;
+        if source == Source::Cookie && self.cookie.refuses(method, uri, headers) {
+            return Err(Cause::CrossSite.into());
+        }
+        self.verify_token(token, source)
+    }
+
+    fn verify_token(&self, token: &[u8], source: Source) -> Result<Principal, AuthError> {
         compact::check_size(token)?;
         let token = Compact::split(token)?;
         let header = Header::read(token.header)?;
@@ -118,7 +156,8 @@ impl TokenVerifier {
         Ok(Principal::from(evidence.payload))
     }
 
-    /// Checks that the key that the header names made the signature, or any key if it names none.
+    /// Checks that a key made the signature: of the keys of the id that the header names and those
+    /// without an id, or of all keys if it names none.
     pub(super) fn check_signature(
         &self,
         token: &Compact<'_>,
@@ -128,7 +167,7 @@ impl TokenVerifier {
         let mut candidates = self
             .keys
             .iter()
-            .filter(|(id, _)| named.is_none() || id.as_deref() == named)
+            .filter(|(id, _)| named.is_none() || id.is_none() || id.as_deref() == named)
             .peekable();
         if candidates.peek().is_none() {
             return Err(Cause::UnknownKey);
@@ -142,12 +181,17 @@ impl TokenVerifier {
         }
     }
 
+    /// Returns the time since 1970. With a clock that stands before 1970 every token has expired.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.since_epoch().unwrap_or(Duration::MAX)
+    }
+
     /// Returns what the rules about claims look at, at the present time.
     pub(super) fn evidence(&self, payload: Payload, source: Source) -> Evidence {
         Evidence {
             payload,
             source,
-            now: self.clock.since_epoch(),
+            now: self.now(),
             skew: self.skew,
         }
     }

@@ -1,12 +1,15 @@
 //! One correlation id per request, on everything that the request causes.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use civic_auth::layer::CorrelationIdBody;
 use civic_auth::{
     AuthLayer, CORRELATION_ID, CorrelationId, CorrelationIdLayer, InternalHeadersLayer,
     RequestContext,
@@ -453,4 +456,52 @@ async fn a_replaced_id_is_logged_and_its_value_is_not() {
         assert_eq!(replaced, lines, "{id}");
     }
     assert!(!capture.text().contains("evil"));
+}
+
+#[tokio::test]
+async fn a_body_that_outlives_the_context_of_its_thread_is_dropped_without_a_panic() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    impl Body for Counted {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+    thread_local! {
+        static HELD: RefCell<Option<CorrelationIdBody<Counted>>> =
+            const { RefCell::new(None) };
+    }
+
+    let drops = Arc::new(AtomicUsize::new(0));
+    let counted = Counted(Arc::clone(&drops));
+    let response = CorrelationIdLayer::new()
+        .layer(tower::service_fn({
+            let mut body = Some(counted);
+            move |_: Request<()>| {
+                let body = body.take().expect("one request");
+                ready(Ok::<_, Infallible>(Response::new(body)))
+            }
+        }))
+        .oneshot(Request::new(()))
+        .await
+        .expect("infallible");
+    let body = response.into_body();
+    // The body is put away before the thread has a context, so it is dropped after the context.
+    std::thread::spawn(move || {
+        HELD.set(Some(body));
+        RequestContext::default().in_scope(|| ());
+    })
+    .join()
+    .expect("the thread ends without a panic");
+    assert_eq!(drops.load(Ordering::Relaxed), 1);
 }

@@ -152,7 +152,7 @@ fn every_claim_of_identity_must_be_present_and_be_plain_text() {
             }
         }
     }
-    for name in ["userId", "email", "role", "municipalityId", "name"] {
+    for name in ["userId", "email", "role", "municipalityId"] {
         for value in [
             "5",
             "true",
@@ -171,6 +171,13 @@ fn every_claim_of_identity_must_be_present_and_be_plain_text() {
                 Cause::MalformedClaims,
             );
         }
+    }
+    for value in ["5", "true", "[]", "{}"] {
+        refused(
+            &format!("name: {value}"),
+            Claims::user().set("name", value).token(),
+            Cause::MalformedClaims,
+        );
     }
     for role in [
         r#"" SERVICE_ACCOUNT""#,
@@ -308,4 +315,28 @@ fn registered_claims_of_the_wrong_type_are_refused() {
         "aud list",
         &Claims::user().add("aud", r#"["other","me"]"#).token(),
     );
+}
+
+#[test]
+fn a_persons_name_may_be_any_text_and_the_municipality_may_be_absent() {
+    for name in [
+        r#""""#,
+        r#""a\tb""#,
+        r#""a\nb""#,
+        r#""\u202e\u2028""#,
+        r#""O'Neil; DROP""#,
+    ] {
+        accepted(name, &Claims::user().set("name", name).token());
+    }
+    accepted(
+        "null",
+        &Claims::user().set("municipalityId", "null").token(),
+    );
+    accepted("absent", &Claims::user().without("municipalityId").token());
+    let principal = verifier()
+        .verify(&bearer(
+            Claims::user().set("municipalityId", "null").token(),
+        ))
+        .expect("a user");
+    assert_eq!(principal.municipality_id(), None);
 }

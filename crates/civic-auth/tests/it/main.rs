@@ -2,6 +2,7 @@
 
 mod bodies;
 mod contract;
+mod cookies;
 mod correlation;
 #[cfg(feature = "deadline")]
 mod deadline;
@@ -17,4 +18,6 @@ mod rotation;
 mod secrecy;
 mod support;
 mod time;
+mod uploads;
 mod vectors;
+mod warnings;
