@@ -26,6 +26,11 @@ pub(crate) enum Fault {
     DropReply,
     SkipReply,
     Foreign,
+    ForgetFence,
+    ForgetTicks,
+    CrashLoop,
+    StepForward,
+    StepBack,
 }
 
 /// What a fault hits.
@@ -37,12 +42,16 @@ pub(crate) enum Class {
     Server,
     /// The fault hits the connections of one replica.
     Link,
-    /// The fault hits the key: a Node peer holds it.
+    /// The fault hits the keys of one lock: a Node peer holds it, or an operator deletes some.
     Key,
+    /// The fault is in the work of one job: it ends every replica that does it.
+    Work,
+    /// The fault hits the wall clock of a server that has one of its own.
+    Clock,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Kill,
         Self::Terminate,
         Self::PauseShort,
@@ -63,6 +72,11 @@ impl Fault {
         Self::DropReply,
         Self::SkipReply,
         Self::Foreign,
+        Self::ForgetFence,
+        Self::ForgetTicks,
+        Self::CrashLoop,
+        Self::StepForward,
+        Self::StepBack,
     ];
 
     pub(crate) const fn class(self) -> Class {
@@ -83,7 +97,9 @@ impl Fault {
             | Self::HalfOpen
             | Self::DropReply
             | Self::SkipReply => Class::Link,
-            Self::Foreign => Class::Key,
+            Self::Foreign | Self::ForgetFence | Self::ForgetTicks => Class::Key,
+            Self::CrashLoop => Class::Work,
+            Self::StepForward | Self::StepBack => Class::Clock,
         }
     }
 
@@ -110,6 +126,11 @@ impl Fault {
             Self::DropReply => "link: requests executed, replies dropped",
             Self::SkipReply => "link: one reply left out, so that the rest answers other requests",
             Self::Foreign => "key: taken by a Node peer (SET NX EX), later compare-and-delete",
+            Self::ForgetFence => "key: the fence beside it is deleted",
+            Self::ForgetTicks => "key: the watermark beside it is deleted",
+            Self::CrashLoop => "work: every holder of one tick dies of it",
+            Self::StepForward => "clock: the server's goes two hours ahead, and right again",
+            Self::StepBack => "clock: the server's goes two hours back, and right again",
         }
     }
 }

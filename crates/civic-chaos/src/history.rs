@@ -125,6 +125,8 @@ pub(crate) struct Group {
     /// The interval between two ticks.
     pub(crate) interval_ms: u64,
     pub(crate) grace_ms: u64,
+    /// How often a tick is begun at most, if its holders die.
+    pub(crate) max_attempts: u32,
     pub(crate) command_timeout_ms: u64,
     pub(crate) poll_cap_ms: u64,
 }
@@ -141,6 +143,8 @@ pub(crate) enum Kind {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Backend {
     Redis,
+    /// A redis-server of its own, whose wall clock is set wrong and right again.
+    Stepped,
     Host,
 }
 
@@ -168,6 +172,7 @@ pub(crate) enum TickEvent {
     Unrecorded,
     Unavailable,
     ClockAhead,
+    ClockSuspect,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

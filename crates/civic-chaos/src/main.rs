@@ -4,7 +4,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | `plan` | makes the faults of a run from its seed, and nothing else |
-//! | `run`, `stage`, `replica`, `inject`, `peer` | play it: processes, proxies, signals |
+//! | `run`, `stage`, `replica`, `inject`, `peer`, `stepped` | play it: processes, proxies, signals |
 //! | `monitor`, `stall`, `history` | note what happened |
 //! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
 //! | `report` | prints |
@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod stage;
 mod stall;
+mod stepped;
 
 use std::process::ExitCode;
 

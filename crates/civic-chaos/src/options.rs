@@ -15,6 +15,7 @@ Options:
   --seed N             defaults to a random one, which is printed
   --backend NAME       redis, host or both; defaults to both
   --replicas N         of each job; defaults to 3
+  --clock FILE         the library of clock/shifted.c; without it no server's clock is set wrong
   --check FOLDER       injects nothing: checks the history in FOLDER again
 ";
 
@@ -39,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) fleet: PathBuf,
     /// Where histories go, one folder per seed.
     pub(crate) output: PathBuf,
+    /// The library that gives a server a wall clock of its own: see `clock/shifted.c`.
+    pub(crate) clock: Option<PathBuf>,
 }
 
 impl Options {
@@ -52,6 +55,7 @@ impl Options {
             civic: PathBuf::from("target/debug/civic"),
             fleet: PathBuf::from("target/debug/civic-fleet"),
             output: PathBuf::from("target/chaos"),
+            clock: None,
         };
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
@@ -69,6 +73,7 @@ impl Options {
                 "--civic" => options.civic = value()?.into(),
                 "--fleet" => options.fleet = value()?.into(),
                 "--output" => options.output = value()?.into(),
+                "--clock" => options.clock = Some(value()?.into()),
                 "--backend" => {
                     options.choice = match value()?.as_str() {
                         "redis" => Choice::Redis,

@@ -35,6 +35,12 @@ impl Peer {
         Ok(answer.as_deref() == Some("1"))
     }
 
+    /// Deletes a key, whatever it holds.
+    pub(crate) async fn delete(&mut self, key: &str) -> io::Result<()> {
+        self.ask(&["DEL", key]).await?;
+        Ok(())
+    }
+
     /// Returns the value of the key and the rest of its ttl, in milliseconds.
     pub(crate) async fn look(&mut self, key: &str) -> io::Result<(Option<String>, i64)> {
         let value = self.ask(&["GET", key]).await?;

@@ -51,6 +51,8 @@ pub(crate) struct Shape {
     pub(crate) kind: Kind,
     pub(crate) replicas: usize,
     pub(crate) ttl_ms: u64,
+    /// Whether a tick is given up after a few crashes, so that a crash loop ends.
+    pub(crate) gives_up: bool,
 }
 
 pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
@@ -69,16 +71,40 @@ pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
             &[Class::Server, Class::Key],
             &[Class::Replica],
             &[Class::Link],
+            &[Class::Work],
         ]
     } else {
-        &[&[Class::Replica]]
+        &[&[Class::Replica], &[Class::Work]]
     };
     for classes in classes {
         lane(&mut random, classes, &pauses, end_ms, groups, &mut steps);
     }
+    // A server of its own: the pauses of the others are not disturbed.
+    lane(
+        &mut random,
+        &[Class::Clock],
+        &[],
+        end_ms,
+        groups,
+        &mut steps,
+    );
     steps.retain(|step| step.at_ms + step.lasts_ms <= end_ms);
     steps.sort_by_key(|step| step.at_ms);
     steps
+}
+
+// ===== impl Shape =====
+
+impl Shape {
+    /// Returns whether faults of this class are meant for the group.
+    fn can_have(&self, class: Class) -> bool {
+        match class {
+            Class::Replica => self.backend != Backend::Stepped,
+            Class::Server | Class::Link | Class::Key => self.backend == Backend::Redis,
+            Class::Work => self.gives_up,
+            Class::Clock => self.backend == Backend::Stepped,
+        }
+    }
 }
 
 /// A time without faults, or with one kill only.
@@ -115,7 +141,7 @@ fn kill_holders(
     steps: &mut Vec<Step>,
 ) {
     for (group, shape) in groups.iter().enumerate() {
-        if shape.kind != Kind::AtLeastOnce {
+        if shape.kind != Kind::AtLeastOnce || shape.backend == Backend::Stepped {
             continue;
         }
         let kill = (nth + usize::from(shape.backend == Backend::Host)).is_multiple_of(2);
@@ -136,13 +162,18 @@ fn lane(
     groups: &[Shape],
     steps: &mut Vec<Step>,
 ) {
-    // A server, and a key, can have one fault at a time.
-    let one_at_a_time = classes.contains(&Class::Server);
+    // A server, a key and the work of a job can have one fault at a time.
+    let one_at_a_time = classes != [Class::Replica] && classes != [Class::Link];
+    let classes: Vec<_> = classes
+        .iter()
+        .copied()
+        .filter(|&class| groups.iter().any(|shape| shape.can_have(class)))
+        .collect();
     let mut bag = VecDeque::new();
     let mut at_ms = WARM_UP_MS + random.between(0, 800);
     while at_ms < end_ms {
         if bag.is_empty() {
-            bag = refill(random, classes);
+            bag = refill(random, &classes);
         }
         let Some(fault) = bag.pop_front() else {
             return;
@@ -191,7 +222,8 @@ fn refill(random: &mut Random, classes: &[Class]) -> VecDeque<Fault> {
 
 fn target(random: &mut Random, fault: Fault, groups: &[Shape]) -> usize {
     let possible: Vec<_> = (0..groups.len())
-        .filter(|&group| fault.class() == Class::Replica || groups[group].backend == Backend::Redis)
+        .filter(|&group| groups[group].can_have(fault.class()))
+        .filter(|&group| fault != Fault::ForgetTicks || groups[group].kind != Kind::Hammer)
         .collect();
     possible[random.index(possible.len())]
 }
@@ -205,7 +237,7 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         Fault::FreezeLong => random.between(1500, 4000),
         Fault::CrashKeep | Fault::CrashEmpty => random.between(100, 1500),
         // Nothing to take back.
-        Fault::FlushScripts | Fault::CutClients => 0,
+        Fault::FlushScripts | Fault::CutClients | Fault::ForgetFence | Fault::ForgetTicks => 0,
         Fault::PauseClients => random.between(300, 3000),
         Fault::OutOfMemory | Fault::ReadOnly => random.between(500, 3000),
         Fault::Delay
@@ -215,6 +247,9 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         | Fault::DropReply
         | Fault::SkipReply => random.between(500, 3500),
         Fault::Foreign => random.between(500, 2500),
+        // At most: it is over when the tick was given up.
+        Fault::CrashLoop => 12_000,
+        Fault::StepForward | Fault::StepBack => random.between(12_000, 24_000),
     }
 }
 
@@ -222,26 +257,45 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const GROUPS: [Shape; 3] = [
+    const GROUPS: [Shape; 5] = [
         Shape {
             backend: Backend::Redis,
             kind: Kind::AtLeastOnce,
             replicas: 3,
             ttl_ms: 2000,
+            gives_up: false,
         },
         Shape {
             backend: Backend::Redis,
             kind: Kind::Hammer,
             replicas: 3,
             ttl_ms: 2000,
+            gives_up: false,
+        },
+        Shape {
+            backend: Backend::Stepped,
+            kind: Kind::AtLeastOnce,
+            replicas: 3,
+            ttl_ms: 2000,
+            gives_up: false,
         },
         Shape {
             backend: Backend::Host,
             kind: Kind::AtLeastOnce,
             replicas: 3,
             ttl_ms: 2000,
+            gives_up: false,
+        },
+        Shape {
+            backend: Backend::Host,
+            kind: Kind::AtLeastOnce,
+            replicas: 3,
+            ttl_ms: 2000,
+            gives_up: true,
         },
     ];
+    /// The groups whose holders are killed in a pause.
+    const KILLED: usize = 3;
 
     #[test]
     fn the_same_seed_plans_the_same_faults() {
@@ -294,8 +348,9 @@ mod tests {
                     .filter(|step| {
                         step.at_ms < pause.to_ms && pause.from_ms < step.at_ms + step.lasts_ms
                     })
+                    .filter(|step| step.fault.class() != Class::Clock)
                     .collect();
-                let kills = if pause.is_calm { 0 } else { 2 };
+                let kills = if pause.is_calm { 0 } else { KILLED };
                 assert!(inside.len() <= kills, "{inside:?}");
                 assert!(inside.iter().all(|step| step.holder));
             }
@@ -308,17 +363,18 @@ mod tests {
             let steps = plan(seed, 45_000, &GROUPS);
             let alone = FIRST_PAUSE_MS + KILL_AFTER_MS;
             let kills = steps.iter().filter(|step| step.at_ms == alone).count();
-            assert_eq!(kills, 2);
+            assert_eq!(kills, KILLED);
         }
     }
 
     #[test]
     fn without_redis_only_replicas_are_hit() {
-        let host = &GROUPS[2..];
+        let host = &GROUPS[3..];
+        let classes = [Class::Replica, Class::Work];
         assert!(
             plan(3, 120_000, host)
                 .iter()
-                .all(|step| step.fault.class() == Class::Replica)
+                .all(|step| classes.contains(&step.fault.class()))
         );
     }
 }

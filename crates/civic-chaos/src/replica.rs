@@ -43,6 +43,8 @@ pub(crate) struct Recipe {
 pub(crate) struct Began {
     pub(crate) group: usize,
     pub(crate) life: u32,
+    /// The tick that it does, if the lock is that of a job.
+    pub(crate) tick: Option<u64>,
 }
 
 /// A running replica.
@@ -208,18 +210,21 @@ async fn hear(
         let Some(what) = understand(&line, life) else {
             continue;
         };
-        if matches!(
-            what,
+        let tick = match what {
             What::Tick {
                 event: TickEvent::Started,
+                tick,
                 ..
-            } | What::Acquire {
+            } => Some(Some(tick)),
+            What::Acquire {
                 outcome: Acquire::Acquired,
                 ..
-            }
-        ) {
+            } => Some(None),
+            _ => None,
+        };
+        if let Some(tick) = tick {
             // Perhaps no fault waits for a holder.
-            let _ = began.send(Began { group, life });
+            let _ = began.send(Began { group, life, tick });
         }
         let at = line["monoNs"].as_u64().unwrap_or_else(monotonic);
         for what in each_tick(what, &line) {
@@ -255,7 +260,7 @@ fn understand(line: &Value, life: u32) -> Option<What> {
     Some(What::Tick {
         life,
         event: serde_json::from_value(line["event"].clone()).ok()?,
-        tick: line["tick"].as_u64()?,
+        tick: number("tick"),
         fence: number("fence"),
         attempt: number("attempt") as u32,
     })
@@ -350,6 +355,7 @@ mod tests {
             "unrecorded",
             "unavailable",
             "clock-ahead",
+            "clock-suspect",
         ] {
             assert!(
                 understand(&json!({"event":event,"tick":1}), 3).is_some(),

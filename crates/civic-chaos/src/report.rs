@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Verdict, View};
-use crate::fault::Fault;
-use crate::history::{Phase, Record, What};
+use crate::fault::{Class, Fault};
+use crate::history::{Backend, Group, Phase, Record, What};
 use crate::inject::name;
 
 /// How many lines of a history are shown per violation.
@@ -14,8 +14,12 @@ const SHOWN_VIOLATIONS: usize = 5;
 pub(crate) fn print(records: &[Record], verdicts: &[Verdict]) {
     println!("\n| fault | what | injected |\n|---|---|---:|");
     let injected = injected(records);
+    let groups = View::new(records).groups;
     for fault in Fault::ALL {
-        let times = injected.get(&fault).copied().unwrap_or(0);
+        let times = match injected.get(&fault) {
+            Some(times) => times.to_string(),
+            None => not_injected(fault, &groups).to_owned(),
+        };
         println!("| {} | {} | {times} |", name(fault), fault.describe());
     }
     let skewed = records
@@ -55,6 +59,20 @@ pub(crate) fn print(records: &[Record], verdicts: &[Verdict]) {
         if more > 0 {
             println!("  and {more} more");
         }
+    }
+}
+
+/// Why a fault was never injected, if it could not be.
+fn not_injected(fault: Fault, groups: &[&Group]) -> &'static str {
+    let has = |backend| groups.iter().any(|group| group.backend == backend);
+    match fault.class() {
+        Class::Clock if has(Backend::Redis) && !has(Backend::Stepped) => {
+            "0: there is no library for it"
+        }
+        Class::Server | Class::Link | Class::Key | Class::Clock if !has(Backend::Redis) => {
+            "0: not without Redis"
+        }
+        _ => "0",
     }
 }
 

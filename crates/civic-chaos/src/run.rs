@@ -19,8 +19,9 @@ use crate::options::{Choice, Options};
 use crate::plan::{WARM_UP_MS, plan, skew};
 use crate::random::Random;
 use crate::replica::Replica;
-use crate::stage::Stage;
+use crate::stage::{Servers, Stage};
 use crate::stall::Heart;
+use crate::stepped::SteppedServer;
 
 /// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
@@ -50,8 +51,16 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         let _ = watched.wait_for(|&watched| watched).await;
     }
 
+    let stepped = match (&options.clock, &server) {
+        (Some(library), Some(_)) => Some(SteppedServer::start(library).await?),
+        _ => None,
+    };
+    let servers = Servers {
+        main: addr,
+        stepped: stepped.as_ref().map(SteppedServer::addr),
+    };
     let files = TempDir::new()?;
-    let stage = Arc::new(Stage::set(options, folder, files.path(), addr, &log).await?);
+    let stage = Arc::new(Stage::set(options, folder, files.path(), &servers, &log).await?);
     let steps = plan(options.seed, millis(options.length), &stage.shapes());
     println!(
         "{} replicas, {} faults planned; history in {}",
@@ -71,6 +80,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     let injector = Arc::new(Injector {
         stage: stage.clone(),
         server: server.map(|server| Arc::new(Mutex::new(server))),
+        clock: stepped.map(|server| Arc::new(Mutex::new(server))),
         watching: watched,
         next: AtomicUsize::new(1),
     });

@@ -26,6 +26,17 @@ const HAMMER_LOCK: &str = "chaos:hammer";
 /// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
 const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
+/// More holders than a tick can lose in its grace.
+const UNLIMITED: u32 = 1000;
+
+/// The servers of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Servers {
+    pub(crate) main: Option<SocketAddr>,
+    /// The one whose wall clock is set wrong.
+    pub(crate) stepped: Option<SocketAddr>,
+}
+
 /// All replicas of a run.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -53,7 +64,7 @@ impl Stage {
         options: &Options,
         folder: &Path,
         files: &Path,
-        server: Option<SocketAddr>,
+        servers: &Servers,
         log: &Log,
     ) -> io::Result<Self> {
         let (began, _) = broadcast::channel(256);
@@ -63,13 +74,13 @@ impl Stage {
             began,
             lives: AtomicU32::new(1),
         };
-        for group in groups(options) {
+        for group in groups(options, servers) {
             log.now(What::Group(group.clone()));
             let mut slots = Vec::new();
             for index in 0..group.replicas {
-                let proxy = match (group.backend, server) {
-                    (Backend::Redis, Some(server)) => Some(FaultProxy::start(server).await),
-                    _ => None,
+                let proxy = match servers.of(group.backend) {
+                    Some(server) => Some(FaultProxy::start(server).await),
+                    None => None,
                 };
                 let recipe = recipe(options, &group, index, folder, files, proxy.as_ref())?;
                 slots.push(Slot {
@@ -93,6 +104,7 @@ impl Stage {
                 replicas: slots.len(),
                 kind: group.kind,
                 ttl_ms: group.ttl_ms,
+                gives_up: group.max_attempts < UNLIMITED,
             })
             .collect()
     }
@@ -120,33 +132,76 @@ impl Slot {
     }
 }
 
-fn groups(options: &Options) -> Vec<Group> {
-    let backends: &[Backend] = match options.choice {
-        Choice::Redis => &[Backend::Redis],
-        Choice::Host => &[Backend::Host],
-        Choice::Both => &[Backend::Redis, Backend::Host],
-    };
+impl Servers {
+    fn of(&self, backend: Backend) -> Option<SocketAddr> {
+        match backend {
+            Backend::Redis => self.main,
+            Backend::Stepped => self.stepped,
+            Backend::Host => None,
+        }
+    }
+}
+
+/// A lock, and what its replicas do with it.
+#[derive(Clone, Copy, Debug)]
+struct Lock {
+    kind: Kind,
+    name: &'static str,
+    interval_ms: u64,
+    job_ms: u64,
+    grace_ms: u64,
+    max_attempts: u32,
+}
+
+fn lock(kind: Kind, name: &'static str, interval_ms: u64, job_ms: u64, grace_ms: u64) -> Lock {
+    Lock {
+        kind,
+        name,
+        interval_ms,
+        job_ms,
+        grace_ms,
+        max_attempts: UNLIMITED,
+    }
+}
+
+fn groups(options: &Options, servers: &Servers) -> Vec<Group> {
     // The interval of the one is shorter than ttl + jitter, that of the other longer.
-    let kinds = [
-        (Kind::AtLeastOnce, "at-least-once", 1000, 400, GRACE_MS),
-        (Kind::AtMostOnce, "at-most-once", 3000, 2500, GRACE_MS),
-        (Kind::Hammer, "hammer", 0, 0, 0),
-        (Kind::AtLeastOnce, "short-grace", 1000, 200, SHORT_GRACE_MS),
+    let usual = [
+        lock(Kind::AtLeastOnce, "at-least-once", 1000, 400, GRACE_MS),
+        lock(Kind::AtMostOnce, "at-most-once", 3000, 2500, GRACE_MS),
+        lock(Kind::Hammer, "hammer", 0, 0, 0),
+        lock(Kind::AtLeastOnce, "short-grace", 1000, 200, SHORT_GRACE_MS),
+        Lock {
+            max_attempts: 3,
+            ..lock(Kind::AtLeastOnce, "crash-loop", 2000, 400, GRACE_MS)
+        },
     ];
+    let stepped = [lock(Kind::AtLeastOnce, "stepped", 2000, 300, GRACE_MS)];
+    let mut backends: Vec<(Backend, &[Lock])> = Vec::new();
+    if servers.main.is_some() {
+        backends.push((Backend::Redis, &usual));
+    }
+    if servers.stepped.is_some() {
+        backends.push((Backend::Stepped, &stepped));
+    }
+    if options.choice != Choice::Redis {
+        backends.push((Backend::Host, &usual));
+    }
     let mut groups = Vec::new();
-    for &backend in backends {
-        for (db, &(kind, name, interval_ms, job_ms, grace_ms)) in (0..).zip(&kinds) {
+    for (backend, locks) in backends {
+        for (db, lock) in (0..).zip(locks) {
             let store = match backend {
                 Backend::Redis => "redis",
+                Backend::Stepped => "clock",
                 Backend::Host => "host",
             };
             groups.push(Group {
                 group: groups.len(),
-                name: format!("{store}-{name}"),
-                kind,
+                name: format!("{store}-{}", lock.name),
+                kind: lock.kind,
                 backend,
                 db,
-                lock: if kind == Kind::Hammer {
+                lock: if lock.kind == Kind::Hammer {
                     HAMMER_LOCK
                 } else {
                     SCHEDULER_LOCK
@@ -154,9 +209,10 @@ fn groups(options: &Options) -> Vec<Group> {
                 .to_owned(),
                 replicas: options.replicas,
                 ttl_ms: TTL_MS,
-                job_ms,
-                interval_ms,
-                grace_ms,
+                job_ms: lock.job_ms,
+                interval_ms: lock.interval_ms,
+                grace_ms: lock.grace_ms,
+                max_attempts: lock.max_attempts,
                 // The defaults of civic-lock.
                 command_timeout_ms: 1000,
                 poll_cap_ms: 5000,
@@ -228,9 +284,9 @@ fn recipe(
             set("CIVIC_JOB_MS", group.job_ms.to_string());
             set("CIVIC_LOCK_TTL", seconds(group.ttl_ms));
             set("CIVIC_MISFIRE_GRACE", seconds(group.grace_ms));
-            // The checker judges each tick by itself, and a tick may lose many holders.
+            // The checker judges each tick by itself.
             set("CIVIC_COALESCE", "every".to_owned());
-            set("CIVIC_MAX_ATTEMPTS", "1000".to_owned());
+            set("CIVIC_MAX_ATTEMPTS", group.max_attempts.to_string());
             vec!["penalty-scheduler".to_owned()]
         }
     };

@@ -27,6 +27,7 @@ pub(super) fn hammer() -> Group {
         job_ms: 0,
         interval_ms: 0,
         grace_ms: 0,
+        max_attempts: 1000,
         command_timeout_ms: 1000,
         poll_cap_ms: 5000,
     }

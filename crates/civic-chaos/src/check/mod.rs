@@ -8,6 +8,8 @@
 //! - a server that lost its data has lost its locks and its watermarks: two may hold at a time,
 //!   and ticks may run again. Fences still grow.
 
+mod clock;
+mod crashes;
 mod exclusion;
 #[cfg(test)]
 mod fixture;
@@ -31,5 +33,7 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.extend(server::check(&view));
     verdicts.extend(ticks::check(&view));
     verdicts.extend(limits::check(&view));
+    verdicts.push(crashes::crashes(&view));
+    verdicts.extend(clock::clock(&view));
     verdicts
 }

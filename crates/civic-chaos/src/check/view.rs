@@ -121,7 +121,8 @@ impl<'a> View<'a> {
                     | TickEvent::Missed
                     | TickEvent::DeadLetter
                     | TickEvent::Unavailable
-                    | TickEvent::ClockAhead => return,
+                    | TickEvent::ClockAhead
+                    | TickEvent::ClockSuspect => return,
                 };
                 if let Some(&lease) = open_leases.get(&key) {
                     let lease = &mut self.leases[lease];
@@ -298,6 +299,19 @@ impl<'a> View<'a> {
         self.was_lost(one.group, from, one.begin.max(other.begin).max(to))
     }
 
+    /// Returns whether the watermark of the group was deleted in between.
+    pub(crate) fn was_forgotten(&self, group: usize, from: u64, to: u64) -> bool {
+        self.faults_on(group, Span { from, to })
+            .any(|fault| fault.fault == Fault::ForgetTicks)
+    }
+
+    /// Returns whether the watermark was deleted since one of these leases was granted.
+    pub(crate) fn was_forgotten_under(&self, one: &Lease, other: &Lease) -> bool {
+        let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
+        let from = one.begin.min(other.begin).saturating_sub(answer);
+        self.was_forgotten(one.group, from, one.begin.max(other.begin))
+    }
+
     /// Returns the faults that can matter to a group in this span.
     pub(crate) fn faults_on(&self, group: usize, span: Span) -> impl Iterator<Item = &Injected> {
         self.faults
@@ -308,7 +322,7 @@ impl<'a> View<'a> {
     fn hits(&self, fault: &Injected, group: usize) -> bool {
         match fault.fault.class() {
             Class::Server => self.groups[group].backend == Backend::Redis,
-            Class::Key => fault.group == Some(group),
+            Class::Key | Class::Work | Class::Clock => fault.group == Some(group),
             Class::Replica | Class::Link => fault
                 .life
                 .and_then(|life| self.lives.get(&life))

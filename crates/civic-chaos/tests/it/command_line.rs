@@ -13,6 +13,7 @@ fn help_lists_the_options() {
         "--backend",
         "--replicas",
         "--check",
+        "--clock",
     ] {
         assert!(stdout(&help).contains(option), "{option}");
     }

@@ -1,6 +1,7 @@
 //! One redis-server process.
 
 use std::collections::hash_map::RandomState;
+use std::ffi::{OsStr, OsString};
 use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub struct RedisServer {
     port: u16,
     folder: TempDir,
     arguments: Vec<String>,
+    environment: Vec<(String, OsString)>,
     child: Child,
 }
 
@@ -44,15 +46,29 @@ impl RedisServer {
     ///
     /// Panics as [`start`](Self::start).
     pub async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in(arguments, &[]).await
+    }
+
+    /// Starts a server with further arguments and further variables in its environment.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`start`](Self::start).
+    pub async fn start_in(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let environment: Vec<(String, OsString)> = environment
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         for _ in 0..PORTS {
             let port = free_port();
             let folder = TempDir::new().expect("a temporary folder");
-            let child = spawn(folder.path(), &words(port, &arguments));
+            let child = spawn(folder.path(), &words(port, &arguments), &environment);
             let mut server = Self {
                 port,
                 folder,
                 arguments: arguments.clone(),
+                environment: environment.clone(),
                 child,
             };
             if server.is_ready().await {
@@ -99,11 +115,13 @@ impl RedisServer {
         let child = spawn(
             folder.path(),
             &[file.display().to_string(), "--sentinel".to_owned()],
+            &[],
         );
         let mut sentinel = Self {
             port,
             folder,
             arguments: Vec::new(),
+            environment: Vec::new(),
             child,
         };
         assert!(sentinel.is_ready().await, "the sentinel does not start");
@@ -165,7 +183,11 @@ impl RedisServer {
     /// Kills it and starts it again, on the same port and in the same folder.
     pub async fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.folder.path(), &words(self.port, &self.arguments));
+        self.child = spawn(
+            self.folder.path(),
+            &words(self.port, &self.arguments),
+            &self.environment,
+        );
         assert!(self.is_ready().await, "redis-server does not start again");
     }
 
@@ -257,10 +279,11 @@ fn words(port: u16, arguments: &[String]) -> Vec<String> {
     words
 }
 
-fn spawn(folder: &Path, arguments: &[String]) -> Child {
+fn spawn(folder: &Path, arguments: &[String], environment: &[(String, OsString)]) -> Child {
     let program = program();
     Command::new(&program)
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -11,9 +11,9 @@ use crate::fault::Class;
 use crate::history::{Acquire, Backend, Kind, MILLI, SECOND, What};
 
 /// How much longer than any promised time a busy machine may take.
-const SLACK: u64 = 3 * SECOND;
+pub(super) const SLACK: u64 = 3 * SECOND;
 /// The most that a waiting replica adds to a ttl.
-const JITTER: u64 = 250 * MILLI;
+pub(super) const JITTER: u64 = 250 * MILLI;
 /// How long a replica that has just been started needs before it can take over.
 const READY: u64 = 2 * SECOND;
 /// Connections may come and go; a leak grows with each fault.
@@ -44,6 +44,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
             } else if lease.ended == Ended::Silent
                 && let Some(from) = life.killed
                 && from < lease.begin + group.job_ms * MILLI
+                && lease
+                    .tick_attempt
+                    .is_some_and(|(_, nth)| nth < group.max_attempts)
             {
                 let limit = group.ttl_ms * MILLI + JITTER + SLACK;
                 taken_over(view, lease, from, limit, &mut takeover);

@@ -1,13 +1,13 @@
 //! The writes of the server in their order, and the promises that each of them must keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::verdict::Verdict;
 use super::super::view::View;
 use super::grant::{Grant, ROUNDING};
 use super::key::Key;
 use super::words;
-use crate::history::{Backend, ForeignStep, MILLI, Record, ServerState, What};
+use crate::history::{Backend, ForeignStep, MILLI, Record, ServerState, TickEvent, What};
 
 /// The state of the server after each record, rebuilt from its writes.
 pub(super) struct Replay<'v, 'a> {
@@ -29,6 +29,8 @@ pub(super) struct Replay<'v, 'a> {
     pub(super) foreign: Verdict,
     pub(super) holds: Verdict,
     planted: BTreeMap<usize, (usize, u64)>,
+    /// The grants of ticks that were not run again, but given up after too many crashes.
+    given_up: BTreeSet<(usize, u64)>,
 }
 
 // ===== impl Replay =====
@@ -67,6 +69,7 @@ impl<'v, 'a> Replay<'v, 'a> {
             ),
             holds: Verdict::new("I7", "the key of a tick stays for its minimum hold"),
             planted: BTreeMap::new(),
+            given_up: dead_letters(view),
         }
     }
 
@@ -203,7 +206,10 @@ impl<'v, 'a> Replay<'v, 'a> {
                 if let Some(grant) = held.fence.and_then(|f| self.grants.get_mut(&(group, f))) {
                     grant.expiries.push((at, held.expires));
                 }
-                if held.completed {
+                let was_run = !held
+                    .fence
+                    .is_some_and(|f| self.given_up.contains(&(group, f)));
+                if held.completed && was_run {
                     held.check_minimum_hold(self.view.groups[group], index, &mut self.holds);
                 }
                 if command == "DEL" {
@@ -315,4 +321,20 @@ impl<'v, 'a> Replay<'v, 'a> {
             }
         }
     }
+}
+
+/// Returns the groups and fences of the claims that ended as a dead letter.
+fn dead_letters(view: &View<'_>) -> BTreeSet<(usize, u64)> {
+    view.records
+        .iter()
+        .filter_map(|record| match record.what {
+            What::Tick {
+                life,
+                event: TickEvent::DeadLetter,
+                fence,
+                ..
+            } => Some((view.lives[&life].group, fence)),
+            _ => None,
+        })
+        .collect()
 }

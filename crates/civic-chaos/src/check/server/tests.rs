@@ -1,6 +1,6 @@
 use super::super::fixture::{Story, hammer, ticks};
 use super::*;
-use crate::history::{ForeignStep, ServerState, Signal, What};
+use crate::history::{ForeignStep, ServerState, Signal, TickEvent, What};
 
 /// Whether each verdict with this id holds.
 fn holds(story: &Story, id: &str) -> bool {
@@ -209,6 +209,17 @@ fn a_key_on_minimum_hold_may_be_taken_by_the_next_tick() {
     story.script(1300, "a", "PEXPIRE lock:it 200");
     story.grant(1400, "b", 11);
     assert!(holds(&story, "I12"));
+}
+
+#[test]
+fn the_key_of_a_dead_letter_need_not_stay_and_that_of_a_tick_must() {
+    let mut story = Story::new(ticks());
+    story.start(1).grant(1000, "a", 10);
+    story.script(1010, "a", "HSET {lock:it}:tick done 1000 by a");
+    story.script(1010, "a", "DEL lock:it");
+    assert!(!holds(&story, "I7"));
+    story.tick(1011, 1, TickEvent::DeadLetter, 1000, 10, 3);
+    assert!(holds(&story, "I7"));
 }
 
 #[test]

@@ -1,34 +1,22 @@
 //! I6: the outcome of each scheduled tick.
 
-use std::collections::BTreeMap;
+mod lost;
+mod tick;
 
+use self::lost::lost;
+use self::tick::SKEW;
+pub(super) use self::tick::{Tick, ticks_of};
 use super::lease::{Ended, Lease};
 use super::span::Span;
 use super::verdict::Verdict;
 use super::view::View;
 use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
 
-/// How long before it is due a replica whose clock is ahead may claim a tick.
-const SKEW: u64 = 2 * SECOND;
 /// How long the effects of a fault last: connections, backlog.
 const AFTERMATH: u64 = 3 * SECOND;
 
 /// With a shorter grace a tick can be missed without a fault.
 const SHORT_GRACE: u64 = 10 * SECOND;
-/// How long after a server has come back empty the first replica finds it again. From then on the
-/// state of that replica counts.
-const FOUND_AGAIN: u64 = 5 * SECOND;
-
-/// A tick of a group.
-struct Tick<'v> {
-    group: &'v Group,
-    tick: u64,
-    /// The leases, in the order of their fences.
-    starts: Vec<&'v Lease>,
-    /// The records that report it as missed.
-    missed: Vec<(usize, u64)>,
-}
-
 pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
     let mut all = Verdicts {
         lost: Verdict::new(
@@ -77,131 +65,11 @@ struct Verdicts {
     missed: Verdict,
 }
 
-fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64, Tick<'v>> {
-    let mut ticks: BTreeMap<u64, Tick<'_>> = BTreeMap::new();
-    let new = |tick| Tick {
-        group,
-        tick,
-        starts: Vec::new(),
-        missed: Vec::new(),
-    };
-    for lease in view.leases_of(group.group) {
-        if let Some((tick, _)) = lease.tick_attempt {
-            let entry = ticks.entry(tick).or_insert_with(|| new(tick));
-            entry.starts.push(lease);
-        }
-    }
-    for (index, record) in view.records.iter().enumerate() {
-        if let What::Tick {
-            life,
-            event: TickEvent::Missed,
-            tick,
-            ..
-        } = record.what
-            && view.lives[&life].group == group.group
-        {
-            let entry = ticks.entry(tick).or_insert_with(|| new(tick));
-            entry.missed.push((index, record.at));
-        }
-    }
-    for tick in ticks.values_mut() {
-        tick.starts.sort_by_key(|lease| lease.fence);
-    }
-    ticks
-}
-
-/// Checks that every multiple of the interval is known, from the first tick to the last, and that
-/// the last one is not long before the end.
-fn lost(view: &View<'_>, group: &Group, ticks: &BTreeMap<u64, Tick<'_>>, verdict: &mut Verdict) {
-    let settled = |tick: &Tick<'_>| {
-        let done = |lease: &&Lease| matches!(lease.ended, Ended::Done | Ended::ConfirmedLate);
-        !tick.missed.is_empty() || tick.starts.iter().any(done)
-    };
-    let first = ticks.keys().next().copied();
-    let last = ticks
-        .values()
-        .filter(|tick| settled(tick))
-        .map(|tick| tick.tick)
-        .next_back();
-    let (Some(first), Some(last)) = (first, last) else {
-        verdict.violated(format!("no tick of {} was ever run", group.name), []);
-        return;
-    };
-    if let Some(end) = view.end {
-        verdict.checks += 1;
-        let patience = (group.ttl_ms + group.interval_ms + group.poll_cap_ms) * MILLI + 2 * SKEW;
-        if view.due(last) + patience < end {
-            verdict.violated(
-                format!(
-                    "{} stands still: its last tick that was run was due {} s before the end",
-                    group.name,
-                    (end - view.due(last)) / SECOND
-                ),
-                [],
-            );
-        }
-    }
-    if group.kind == Kind::AtMostOnce {
-        return;
-    }
-    let mut tick = first;
-    while tick <= last {
-        verdict.checks += 1;
-        let known = ticks.get(&tick);
-        // The replica recorded it in the store, and died before it could report it.
-        let perhaps = |tick: &Tick<'_>| {
-            tick.starts.last().is_some_and(|lease| {
-                let life = &view.lives[&lease.life];
-                let gone = [life.killed, life.terminated, life.exit]
-                    .into_iter()
-                    .flatten()
-                    .min();
-                match lease.ended {
-                    Ended::Unconfirmed => true,
-                    Ended::Silent => {
-                        gone.is_some_and(|at| at >= lease.begin + group.job_ms * MILLI)
-                    }
-                    _ => false,
-                }
-            })
-        };
-        let open = Span {
-            from: view.due(tick).saturating_sub(SKEW + FOUND_AGAIN),
-            to: view.due(tick) + group.grace_ms * MILLI + FOUND_AGAIN,
-        };
-        if known.is_some_and(|known| settled(known) || perhaps(known)) {
-        } else if view.was_lost(group.group, open.from, open.to)
-            || may_have_died_reporting(view, group, view.due(tick) + group.grace_ms * MILLI)
-        {
-            verdict.excused += 1;
-        } else {
-            let records = known
-                .into_iter()
-                .flat_map(|known| known.starts.iter().map(|lease| lease.record));
-            verdict.violated(
-                format!("tick {tick} of {} was neither run nor reported", group.name),
-                records,
-            );
-        }
-        tick += group.interval_ms;
-    }
-}
-
-/// Returns whether the report of a tick that was given up may be lost. A replica records first, and
-/// reports then; if it is killed in between, there is no report.
-fn may_have_died_reporting(view: &View<'_>, group: &Group, given_up: u64) -> bool {
-    view.lives
-        .values()
-        .filter(|life| life.group == group.group)
-        .filter_map(|life| life.killed)
-        .any(|at| (given_up..given_up + FOUND_AGAIN).contains(&at))
-}
-
 fn again(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
         verdict.checks += 1;
-        if view.was_lost_under(before, after, 0) {
+        if view.was_lost_under(before, after, 0) || view.was_forgotten_under(before, after) {
             verdict.excused += 1;
             continue;
         }
@@ -238,7 +106,7 @@ fn once(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     verdict.checks += 1;
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
-        if view.was_lost_under(before, after, 0) {
+        if view.was_lost_under(before, after, 0) || view.was_forgotten_under(before, after) {
             verdict.excused += 1;
         } else {
             verdict.violated(
@@ -336,7 +204,9 @@ fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
         let grace = group.grace_ms * MILLI;
         let first = before.begin.min(after.begin);
         let last = before.begin.max(after.begin);
-        if view.was_lost(group.group, first.saturating_sub(grace), last) {
+        if view.was_lost(group.group, first.saturating_sub(grace), last)
+            || view.was_forgotten(group.group, first.saturating_sub(grace), last)
+        {
             verdict.excused += 1;
         } else {
             verdict.violated(
@@ -362,7 +232,12 @@ fn missed(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
         view.due(tick.tick).saturating_sub(SKEW),
         at + grace,
     );
-    if lost {
+    let forgotten = view.was_forgotten(
+        tick.group.group,
+        view.due(tick.tick).saturating_sub(SKEW),
+        at + grace,
+    );
+    if lost || forgotten {
         verdict.excused += 1;
         return;
     }

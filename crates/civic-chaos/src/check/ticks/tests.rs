@@ -205,3 +205,25 @@ fn giving_a_tick_up_too_early_twice_or_in_vain_is_seen() {
     story.run(late + 50, 2, 15_000, 120);
     assert!(!holds(&story, MISSED), "run after it");
 }
+
+#[test]
+fn a_watermark_that_was_deleted_may_repeat_a_tick_and_loses_none() {
+    let mut story = good(ticks());
+    story.run(12_700, 2, 12_000, 105);
+    assert!(!holds(&story, AGAIN));
+    story.fault(12_500, 12_501, Fault::ForgetTicks, None);
+    assert!(holds(&story, AGAIN));
+    // 15 000 is not there.
+    story.run(16_000, 1, 16_000, 110);
+    story.fault(15_000, 15_001, Fault::ForgetTicks, None);
+    assert!(!holds(&story, LOST));
+}
+
+#[test]
+fn a_dead_letter_is_a_report() {
+    let mut story = good(ticks());
+    story.run(16_000, 1, 16_000, 110);
+    assert!(!holds(&story, LOST), "15 000 is not there");
+    story.tick(16_500, 1, TickEvent::DeadLetter, 15_000, 109, 4);
+    assert!(holds(&story, LOST));
+}

@@ -1,0 +1,217 @@
+//! I13: work that ends the process that does it.
+
+use super::lease::{Ended, Lease};
+use super::limits::{JITTER, SLACK};
+use super::span::Span;
+use super::ticks::{Tick, ticks_of};
+use super::verdict::Verdict;
+use super::view::View;
+use crate::fault::Class;
+use crate::history::MILLI;
+
+/// Checks that such a tick is begun as often as the job allows, and then given up by one report.
+pub(super) fn crashes(view: &View<'_>) -> Verdict {
+    let mut verdict = Verdict::new(
+        "I13",
+        "a tick whose holders die of it is begun a bounded number of times, then one dead letter",
+    );
+    for group in view.tick_groups() {
+        for tick in ticks_of(view, group).values() {
+            check(view, tick, &mut verdict);
+        }
+    }
+    verdict
+}
+
+fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
+    let attempt = |lease: &&Lease| lease.tick_attempt.map_or(0, |(_, attempt)| attempt);
+    let Some(last) = tick
+        .starts
+        .iter()
+        .copied()
+        .max_by_key(|lease| attempt(lease))
+    else {
+        return;
+    };
+    let limit = tick.group.max_attempts;
+    if attempt(&last) < limit && tick.dead_letters.is_empty() {
+        return;
+    }
+    verdict.checks += 1;
+    let first = tick.starts.iter().map(|lease| lease.begin).min();
+    let first = first.unwrap_or(last.begin);
+    let grace = tick.group.grace_ms * MILLI;
+    if view.was_lost(tick.group.group, first, first + grace)
+        || view.was_forgotten(tick.group.group, first, first + grace)
+    {
+        verdict.excused += 1;
+        return;
+    }
+    let describe = format!("tick {} of {}", tick.tick, tick.group.name);
+    let begun = tick.starts.iter().map(|lease| lease.record);
+    if attempt(&last) > limit || tick.starts.len() > limit as usize + hand_overs(tick) {
+        verdict.violated(
+            format!(
+                "{describe} was begun {} times, not {limit}",
+                tick.starts.len()
+            ),
+            begun.clone(),
+        );
+    }
+    let letters = tick.dead_letters.iter().map(|&(index, _)| index);
+    if tick.dead_letters.len() > 1 {
+        verdict.violated(format!("{describe} has two dead letters"), letters);
+        return;
+    }
+    if let Some(&(letter, at)) = tick.dead_letters.first() {
+        let enough = attempt(&last) >= limit;
+        if !enough || tick.starts.iter().any(|lease| lease.begin > at) {
+            verdict.violated(
+                format!("{describe} was given up, but not after its last attempt"),
+                begun.chain([letter]),
+            );
+        }
+        return;
+    }
+    let Some(died) = died(view, last) else {
+        // It was done after all, at the last attempt.
+        return;
+    };
+    // The reporter is a replica that takes the tick over, and finds it used up.
+    let within = (tick.group.ttl_ms + tick.group.poll_cap_ms) * MILLI + JITTER + SLACK;
+    let span = Span {
+        from: died,
+        to: died + within,
+    };
+    let hindered = view
+        .faults_on(tick.group.group, span)
+        .any(|fault| fault.fault.class() != Class::Work);
+    let over = view.end.is_some_and(|end| span.to >= end);
+    let stalled = view.stalls.iter().any(|stall| stall.meets(span));
+    if hindered || over || stalled || !tick.missed.is_empty() {
+        verdict.excused += 1;
+    } else {
+        verdict.violated(
+            format!("{describe} was given up without a dead letter"),
+            begun,
+        );
+    }
+}
+
+/// Returns how often the tick was handed over at a shutdown, which counts as no attempt.
+fn hand_overs(tick: &Tick<'_>) -> usize {
+    tick.starts
+        .iter()
+        .filter(|lease| lease.ended == Ended::HandedOver)
+        .count()
+}
+
+/// Returns the instant at which the holder was killed in the middle of its work.
+fn died(view: &View<'_>, lease: &Lease) -> Option<u64> {
+    let work = view.groups[lease.group].job_ms * MILLI;
+    view.lives[&lease.life]
+        .killed
+        .filter(|&at| lease.ended == Ended::Silent && at < lease.begin + work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Story, ticks};
+    use super::*;
+    use crate::fault::Fault;
+    use crate::history::{Group, Signal, TickEvent, What};
+
+    /// Two attempts at most.
+    fn group() -> Group {
+        Group {
+            max_attempts: 2,
+            ..ticks()
+        }
+    }
+
+    /// Holders that are killed 100 ms after they begin, one after the other.
+    fn killed(holders: u32) -> Story {
+        let mut story = Story::new(group());
+        for life in 1..=holders {
+            let at = 3000 * u64::from(life);
+            story.start(life);
+            story.tick(
+                at,
+                life,
+                TickEvent::Started,
+                1000,
+                10 + u64::from(life),
+                life,
+            );
+            story.signal(at + 100, life, Signal::Kill);
+        }
+        story.start(9);
+        story
+    }
+
+    fn verdict(story: &mut Story) -> Verdict {
+        let records = story.push(60_000, What::End).records();
+        crashes(&View::new(&records))
+    }
+
+    #[test]
+    fn two_attempts_and_one_dead_letter_are_right() {
+        let mut story = killed(2);
+        story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        let verdict = verdict(&mut story);
+        assert!(verdict.holds(), "{verdict:?}");
+        assert_eq!(verdict.checks, 1);
+    }
+
+    #[test]
+    fn a_third_attempt_of_two_is_a_violation() {
+        assert!(!verdict(&mut killed(3)).holds());
+    }
+
+    #[test]
+    fn a_tick_that_is_given_up_in_silence_is_a_violation() {
+        assert!(!verdict(&mut killed(2)).holds());
+    }
+
+    #[test]
+    fn two_dead_letters_are_a_violation() {
+        let mut story = killed(2);
+        story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        story.tick(8600, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        assert!(!verdict(&mut story).holds());
+    }
+
+    #[test]
+    fn a_dead_letter_after_one_attempt_is_a_violation() {
+        let mut story = killed(1);
+        story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        assert!(!verdict(&mut story).holds());
+    }
+
+    #[test]
+    fn an_attempt_after_the_dead_letter_is_a_violation() {
+        let mut story = killed(2);
+        story.tick(5000, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        assert!(!verdict(&mut story).holds());
+    }
+
+    #[test]
+    fn a_hand_over_is_no_attempt() {
+        let mut story = killed(2);
+        story.start(8).signal(2600, 8, Signal::Term);
+        story.tick(2500, 8, TickEvent::Started, 1000, 9, 1);
+        story.tick(2610, 8, TickEvent::HandedOver, 1000, 9, 1);
+        story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
+        let verdict = verdict(&mut story);
+        assert!(verdict.holds(), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_watermark_that_was_deleted_excuses_and_counts() {
+        let mut story = killed(3);
+        story.fault(4000, 4001, Fault::ForgetTicks, None);
+        let verdict = verdict(&mut story);
+        assert!(verdict.holds(), "{verdict:?}");
+        assert_eq!(verdict.excused, 1);
+    }
+}

@@ -1,0 +1,145 @@
+//! A Node peer holds the key for a while, or an operator deletes a key beside it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::injector::{Injector, Target, name};
+use crate::fault::Fault;
+use crate::history::{ForeignStep, What};
+use crate::peer::Peer;
+use crate::plan::Step;
+
+/// The ttl of a Node peer's key, longer than the peer keeps the key.
+const PEER_TTL_S: u64 = 10;
+/// How long a peer tries to acquire a lock that is rarely free.
+const PEER_LIMIT: Duration = Duration::from_secs(4);
+
+// ===== impl Injector =====
+
+impl Injector {
+    pub(super) async fn key(&self, step: &Step) -> io::Result<()> {
+        match step.fault {
+            Fault::ForgetFence => self.forget(step, "fence").await,
+            Fault::ForgetTicks => self.forget(step, "tick").await,
+            _ => self.foreign(step).await,
+        }
+    }
+
+    /// Deletes a key beside that of the lock.
+    async fn forget(&self, step: &Step, which: &str) -> io::Result<()> {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let addr = server.lock().await.addr();
+        let (group, _) = &self.stage.groups[step.group];
+        let target = Target {
+            life: None,
+            group: Some(step.group),
+        };
+        let key = format!("{{lock:{}}}:{which}", group.lock);
+        let number = self.begin(step.fault, target, &format!("{key} of {}", group.name));
+        let forgotten = async { Peer::connect(addr, group.db).await?.delete(&key).await };
+        let done = timeout(PEER_LIMIT, forgotten).await;
+        self.end(number, step.fault, target);
+        done.map_err(io::Error::other)?
+    }
+
+    /// Acquires the lock as a Node peer, keeps it for a while, and releases it.
+    async fn foreign(&self, step: &Step) -> io::Result<()> {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let addr = server.lock().await.addr();
+        let (group, _) = &self.stage.groups[step.group];
+        let key = format!("lock:{}", group.lock);
+        let value = format!("1:{}", 1_700_000_000_000 + step.at_ms);
+        let since = Instant::now();
+        let taken = timeout(PEER_LIMIT, async {
+            loop {
+                if let Ok(peer) = take(addr, group.db, &key, &value).await {
+                    return peer;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let Ok(mut peer) = taken else {
+            // The peer may have got the lock, and lost the reply.
+            println!(
+                "          {:<14} {} was never free",
+                name(step.fault),
+                group.name
+            );
+            return Ok(());
+        };
+        let target = Target {
+            life: None,
+            group: Some(step.group),
+        };
+        let note = |step: ForeignStep| {
+            self.stage.log.now(What::Foreign {
+                group: group.group,
+                value: value.clone(),
+                step,
+            });
+        };
+        note(ForeignStep::Taken);
+        let number = self.begin(
+            step.fault,
+            target,
+            &format!("{} for {} ms", group.name, step.lasts_ms),
+        );
+        sleep(Duration::from_millis(step.lasts_ms)).await;
+        note(ForeignStep::Returning);
+        let mut heard = true;
+        let verdict = loop {
+            if since.elapsed() >= Duration::from_secs(PEER_TTL_S) {
+                // The server was away for so long that nothing is known.
+                break ForeignStep::Returned;
+            }
+            match timeout(Duration::from_secs(5), give_back(&mut peer, &key, &value)).await {
+                // An attempt whose reply was lost may have released it.
+                Ok(Ok(ForeignStep::Damaged)) if !heard => break ForeignStep::Returned,
+                Ok(Ok(step)) => break step,
+                _ => {
+                    heard = false;
+                    sleep(Duration::from_millis(50)).await;
+                    if let Ok(again) = Peer::connect(addr, group.db).await {
+                        peer = again;
+                    }
+                }
+            }
+        };
+        note(verdict);
+        self.end(number, step.fault, target);
+        Ok(())
+    }
+}
+
+/// Tries to acquire the key until it is free.
+async fn take(addr: SocketAddr, db: u8, key: &str, value: &str) -> io::Result<Peer> {
+    let mut peer = Peer::connect(addr, db).await?;
+    if peer.look(key).await?.0.as_deref() == Some(value) {
+        // It was acquired on a connection that broke before the reply.
+        return Ok(peer);
+    }
+    while !peer.take(key, value, PEER_TTL_S).await? {
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(peer)
+}
+
+async fn give_back(peer: &mut Peer, key: &str, value: &str) -> io::Result<ForeignStep> {
+    let (found, left) = peer.look(key).await?;
+    // The peer's own ttl may be over, or nearly. It cannot be longer.
+    let intact = found.as_deref() == Some(value) && left <= 1000 * PEER_TTL_S as i64;
+    let returned = peer.give_back(key, value).await?;
+    Ok(if intact && returned {
+        ForeignStep::Returned
+    } else {
+        ForeignStep::Damaged
+    })
+}

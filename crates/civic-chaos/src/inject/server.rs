@@ -1,0 +1,113 @@
+//! The server is stopped, killed, or refuses to work for a while.
+
+use std::time::Duration;
+use std::{fs, io};
+
+use civic_testkit::redis::{RedisServer, Reply, command};
+use tokio::time::sleep;
+
+use super::injector::{Injector, Target};
+use crate::fault::Fault;
+use crate::history::{ServerState, What};
+use crate::plan::Step;
+
+// ===== impl Injector =====
+
+impl Injector {
+    pub(super) async fn server(&self, step: &Step) -> io::Result<()> {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let mut server = server.lock().await;
+        let target = Target::default();
+        let number = self.begin(
+            step.fault,
+            target,
+            &format!("the server for {} ms", step.lasts_ms),
+        );
+        let lasts = Duration::from_millis(step.lasts_ms);
+        match step.fault {
+            Fault::FreezeShort | Fault::FreezeLong => {
+                self.state(ServerState::Away);
+                server.stop();
+                sleep(lasts).await;
+                server.cont();
+                self.state(ServerState::Back);
+            }
+            Fault::CrashKeep | Fault::CrashEmpty => {
+                self.state(ServerState::Away);
+                server.kill();
+                if step.fault == Fault::CrashEmpty {
+                    fs::remove_dir_all(server.folder().join("appendonlydir"))?;
+                    self.state(ServerState::Lost);
+                }
+                sleep(lasts).await;
+                server.restart().await;
+                self.state(ServerState::Back);
+                let mut watching = self.watching.clone();
+                let _ = watching.wait_for(|&watching| watching).await;
+            }
+            Fault::FlushScripts => {
+                ask(&server, &["SCRIPT", "FLUSH"]).await?;
+            }
+            Fault::PauseClients => {
+                let mode = if step.variant.is_multiple_of(2) {
+                    "ALL"
+                } else {
+                    "WRITE"
+                };
+                ask(
+                    &server,
+                    &["CLIENT", "PAUSE", &step.lasts_ms.to_string(), mode],
+                )
+                .await?;
+                sleep(lasts).await;
+            }
+            Fault::CutClients => cut_clients(&server).await?,
+            Fault::OutOfMemory => {
+                ask(&server, &["CONFIG", "SET", "maxmemory", "1"]).await?;
+                sleep(lasts).await;
+                ask(&server, &["CONFIG", "SET", "maxmemory", "0"]).await?;
+            }
+            Fault::ReadOnly => {
+                // A primary that does not exist: port 1.
+                ask(&server, &["REPLICAOF", "127.0.0.1", "1"]).await?;
+                sleep(lasts).await;
+                ask(&server, &["REPLICAOF", "NO", "ONE"]).await?;
+            }
+            _ => {}
+        }
+        self.end(number, step.fault, target);
+        Ok(())
+    }
+
+    fn state(&self, state: ServerState) {
+        self.stage.log.now(What::Server { state });
+    }
+}
+
+async fn ask(server: &RedisServer, words: &[&str]) -> io::Result<Reply> {
+    match command(server.addr(), words).await? {
+        Reply::Error(error) => Err(io::Error::other(format!("{words:?}: {error}"))),
+        reply => Ok(reply),
+    }
+}
+
+/// Closes all connections but the one that watches.
+async fn cut_clients(server: &RedisServer) -> io::Result<()> {
+    let Reply::Text(list) = ask(server, &["CLIENT", "LIST"]).await? else {
+        return Ok(());
+    };
+    for line in list.lines() {
+        let field = |name: &str| {
+            line.split(' ')
+                .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        let watches = field("flags").is_some_and(|flags| flags.contains('O'));
+        if let (false, Some(id)) = (watches, field("id")) {
+            // It may be closed already: the connection that asked for the list is.
+            let _ = command(server.addr(), &["CLIENT", "KILL", "ID", id]).await?;
+        }
+    }
+    Ok(())
+}
