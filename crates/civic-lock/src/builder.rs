@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acquire::Acquirer;
+use crate::environment::{Environment, Place};
 use crate::error::Error;
 use crate::lease::acquire::Leases;
+use crate::namespace::Namespace;
 use crate::outcome::OnUnavailable;
 use crate::service::LockService;
 use crate::store::host::HostStore;
@@ -27,6 +29,7 @@ pub struct LockServiceBuilder {
     max_hold: Duration,
     requirement: Requirement,
     on_unavailable: OnUnavailable,
+    namespace: Option<String>,
 }
 
 #[derive(Clone)]
@@ -47,8 +50,12 @@ enum Requirement {
 
 /// Builds services: from the environment, from a URL, or with other settings.
 impl LockService {
-    /// Builds a service from the environment: Redis at `REDIS_URL`; without it, files of this
-    /// machine and one warning.
+    /// Builds a service from the environment: Redis at `REDIS_URL`.
+    ///
+    /// `CIVIC_LOCK_STORE` is `redis` or `host`, and decides. Without it and without `REDIS_URL`,
+    /// locks are files of this machine, with one warning; but in production (`NODE_ENV` is
+    /// `production`, or `KUBERNETES_SERVICE_HOST` is set) that is refused. A variable that is set
+    /// and empty is refused too. `CIVIC_LOCK_NAMESPACE` stands before each name.
     ///
     /// # Errors
     ///
@@ -91,10 +98,12 @@ impl LockServiceBuilder {
             settings: Settings {
                 command_timeout: DEFAULT_COMMAND_TIMEOUT,
                 replica_acks: 0,
+                namespace: Namespace::default(),
             },
             max_hold: DEFAULT_MAX_HOLD,
             requirement: Requirement::Any,
             on_unavailable: OnUnavailable::default(),
+            namespace: None,
         }
     }
 
@@ -104,7 +113,7 @@ impl LockServiceBuilder {
     /// with further nodes as `?node=host:port`. `valkey` works wherever `redis` does. `rediss` and
     /// `valkeys` (TLS) need the feature `tls`, and are refused without it before anything is sent.
     ///
-    /// Defaults to the environment variable `REDIS_URL`, and to the host if that is not set.
+    /// Defaults to the environment: see [`LockService::from_env`].
     pub fn redis_url(mut self, url: impl Into<String>) -> Self {
         self.location = Location::Redis(url.into());
         self
@@ -160,6 +169,16 @@ impl LockServiceBuilder {
         self
     }
 
+    /// Sets what stands before each name, so that two deployments can share one store: the key of
+    /// a lock is `lock:<namespace>:<name>`. Node peers have to use the same key. A namespace has at
+    /// most 128 bytes, and no `:`, `{` or `}`.
+    ///
+    /// Defaults to the environment variable `CIVIC_LOCK_NAMESPACE`, and to none.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
     /// Sets what becomes of work when the store cannot be asked.
     ///
     /// Defaults to [`OnUnavailable::FailClosed`].
@@ -174,7 +193,8 @@ impl LockServiceBuilder {
     ///
     /// Returns [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting is out of its bounds,
     /// the URL cannot be understood or asks for TLS without the feature `tls`, the folder cannot be
-    /// created or is not private, or Redis is required and there is no URL.
+    /// created or is not private, Redis is required or chosen and there is no URL, a variable is
+    /// set and empty, or nothing says in production where the locks live.
     pub fn build(self) -> Result<LockService, Error> {
         let timeout = self.settings.command_timeout;
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(60) {
@@ -182,29 +202,45 @@ impl LockServiceBuilder {
                 "the command timeout is {timeout:?}; it must be 10 ms to 60 s"
             )));
         }
-        let url = match &self.location {
-            Location::Redis(url) => Some(url.clone()),
-            Location::Host(_) => None,
-            Location::Environment => std::env::var("REDIS_URL")
-                .ok()
-                .filter(|url| !url.is_empty()),
+        let read = |variable: &str| std::env::var_os(variable);
+        let environment = Environment::new(&read);
+        let mut settings = self.settings;
+        if let Some(namespace) = match self.namespace {
+            None => environment.namespace()?,
+            given => given,
+        } {
+            settings.namespace = Namespace::new(&namespace)?;
+        }
+        let (place, folder) = match self.location {
+            Location::Redis(url) => (Place::Redis(url), None),
+            Location::Host(folder) => (Place::Host, folder),
+            Location::Environment => (environment.place()?, None),
         };
-        let store = match (url, self.location) {
-            (Some(url), _) => Store::Redis(Arc::new(RedisStore::new(&url, self.settings)?)),
-            (None, _) if self.requirement == Requirement::Redis => {
+        let store = match place {
+            Place::Redis(url) => Store::Redis(Arc::new(RedisStore::new(&url, settings)?)),
+            Place::Host | Place::HostByDefault if self.requirement == Requirement::Redis => {
                 return Err(Error::config(
-                    "Redis is required, and REDIS_URL is not set. Set it, for example: \
-                     export REDIS_URL=redis://localhost:6379",
+                    "Redis is required, and REDIS_URL is not set or CIVIC_LOCK_STORE is host. Set \
+                     REDIS_URL, for example: export REDIS_URL=redis://localhost:6379",
                 ));
             }
-            (None, Location::Host(folder)) => {
-                Store::Host(Arc::new(HostStore::open(folder, self.settings)?))
+            Place::Host => {
+                let store = HostStore::open(folder, settings)?;
+                if environment.is_production() {
+                    tracing::warn!(
+                        folder = %store.folder().display(),
+                        "locks are files of this machine: they exclude its own processes, and no \
+                         other replica"
+                    );
+                }
+                Store::Host(Arc::new(store))
             }
-            (None, Location::Environment | Location::Redis(_)) => {
-                let store = HostStore::open(None, self.settings)?;
+            Place::HostByDefault => {
+                let store = HostStore::open(None, settings)?;
                 tracing::warn!(
                     folder = %store.folder().display(),
-                    "REDIS_URL is not set: locks exclude the processes of this machine only"
+                    "REDIS_URL is not set: locks exclude the processes of this machine only. Set \
+                     CIVIC_LOCK_STORE=host if that is what you want"
                 );
                 Store::Host(Arc::new(store))
             }
@@ -228,6 +264,7 @@ impl fmt::Debug for LockServiceBuilder {
             .field("max_hold", &self.max_hold)
             .field("requirement", &self.requirement)
             .field("on_unavailable", &self.on_unavailable)
+            .field("namespace", &self.namespace)
             .finish()
     }
 }
@@ -245,5 +282,6 @@ mod tests {
         assert_eq!(builder.max_hold, Duration::from_secs(24 * 60 * 60));
         assert_eq!(builder.on_unavailable, OnUnavailable::FailClosed);
         assert_eq!(builder.requirement, Requirement::Any);
+        assert_eq!(builder.settings.namespace, Namespace::default());
     }
 }

@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Refused,
     /// The command reached the store after its caller had given up, and did nothing.
     Expired,
+    /// The store knows no job of that name. Nothing was done.
+    UnknownJob,
     /// Fewer replicas than configured have acknowledged the lock. It was released.
     NotReplicated,
 }
@@ -62,6 +64,7 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::Expired => "expired",
             Self::NotReplicated => "not_replicated",
+            Self::UnknownJob => "unknown_job",
         }
     }
 }
@@ -137,6 +140,7 @@ impl fmt::Display for Error {
             ErrorKind::WrongType => "the key of the lock holds something that is not a lock",
             ErrorKind::Refused => "the lock store refused",
             ErrorKind::Expired => "the command reached the lock store too late",
+            ErrorKind::UnknownJob => "unknown job",
             ErrorKind::NotReplicated => "too few replicas acknowledged the lock",
         };
         if self.0.detail.is_empty() {

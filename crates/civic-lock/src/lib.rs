@@ -3,9 +3,11 @@
 #![deny(missing_docs)]
 
 mod acquire;
+mod admin;
 mod boot_clock;
 mod builder;
 mod delivery;
+mod environment;
 mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
@@ -16,6 +18,7 @@ pub mod layer;
 mod lease;
 mod mutex;
 mod name;
+mod namespace;
 mod outcome;
 mod request;
 pub mod scheduler;
@@ -30,6 +33,9 @@ mod service;
 mod store;
 mod timing;
 
+pub use self::admin::{
+    Admin, BreakOutcome, JobRun, JobSchedule, JobStatus, LockStatus, RunRequest,
+};
 pub use self::builder::LockServiceBuilder;
 pub use self::delivery::Delivery;
 pub use self::error::{Error, ErrorKind};

@@ -59,6 +59,12 @@ impl LockName {
         format!("lock:{}", self.0)
     }
 
+    /// Returns the name under which this one is stored in a namespace. It may be longer than a
+    /// name that is given.
+    pub(crate) fn within(&self, namespace: &str) -> Self {
+        Self(format!("{namespace}:{}", self.0).into())
+    }
+
     /// Returns `{lock:<name>}:fence`, the key of the last fencing token, in the same cluster slot.
     pub(crate) fn fence_key(&self) -> String {
         format!("{{lock:{}}}:fence", self.0)

@@ -1,6 +1,6 @@
 //! Locks by name, and work that runs under one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::acquire::Acquirer;
 use crate::error::Error;
@@ -8,7 +8,11 @@ use crate::lease::lease::Lease;
 use crate::name::LockName;
 use crate::outcome::{Acquisition, Outcome};
 use crate::request::LockRequest;
+use crate::store::command::Peek;
 use crate::store::store::Store;
+
+/// The name that a ping reads. No one has to lock it.
+const PING: &str = "civic-lock:ping";
 
 /// Acquires locks, all from one store. Cheap to clone; the copies share their connection.
 ///
@@ -41,6 +45,19 @@ impl LockService {
             Store::Redis(_) => Backend::Redis,
             Store::Host(_) => Backend::Host,
         }
+    }
+
+    /// Asks the store for an answer, and returns how long it took. For the readiness of a service
+    /// that cannot work without its locks.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the store does not answer, within the command timeout.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        let began = Instant::now();
+        let store = self.acquirer.leases().store();
+        store.run(&LockName::new(PING)?, Peek).await?;
+        Ok(began.elapsed())
     }
 
     pub(crate) fn acquirer(&self) -> &Acquirer {

@@ -18,6 +18,7 @@ pub(crate) mod history;
 pub(crate) mod holder;
 pub(crate) mod host;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod operator;
 pub(crate) mod peer;
 pub(crate) mod redis;

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::name::LockName;
 use crate::store::hints::Hints;
 use crate::store::host::{HostStore, Transition};
+use crate::store::listing::Listing;
 use crate::store::redis::{RedisStore, Scripted};
 
 /// One of the two stores. Cheap to clone.
@@ -17,6 +18,14 @@ pub(crate) enum Store {
 }
 
 impl Store {
+    /// Lists names. What is listed may be gone by now, and a name may come twice.
+    pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<LockName>, Error> {
+        match self {
+            Self::Redis(store) => store.list(listing).await,
+            Self::Host(store) => store.list(listing).await,
+        }
+    }
+
     /// How long one operation may take.
     pub(crate) fn command_timeout(&self) -> Duration {
         match self {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::delivery::Delivery;
 use crate::name::LockName;
+use crate::namespace::Namespace;
 use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
 use crate::store::command::{
     Abandon, Acquire, Claim, ClaimRequest, ClaimTerms, Complete, Miss, Peek, Register, Release,
@@ -28,6 +29,7 @@ pub(super) fn settings() -> Settings {
         // A busy machine is not what these cases are about.
         command_timeout: Duration::from_secs(10),
         replica_acks: 0,
+        namespace: Namespace::default(),
     }
 }
 

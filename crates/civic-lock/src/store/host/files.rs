@@ -169,6 +169,15 @@ impl Folder {
         }
     }
 
+    /// Reads every state, without the guards. What is no state is left out.
+    pub(super) fn states(&self) -> Vec<State> {
+        let mut states = Vec::new();
+        for path in state_files(&self.path.join("state")) {
+            states.extend(read_state(&path));
+        }
+        states
+    }
+
     /// Replaces the state in one step. Only under its guard.
     pub(super) fn write(&self, name: &LockName, state: &State, write: Write) -> Result<(), Error> {
         let path = self.state_path(name);
@@ -209,20 +218,14 @@ impl Folder {
             }
             self.is_dead(&entry);
         }
-        for entry in entries(&self.path.join("state")) {
+        for path in state_files(&self.path.join("state")) {
             if Instant::now() >= deadline {
                 return;
             }
-            let path = self.path.join("state").join(&entry);
-            let is_stale = || {
-                fs::read(&path)
-                    .ok()
-                    .and_then(|text| serde_json::from_slice::<State>(&text).ok())
-                    .is_some_and(|state| state.is_stale(now))
-            };
-            if is_stale()
-                && let Ok(Some(_guard)) = self.guard_of(&entry, deadline)
-                && is_stale()
+            let stale = || read_state(&path).filter(|state| state.is_stale(now));
+            if let Some(state) = stale()
+                && let Ok(Some(_guard)) = self.guard_of(&name_part(&state.name), deadline)
+                && stale().is_some()
             {
                 let _ = fs::remove_file(&path);
             }
@@ -319,6 +322,24 @@ fn touch(file: &File) {
 
 fn failed(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Refused, path.display().to_string()).with_source(error)
+}
+
+/// The files of a folder and of the folders in it: a long name is a path of several parts.
+fn state_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in entries(folder) {
+        let path = folder.join(entry);
+        if path.is_dir() {
+            files.extend(state_files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn read_state(path: &Path) -> Option<State> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 fn entries(folder: &Path) -> Vec<String> {

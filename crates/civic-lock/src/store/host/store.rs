@@ -15,6 +15,7 @@ use crate::store::host::moment::Moment;
 use crate::store::host::state::State;
 use crate::store::host::transitions::{Transition, step};
 use crate::store::host::watch::Watch;
+use crate::store::listing::Listing;
 use crate::store::settings::Settings;
 
 /// Locks in files of this machine.
@@ -62,7 +63,7 @@ impl HostStore {
         command: C,
     ) -> Result<C::Answer, Error> {
         let deadline = Instant::now() + within;
-        let (shared, name) = (self.shared.clone(), name.clone());
+        let (shared, name) = (self.shared.clone(), self.settings.namespace.stored(name));
         let work = tokio::task::spawn_blocking(move || {
             let (folder, process) = (&shared.folder, shared.liveness.process());
             let Some(_guard) = folder.guard(&name, deadline)? else {
@@ -85,9 +86,27 @@ impl HostStore {
         }
     }
 
+    /// Lists names by their state files. Read without the guards.
+    pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<LockName>, Error> {
+        let (shared, namespace) = (self.shared.clone(), self.settings.namespace.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let states = shared.folder.states();
+            let listed = states.iter().filter(|state| match listing {
+                Listing::Locks => state.holder.is_some(),
+                Listing::Jobs => state.ticks.done.is_some(),
+            });
+            listed
+                .filter_map(|state| namespace.given(&state.name))
+                .collect()
+        });
+        work.await
+            .map_err(|ended| Error::runtime_shutdown().with_source(ended))
+    }
+
     /// Files announce nothing: a task looks at the time of the last change for as long as there are
     /// listeners.
     pub(crate) fn hints(&self, name: &LockName) -> Hints {
+        let name = &self.settings.namespace.stored(name);
         let mut watches = self.shared.watches.lock();
         let watch = watches
             .get(name)

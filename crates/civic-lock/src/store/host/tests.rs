@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
+use crate::namespace::Namespace;
 use crate::store::answer::{Acquired, Ownership};
 use crate::store::command::{Acquire, Peek, Release};
 use crate::store::holder::Holder;
@@ -18,6 +19,7 @@ fn settings(timeout: Duration) -> Settings {
     Settings {
         command_timeout: timeout,
         replica_acks: 0,
+        namespace: Namespace::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::{Options, Server};
-use fred::types::{Builder, ConnectHandle, CustomCommand, Value};
+use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self};
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +25,8 @@ use crate::store::redis::reply::Reply;
 const MAX_SAMPLE_AGE: Duration = Duration::from_secs(5 * 60);
 /// A sample that took longer than this does not correct an earlier one downwards.
 const MAX_SAMPLE_RTT: Duration = Duration::from_millis(50);
+/// How many keys a server looks at for one page of a list.
+const SCAN_COUNT: &str = "1000";
 
 /// Opens a connection when there is none, and replaces one that has become useless.
 pub(super) struct Connector {
@@ -188,12 +190,70 @@ impl Connector {
         Ok(server_us)
     }
 
-    /// Sends one command, once.
+    /// Lists the keys that match a pattern, on every primary. A key may come twice.
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        timeout: Duration,
+    ) -> Result<Vec<String>, Error> {
+        let connection = self.connection()?;
+        connection.connected(Instant::now() + timeout).await?;
+        let nodes: Vec<Option<Server>> = if connection.client.is_clustered() {
+            let nodes = connection.client.active_connections();
+            nodes.into_iter().map(Some).collect()
+        } else {
+            vec![None]
+        };
+        let mut keys = Vec::new();
+        for node in nodes {
+            let mut cursor = "0".to_owned();
+            loop {
+                let args = ["MATCH", pattern, "COUNT", SCAN_COUNT];
+                let args = std::iter::once(cursor.as_str()).chain(args);
+                let command = CustomCommand::new_static("SCAN", ClusterHash::FirstKey, false);
+                let page = self
+                    .dispatch(
+                        &connection,
+                        (command, node.clone()),
+                        args.map(str::to_owned).collect(),
+                        Instant::now() + timeout,
+                    )
+                    .await?;
+                let Value::Array(mut page) = page else {
+                    return Err(Error::new(ErrorKind::Corrupt, "SCAN"));
+                };
+                let (found, next) = (page.pop(), page.pop());
+                keys.extend(found.map(strings).unwrap_or_default());
+                match next.and_then(Value::into_string) {
+                    Some(next) if next != "0" => cursor = next,
+                    Some(_) => break,
+                    None => return Err(Error::new(ErrorKind::Corrupt, "SCAN")),
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Sends one command about one lock, once.
     pub(super) async fn send(
         &self,
         connection: &Arc<Connection>,
         name: &LockName,
         command: &'static str,
+        args: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Value, Error> {
+        // The slot is that of all keys of the lock: the library would hash the first argument.
+        let command = CustomCommand::new_static(command, name.key().as_str(), false);
+        self.dispatch(connection, (command, None), args, deadline)
+            .await
+    }
+
+    /// Sends one command, once, to a node of a Cluster or to the one that has its slot.
+    async fn dispatch(
+        &self,
+        connection: &Arc<Connection>,
+        (command, node): (CustomCommand, Option<Server>),
         args: Vec<String>,
         deadline: Instant,
     ) -> Result<Value, Error> {
@@ -206,11 +266,10 @@ impl Connector {
         let options = Options {
             max_attempts: Some(1),
             timeout: Some(deadline.saturating_duration_since(Instant::now())),
+            cluster_node: node,
             ..Options::default()
         };
         let client = connection.client.with_options(&options);
-        // The slot is that of all keys of the lock: the library would hash the first argument.
-        let command = CustomCommand::new_static(command, name.key().as_str(), false);
         // Boxed, or the library's deep futures would overflow the compiler's depth limit in crates
         // that use this one.
         let command: Pin<Box<dyn Future<Output = _> + Send>> =

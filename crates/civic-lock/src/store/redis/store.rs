@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::hints::Hints;
+use crate::store::listing::Listing;
 use crate::store::redis::config::builder;
 use crate::store::redis::connection::Connector;
 use crate::store::redis::invocation::Invocation;
@@ -32,8 +33,9 @@ pub(crate) struct RedisStore {
 
 impl RedisStore {
     pub(crate) fn new(url: &str, settings: Settings) -> Result<Self, Error> {
-        let builder = builder(url, settings.command_timeout)?;
-        let connector = || Connector::new(builder.clone(), settings.command_timeout);
+        let timeout = settings.command_timeout;
+        let builder = builder(url, timeout)?;
+        let connector = || Connector::new(builder.clone(), timeout);
         Ok(Self {
             settings,
             connector: connector(),
@@ -74,6 +76,7 @@ impl RedisStore {
         name: &LockName,
         command: C,
     ) -> Result<Reply, Error> {
+        let name = &self.settings.namespace.stored(name);
         let invocation = Invocation {
             script: C::SCRIPT,
             name,
@@ -99,7 +102,27 @@ impl RedisStore {
         self.subscriber
             .lock()
             .get_or_insert_with(|| Subscriber::start(self.connector.builder()))
-            .subscribe(name.hint_channel())
+            .subscribe(self.settings.namespace.stored(name).hint_channel())
+    }
+
+    /// Lists names by their keys. Every primary of a Cluster is asked.
+    pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<LockName>, Error> {
+        let namespace = &self.settings.namespace;
+        let inner = match namespace.as_str() {
+            Some(namespace) => format!("{}:*", escaped(namespace)),
+            None => "*".to_owned(),
+        };
+        let (pattern, before, after) = match listing {
+            Listing::Locks => (format!("lock:{inner}"), "lock:", ""),
+            Listing::Jobs => (format!("{{lock:{inner}}}:tick"), "{lock:", "}:tick"),
+        };
+        let timeout = self.settings.command_timeout;
+        let keys = self.connector.scan(&pattern, timeout).await?;
+        let name_of = |key: &String| {
+            let stored = key.strip_prefix(before)?.strip_suffix(after)?;
+            namespace.given(stored)
+        };
+        Ok(keys.iter().filter_map(name_of).collect())
     }
 
     /// Runs a script, and waits for the replicas if it was granted the key.
@@ -146,6 +169,18 @@ impl RedisStore {
         }
         Ok(reply)
     }
+}
+
+/// A text that a pattern of keys matches as it is.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
 }
 
 /// The key is taken by now, so "refused, nothing was done" would not be true.

@@ -1,5 +1,6 @@
 //! The promises of the lock.
 
+mod admin;
 mod faults;
 mod lease;
 mod lost;

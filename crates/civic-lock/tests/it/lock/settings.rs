@@ -182,19 +182,34 @@ async fn a_lock_is_taken_over_tls_and_only_from_a_server_that_is_trusted() {
 async fn without_redis_url_the_host_is_used_with_one_warning() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().join("locks").display().to_string();
-    for url in [None, Some("")] {
-        let mut environment = vec![("CIVIC_LOCK_DIR", folder.as_str())];
-        environment.extend(url.map(|url| ("REDIS_URL", url)));
-        let output = HolderProcess::start("environment", &environment)
-            .output()
-            .await;
-        assert!(output.contains("built Host"), "{output}");
-        assert_eq!(
-            output.matches("REDIS_URL is not set").count(),
-            1,
-            "{output}"
-        );
-    }
+    let directory = ("CIVIC_LOCK_DIR", folder.as_str());
+    let output = HolderProcess::start("environment", &[directory])
+        .output()
+        .await;
+    assert!(output.contains("built Host"), "{output}");
+    assert_eq!(
+        output.matches("REDIS_URL is not set").count(),
+        1,
+        "{output}"
+    );
+    let chosen = [directory, ("CIVIC_LOCK_STORE", "host")];
+    let output = HolderProcess::start("environment", &chosen).output().await;
+    assert!(output.contains("built Host"), "{output}");
+    assert!(!output.contains("WARN"), "{output}");
+}
+
+#[tokio::test]
+async fn an_empty_redis_url_never_makes_every_replica_its_own_lock() {
+    let output = HolderProcess::start("environment", &[("REDIS_URL", "")])
+        .output()
+        .await;
+    assert!(output.contains("refused Config"), "{output}");
+    assert!(output.contains("REDIS_URL is set, but empty"), "{output}");
+    let production = [("NODE_ENV", "production")];
+    let output = HolderProcess::start("environment", &production)
+        .output()
+        .await;
+    assert!(output.contains("refused Config"), "{output}");
 }
 
 #[tokio::test]

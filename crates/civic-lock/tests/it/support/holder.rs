@@ -73,6 +73,10 @@ impl HolderProcess {
         let program = std::env::current_exe().expect("this binary has a path");
         let mut child = Command::new(program)
             .args(["--exact", "support::holder::child_process", "--nocapture"])
+            .env_remove("CIVIC_LOCK_NAMESPACE")
+            .env_remove("CIVIC_LOCK_STORE")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .env_remove("NODE_ENV")
             .env_remove("REDIS_URL")
             .env(ORDER, order)
             .envs(environment.iter().copied())
