@@ -5,9 +5,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use civic_auth::CorrelationId;
+use civic_envelope::ErrorBody;
 use http::uri::Authority;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
 
 use crate::error_kind::ErrorKind;
 use crate::not_retried::NotRetried;
@@ -66,6 +69,7 @@ struct Repr {
     call: Option<(Method, UrlTemplate)>,
     authority: Option<Authority>,
     message: Option<String>,
+    response: Option<(HeaderMap, Bytes)>,
     phase: Option<Phase>,
     attempts: u32,
     elapsed: Duration,
@@ -130,9 +134,34 @@ impl Error {
         self.0.message.as_deref()
     }
 
-    /// Returns how far the last attempt had come when its time ran out.
+    /// Returns the headers of the last response, if it was one with a status that is no success.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.response.as_ref().map(|(headers, _)| headers)
+    }
+
+    /// Returns the body of a response with a status that is no success as a `T`, if it is one.
     ///
-    /// `None` for every other failure, and for a transport that does not note it.
+    /// It is the body as it arrived, without looking for an envelope, cut to the cap of
+    /// [`CollectBodyLayer`](crate::layer::CollectBodyLayer). Neither `Display` nor `Debug` shows
+    /// it.
+    #[must_use]
+    pub fn body<T: DeserializeOwned>(&self) -> Option<T> {
+        let (_, body) = self.0.response.as_ref()?;
+        serde_json::from_slice(body).ok()
+    }
+
+    /// Returns the error that the peer sent with a status that is no success, in the platform's
+    /// shape.
+    #[must_use]
+    pub fn error_body(&self) -> Option<ErrorBody> {
+        let (_, body) = self.0.response.as_ref()?;
+        ErrorBody::from_json(self.status()?, body)
+    }
+
+    /// Returns how far the last attempt had come when it failed.
+    ///
+    /// `None` if it was answered, and over a transport that does not note it.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         self.0.phase
@@ -151,8 +180,8 @@ impl Error {
     /// Creates an error of this kind.
     ///
     /// Its [`transmission`](Self::transmission) follows from the kind: [`Transmission::NotSent`]
-    /// for `Config`, `Request`, `Connect`, `CircuitOpen`, `Overloaded` and `MissingCredentials`,
-    /// else [`Transmission::Unknown`].
+    /// for `Config`, `Request`, `Connect`, `CircuitOpen`, `Overloaded`, `RateLimited` and
+    /// `MissingCredentials`, else [`Transmission::Unknown`].
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
         let transmission = match kind {
@@ -161,6 +190,7 @@ impl Error {
             | ErrorKind::Connect
             | ErrorKind::CircuitOpen
             | ErrorKind::Overloaded
+            | ErrorKind::RateLimited
             | ErrorKind::MissingCredentials => Transmission::NotSent,
             ErrorKind::Timeout
             | ErrorKind::Deadline
@@ -180,6 +210,7 @@ impl Error {
             call: None,
             authority: None,
             message: None,
+            response: None,
             phase: None,
             attempts: 0,
             elapsed: Duration::ZERO,
@@ -252,6 +283,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_response(mut self, headers: HeaderMap, body: Bytes) -> Self {
+        self.0.response = Some((headers, body));
+        self
+    }
+
     pub(crate) fn with_phase(mut self, phase: Option<Phase>) -> Self {
         self.0.phase = phase;
         self
@@ -302,7 +338,7 @@ impl fmt::Display for Error {
         if let Some(status) = self.status() {
             write!(f, " {}", status.as_u16())?;
         }
-        if let Some(phase) = &repr.phase {
+        if let (ErrorKind::Timeout | ErrorKind::Deadline, Some(phase)) = (repr.kind, repr.phase) {
             write!(f, " while {phase}")?;
         }
         if let Some(detail) = &repr.detail {

@@ -49,6 +49,10 @@ pub enum ErrorKind {
     /// was reached or the load was shed. Never retried. The default stack has no limit; the kind is
     /// there for one of your own, and tower's `load_shed` becomes it.
     Overloaded,
+    /// The peer's rate limit is used up, as its earlier answers said, for longer than the call may
+    /// wait. The request was not sent. [`Error::retry_after`](crate::Error::retry_after) says when
+    /// the limit is reset. See [`PeerMemory`](crate::PeerMemory).
+    RateLimited,
     /// The request needs credentials that the caller's own process does not have. It was not sent.
     /// Never retried. The default stack always has them; the kind is there for an authentication
     /// layer of your own.
@@ -74,6 +78,7 @@ impl ErrorKind {
             Self::BodyTooLarge => "body_too_large",
             Self::CircuitOpen => "circuit_open",
             Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate_limited",
             Self::MissingCredentials => "missing_credentials",
         }
     }

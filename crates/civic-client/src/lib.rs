@@ -7,6 +7,7 @@ mod body;
 mod error;
 mod error_kind;
 mod facade;
+mod failure;
 pub mod layer;
 mod lru;
 mod not_retried;

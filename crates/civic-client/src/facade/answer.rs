@@ -8,7 +8,9 @@ use civic_auth::CorrelationId;
 use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, UnwrapMode};
 #[cfg(feature = "garde")]
 use garde::Validate;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, Response, StatusCode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -54,6 +56,7 @@ pub(super) struct Call {
     pub(super) validation: Validation,
     pub(super) unwrap_mode: UnwrapMode,
     pub(super) max_body: usize,
+    pub(super) bare_404_is_none: bool,
 }
 
 // ===== impl Answer: what a caller reads =====
@@ -92,9 +95,13 @@ impl Answer {
     /// a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let (headers, body) = (self.response.headers(), self.response.body());
-        self.call
-            .unwrap_mode
-            .response_within(headers, body, self.call.max_body)
+        let mode = if self.has_no_body() {
+            // Its mark is that of the answer to GET.
+            UnwrapMode::Raw
+        } else {
+            self.call.unwrap_mode
+        };
+        mode.response_within(headers, body, self.call.max_body)
             .map_err(|error| {
                 let kind = match error.kind() {
                     EnvelopeErrorKind::Refused => ErrorKind::Refused,
@@ -102,12 +109,19 @@ impl Answer {
                     EnvelopeErrorKind::TooLarge => ErrorKind::BodyTooLarge,
                     _ => ErrorKind::Decode,
                 };
-                let message = error.message().map(str::to_owned);
-                self.annotate(
-                    Error::new(kind)
-                        .with_message(message.as_deref())
-                        .with_source(error),
-                )
+                let annotated = match coding(headers) {
+                    Some(coding) => Error::new(kind).with_detail(format!(
+                        "the body is compressed ({coding}), which this client does not undo; do \
+                         not send accept-encoding"
+                    )),
+                    None => Error::new(kind).with_message(error.message()),
+                };
+                // A refusal has no cause but the peer's words, which are not for every log.
+                let annotated = match kind {
+                    ErrorKind::Refused => annotated,
+                    _ => annotated.with_source(error),
+                };
+                self.annotate(annotated)
             })
     }
 
@@ -169,15 +183,39 @@ impl Answer {
         if let Some(wait) = wait {
             error = error.with_retry_after(wait);
         }
-        Err(self.annotate(error))
+        let error = self.annotate(error);
+        let (head, body) = self.response.into_parts();
+        Err(error.with_response(head.headers, body))
     }
 
-    /// Makes `None` of a 404, and an error of every other status that is not a success.
+    /// Makes `None` of a 404 that says that the thing is missing, and an error of every other
+    /// status that is not a success.
     pub(super) fn found(self) -> Result<Option<Self>, Error> {
-        if self.status() == StatusCode::NOT_FOUND {
+        if self.status() != StatusCode::NOT_FOUND {
+            return self.success().map(Some);
+        }
+        if self.call.method == Method::HEAD
+            || self.call.bare_404_is_none
+            || says_not_found(self.response.body())
+        {
             return Ok(None);
         }
-        self.success().map(Some)
+        let error = self.success().map(Some);
+        error.map_err(|error| {
+            error.with_detail(
+                "this 404 is that of a route or a service that is not there, and not that of a \
+                 thing; check the URL and the path, or call bare_404_is_none()",
+            )
+        })
+    }
+
+    /// Whether a body cannot be there, whatever the headers announce.
+    fn has_no_body(&self) -> bool {
+        self.call.method == Method::HEAD
+            || matches!(
+                self.status(),
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT
+            )
     }
 
     pub(super) fn json_optional<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
@@ -228,4 +266,54 @@ impl Answer {
             None => error,
         }
     }
+}
+
+/// The part of an error body that says what was not found.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NotFound {
+    status_code: u16,
+    message: String,
+}
+
+/// Whether a handler wrote this 404, and not the router of a service that has no such route.
+fn says_not_found(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    serde_json::from_slice(body).is_ok_and(
+        |NotFound {
+             status_code,
+             message,
+         }| { status_code == 404 && !is_of_a_router(&message) },
+    )
+}
+
+/// Whether these are the words of a router: `Cannot GET /x` (Nest, Express, civic-server) or `Route
+/// GET:/x not found` (Fastify).
+fn is_of_a_router(message: &str) -> bool {
+    let method =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let cannot = message
+        .strip_prefix("Cannot ")
+        .and_then(|rest| rest.split_once(" /"));
+    let route = message
+        .strip_prefix("Route ")
+        .and_then(|rest| rest.strip_suffix(" not found")?.split_once(':'));
+    [cannot, route]
+        .into_iter()
+        .flatten()
+        .any(|(named, _)| method(named))
+}
+
+/// How a body is compressed; `None` if it is not. Of a name that is not a usual one, nothing is
+/// repeated.
+fn coding(headers: &HeaderMap) -> Option<&'static str> {
+    let coding = headers.get(CONTENT_ENCODING)?.as_bytes();
+    if coding.eq_ignore_ascii_case(b"identity") {
+        return None;
+    }
+    let usual = ["gzip", "deflate", "br", "zstd"];
+    let named = usual
+        .into_iter()
+        .find(|name| coding.eq_ignore_ascii_case(name.as_bytes()));
+    Some(named.unwrap_or("in another way"))
 }

@@ -67,6 +67,7 @@ pub struct RequestBuilder<'a> {
     #[cfg(feature = "garde")]
     validation: Validation,
     unwrap_mode: UnwrapMode,
+    bare_404_is_none: bool,
 }
 
 impl fmt::Debug for RequestBuilder<'_> {
@@ -100,6 +101,7 @@ impl<'a> RequestBuilder<'a> {
             #[cfg(feature = "garde")]
             validation: client.validation,
             unwrap_mode: client.unwrap_mode,
+            bare_404_is_none: false,
         };
         builder.with_parts(|parts| match parts.method {
             Method::CONNECT | Method::TRACE => {
@@ -290,6 +292,16 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
+    /// Makes every 404 `None` in `fetch_optional`, whatever its body.
+    ///
+    /// By default only a 404 is that which a handler wrote: a JSON object with `statusCode` 404 and
+    /// a `message`, and not the words of a router that knows no such route. A wrong URL would
+    /// otherwise look like a thing that does not exist.
+    pub fn bare_404_is_none(mut self) -> Self {
+        self.bare_404_is_none = true;
+        self
+    }
+
     fn content(mut self, content_type: &'static str, body: Body) -> Self {
         self.body = body;
         if self.body.is_empty() {
@@ -334,6 +346,7 @@ impl<'a> RequestBuilder<'a> {
             validation: self.validation,
             unwrap_mode: self.unwrap_mode,
             max_body: self.client.max_body,
+            bare_404_is_none: self.bare_404_is_none,
         };
         let uri = path::expand(call.template.as_str(), &self.params)
             .and_then(|path| self.client.base.join(&path, &self.query));

@@ -56,14 +56,20 @@ impl RequestBuilder<'_> {
         self.exchange().await?.success()?.json()
     }
 
-    /// Sends the request, and unwraps the payload of the response into a `T`. A 404 is `None`.
+    /// Sends the request, and unwraps the payload of the response into a `T`. A 404 that says that
+    /// the thing is missing is `None`.
+    ///
+    /// It says so if its body is a JSON object with `statusCode` 404 and a `message` that is not
+    /// the router's (`Cannot GET /…`, `Route GET:/… not found`), or if the request was HEAD. Any
+    /// other 404 is an error, because a wrong URL would look like a thing that does not exist; see
+    /// [`bare_404_is_none`](Self::bare_404_is_none).
     ///
     /// A payload that is `null` or absent is `None` too, unless a `T` can be made of it: `()` can,
     /// so that a DELETE that found something is `Some(())`.
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch), except for a 404.
+    /// As [`fetch`](Self::fetch), except for such a 404.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +104,8 @@ impl RequestBuilder<'_> {
     ///
     /// # Errors
     ///
-    /// As [`fetch_validated`](Self::fetch_validated), except for a 404.
+    /// As [`fetch_validated`](Self::fetch_validated), except for a 404 that says that the thing is
+    /// missing.
     ///
     /// # Cancel safety
     ///

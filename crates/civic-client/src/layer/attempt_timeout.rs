@@ -155,7 +155,8 @@ where
             // The response first: one that is ready in time must not lose to a timer that fires
             // with it.
             if let Poll::Ready(result) = inner.poll(cx) {
-                return Poll::Ready(result.map_err(Into::into));
+                let phase = this.progress.phase();
+                return Poll::Ready(result.map_err(|error| error.into().with_phase(phase)));
             }
             ready!(this.sleep.poll(cx));
             // A transport that notes no phase may have sent it.

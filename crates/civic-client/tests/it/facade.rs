@@ -188,6 +188,8 @@ async fn a_head_request_has_an_answer_without_a_body() {
     assert!(response.body().is_empty());
 }
 
+const MISSING: &str = r#"{"statusCode":404,"message":"no such property"}"#;
+
 #[tokio::test]
 async fn answers_become_values_options_units_or_themselves() {
     let property = r#"{"id":"p-1"}"#;
@@ -195,7 +197,7 @@ async fn answers_become_values_options_units_or_themselves() {
         Step::envelope(property),
         Step::json(property),
         Step::envelope(property),
-        Step::status(404),
+        Step::status(404).with_json(MISSING),
         Step::envelope("null"),
         Step::envelope(property),
         Step::status(204),
@@ -240,7 +242,7 @@ async fn a_delete_that_found_something_can_be_told_from_one_that_did_not() {
         Step::status(204),
         Step::envelope("null"),
         Step::envelope(r#"{"id":"p-1"}"#),
-        Step::status(404),
+        Step::status(404).with_json(MISSING),
     ];
     let (_peer, client) = peer(script).await;
     for found in [Some(()), Some(()), Some(()), None] {

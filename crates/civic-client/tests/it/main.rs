@@ -1,10 +1,12 @@
 //! The client against a peer on a real socket, one promise per test.
 
+mod amplification;
 mod attempts;
 mod connections;
 mod facade;
 mod foreign_layers;
 mod layers;
+mod not_found;
 mod policy;
 mod pooling;
 mod request;

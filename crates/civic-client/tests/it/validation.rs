@@ -113,7 +113,7 @@ async fn a_call_may_choose_otherwise_than_its_client() {
 #[tokio::test]
 async fn an_optional_value_is_validated_when_it_is_there() {
     let script = [
-        Step::status(404),
+        Step::status(404).with_json(r#"{"statusCode":404,"message":"no such owner"}"#),
         Step::envelope("null"),
         Step::envelope(BROKEN),
     ];

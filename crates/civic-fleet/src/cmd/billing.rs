@@ -8,9 +8,13 @@
 //! | what went wrong with assessment-roll | answer |
 //! |---|---|
 //! | it does not know the property | 404 |
+//! | the id cannot be part of a path, such as `..` | 422 |
 //! | it cannot be reached, or is busy (503, 429) | 503, with its `Retry-After` if it sent one |
 //! | it took too long | 504 |
 //! | anything else: it broke off, failed, refused the call or sent something else | 502 |
+//!
+//! Each of them but the 404 and the 422 carries `x-should-retry: false`: the call was repeated
+//! here, and a caller that repeats it as well multiplies the requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +27,7 @@ use civic_auth::{Principal, RequireRoleLayer, Role};
 use civic_client::{Error, ErrorKind};
 use civic_server::{Failure, Json};
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -32,6 +36,8 @@ use crate::environment::{Environment, StartError};
 use crate::serve::serve;
 
 const DEFAULT_PORT: u16 = 3021;
+/// Says whether a caller that repeats the request may have more success.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PREFIX: &str = "/api/billing";
 
 /// The request of a clerk.
@@ -129,7 +135,11 @@ impl IntoResponse for NoBill {
         // The caller learns which service failed; the details are for the log.
         tracing::warn!(%error, "the assessment could not be fetched");
         let (status, message) = match (error.kind(), error.status()) {
-            (ErrorKind::Connect, _)
+            (ErrorKind::Request, _) => {
+                let message = "propertyId: this cannot be the id of a property";
+                return Failure::new(StatusCode::UNPROCESSABLE_ENTITY, message).into_response();
+            }
+            (ErrorKind::Connect | ErrorKind::RateLimited, _)
             | (_, Some(StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The assessment roll is unavailable",
@@ -143,7 +153,8 @@ impl IntoResponse for NoBill {
                 "The assessment roll could not be used",
             ),
         };
-        let mut failure = Failure::new(status, message);
+        let mut failure = Failure::new(status, message)
+            .with_header(SHOULD_RETRY, HeaderValue::from_static("false"));
         if let Some(wait) = error.retry_after() {
             failure = failure.with_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
@@ -186,6 +197,7 @@ mod tests {
     fn a_failing_peer_is_mapped_by_whose_fault_it_is() {
         for (kind, status) in [
             (ErrorKind::Connect, StatusCode::SERVICE_UNAVAILABLE),
+            (ErrorKind::RateLimited, StatusCode::SERVICE_UNAVAILABLE),
             (ErrorKind::Timeout, StatusCode::GATEWAY_TIMEOUT),
             (ErrorKind::Deadline, StatusCode::GATEWAY_TIMEOUT),
             (ErrorKind::Transport, StatusCode::BAD_GATEWAY),
@@ -196,7 +208,11 @@ mod tests {
         ] {
             let answer = NoBill::from(Error::new(kind)).into_response();
             assert_eq!(answer.status(), status, "{kind}");
+            assert_eq!(answer.headers()[SHOULD_RETRY], "false", "{kind}");
         }
+        // The id is the caller's mistake, and not the peer's.
+        let answer = NoBill::from(Error::new(ErrorKind::Request)).into_response();
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
 
     #[test]

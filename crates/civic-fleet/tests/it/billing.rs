@@ -63,6 +63,35 @@ fn an_unknown_property_is_404() {
         .assert_error(404, "Property with ID missing not found");
 }
 
+#[test]
+fn an_id_that_cannot_be_part_of_a_path_is_the_callers_mistake() {
+    let roll = Service::start("assessment-roll");
+    let billing = Service::billing(&roll.url());
+    for id in ["..", ".", ""] {
+        post(BILLS)
+            .bearer(&user_token("TAX_CLERK"))
+            .json(&format!(r#"{{"propertyId":"{id}"}}"#))
+            .send(billing.address)
+            .assert_error(422, "propertyId: this cannot be the id of a property");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_made_of_a_failed_call_says_not_to_repeat_it() {
+    for step in [
+        Step::status(503).header("retry-after", "0"),
+        Step::status(503).header("retry-after", "60"),
+        Step::status(429).header("retry-after", "60"),
+        Step::status(500),
+        Step::status(403),
+    ] {
+        let (_peer, billing) = with_peer!([step]);
+        let answer = ask(&billing, "TAX_CLERK");
+        assert!(answer.status >= 500, "{}", answer.body);
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_correlation_id_reaches_the_roll_without_the_handler_passing_it() {
     let (peer, billing) = with_peer!([Step::envelope(ASSESSMENT)]);

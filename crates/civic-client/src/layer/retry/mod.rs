@@ -8,6 +8,7 @@ mod event;
 mod outcome;
 mod peers;
 mod policy;
+mod rate_limit;
 pub(crate) mod retry_after;
 mod scope;
 mod service;

@@ -1,18 +1,22 @@
 //! What is remembered about peers.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::Authority;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::budget::{Balance, RetryBudget};
+use crate::layer::retry::rate_limit::{Limit, Route, Told};
 use crate::lru::Lru;
 
 /// How many retries of one peer are logged per second; the others are counted.
 const LINES_PER_SECOND: u64 = 10;
 
-/// What is remembered about peers from one call to the next: how many retries they were worth.
+/// What is remembered about peers from one call to the next: how many retries they were worth, and
+/// their rate limits.
 ///
 /// A peer is the authority of a URL, `host:port`. A [`RetryPolicy`](crate::RetryPolicy) has a
 /// memory, and its clones, the layers that are made of it and the clones of a client share it.
@@ -32,12 +36,33 @@ const LINES_PER_SECOND: u64 = 10;
 /// # }
 /// ```
 ///
-/// It holds at most 1024 peers, and forgets the one that was not called for longest.
+/// # Rate limits
+///
+/// A peer that limits how often it may be called says so: with 429, and with `x-ratelimit-limit`,
+/// `-remaining` and `-reset` on every answer. A call that would only be refused is not sent. It
+/// waits until the limit is reset: with a deadline if that is early enough for it, without one at
+/// most 10 s ([`RetryPolicy::with_max_retry_after`](crate::RetryPolicy::with_max_retry_after)).
+/// Otherwise it ends at once with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited), and
+/// the error says how long that would have been.
+///
+/// Routes whose answers name the same `x-ratelimit-limit` share a limit; the others go on. What a
+/// peer says is believed for at most 60 s. Then one call probes, and the others wait for its
+/// answer. It is a hint: a process that shares its address with another one may still be answered
+/// 429.
+///
+/// The `Retry-After` of a 503 holds for the call that got it and for no other: another process
+/// behind the same name may be well.
+///
+/// # Size
+///
+/// It holds at most 1024 peers, and of each 1024 routes and 1024 limits. What was not used for
+/// longest makes room.
 #[derive(Clone)]
 pub struct PeerMemory(Arc<Inner>);
 
 struct Inner {
     budget: Option<RetryBudget>,
+    rate_limits: bool,
     start: Instant,
     peers: Mutex<Lru<Option<Authority>, Peer>>,
 }
@@ -46,6 +71,26 @@ struct Inner {
 struct Peer {
     balance: Balance,
     log: LogLimit,
+    limits: Lru<LimitName, Arc<Limit>>,
+    routes: Lru<String, Known>,
+    /// Wakes the calls that wait for a limit.
+    changed: Arc<Notify>,
+}
+
+/// What is known about a route.
+#[derive(Debug, Default)]
+struct Known {
+    /// The limit that its last answer named.
+    limit: Option<LimitName>,
+    unassigned: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum LimitName {
+    /// The value of `x-ratelimit-limit`.
+    Told(String),
+    /// The limit of a route whose 429 named none.
+    Route(String),
 }
 
 /// Counts the lines of a second, so that an outage does not fill the log.
@@ -60,7 +105,7 @@ impl PeerMemory {
     /// Creates an empty memory, with the default [`RetryBudget`].
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Some(RetryBudget::default()))
+        Self::with(Some(RetryBudget::default()), true)
     }
 
     /// Returns an empty memory with this budget for retries.
@@ -68,18 +113,25 @@ impl PeerMemory {
     /// Defaults to [`RetryBudget::default`].
     #[must_use]
     pub fn with_budget(self, budget: RetryBudget) -> Self {
-        Self::with(Some(budget))
+        Self::with(Some(budget), self.0.rate_limits)
     }
 
     /// Returns an empty memory without a budget: every retry that the policy allows is made.
     #[must_use]
     pub fn without_budget(self) -> Self {
-        Self::with(None)
+        Self::with(None, self.0.rate_limits)
     }
 
-    fn with(budget: Option<RetryBudget>) -> Self {
+    /// Returns an empty memory that pays no attention to rate limits: every call is sent.
+    #[must_use]
+    pub fn without_rate_limits(self) -> Self {
+        Self::with(self.0.budget, false)
+    }
+
+    fn with(budget: Option<RetryBudget>, rate_limits: bool) -> Self {
         Self(Arc::new(Inner {
             budget,
+            rate_limits,
             start: Instant::now(),
             peers: Mutex::default(),
         }))
@@ -95,6 +147,39 @@ impl PeerMemory {
         self.0.budget.is_none_or(|budget| {
             self.peer(peer, |peer, second| peer.balance.withdraw(budget, second))
         })
+    }
+
+    /// Returns what is known about `route`; `None` if no attention is paid to limits.
+    pub(super) fn route(&self, peer: Option<&Authority>, route: &String) -> Option<Route> {
+        self.0.rate_limits.then(|| {
+            self.peer(peer, |peer, _| {
+                let known = peer.routes.or_insert_with(route, Known::default);
+                Route {
+                    limit: known
+                        .limit
+                        .as_ref()
+                        .map(|name| Arc::clone(peer.limits.or_insert_with(name, Arc::default))),
+                    unassigned: Arc::clone(&known.unassigned),
+                    changed: Arc::clone(&peer.changed),
+                }
+            })
+        })
+    }
+
+    /// Notes what an answer told about the limit of `route`.
+    pub(super) fn told(&self, peer: Option<&Authority>, route: &String, told: &Told) {
+        if !self.0.rate_limits {
+            return;
+        }
+        let name = match &told.name {
+            Some(name) => LimitName::Told(name.clone()),
+            None => LimitName::Route(route.clone()),
+        };
+        let limit = self.peer(peer, |peer, _| {
+            peer.routes.or_insert_with(route, Known::default).limit = Some(name.clone());
+            Arc::clone(peer.limits.or_insert_with(&name, Arc::default))
+        });
+        limit.note(told);
     }
 
     /// Returns how many lines were suppressed since the last one, if there may be another line.
@@ -119,6 +204,7 @@ impl fmt::Debug for PeerMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerMemory")
             .field("budget", &self.0.budget)
+            .field("rate_limits", &self.0.rate_limits)
             .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,14 @@
 //! The loop over the attempts of a call.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, mem};
 
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
+use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
@@ -22,6 +23,7 @@ use crate::layer::retry::call::Call;
 use crate::layer::retry::event::{RetryDecision, RetryEvent};
 use crate::layer::retry::outcome::Outcome;
 use crate::layer::retry::policy::{Cost, RetryPolicy, Verdict};
+use crate::layer::retry::rate_limit::{Admission, Ticket, Told};
 use crate::not_retried::NotRetried;
 use crate::transmission::Transmission;
 use crate::transport::Tried;
@@ -121,6 +123,10 @@ where
             .with_transmission(Transmission::NotSent)
             .with_not_retried(Some(NotRetried::Deadline)));
     }
+    let route = route(&request);
+    let mut ticket = admitted(&policy, call, peer, &route)
+        .await
+        .map_err(|refusal| refusal.error())?;
     let mut attempt = 1;
     // How many attempts may have reached the peer.
     let mut sent = 0;
@@ -133,6 +139,12 @@ where
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result, policy.now());
+        let told = result.as_ref().ok();
+        let told = told.and_then(|response| Told::by(response, policy.now()));
+        if let Some(told) = told {
+            policy.memory().told(peer, &route, &told);
+        }
+        drop(ticket);
         let ended = (
             result.as_ref().ok().map(Response::status),
             result.as_ref().err().map(Error::kind),
@@ -155,8 +167,13 @@ where
                     log_retry(&request, attempt, ended, wait, suppressed);
                 }
                 sleep(wait).await;
-                match ready_again(&mut inner, call).await {
-                    Ok(()) => {
+                let ready = match admitted(&policy, call, peer, &route).await {
+                    Ok(next) => ready_again(&mut inner, call).await.map(|()| next),
+                    Err(refusal) => Err(refusal.reason()),
+                };
+                match ready {
+                    Ok(next) => {
+                        ticket = next;
                         attempt += 1;
                         sent += u32::from(cost == Cost::Charged);
                         continue;
@@ -186,6 +203,80 @@ where
                 .with_not_retried(reason)),
         };
     }
+}
+
+/// Why a call is not sent: the peer's limit is used up, or there is no time left.
+enum Refusal {
+    RateLimited(Instant),
+    Deadline,
+}
+
+impl Refusal {
+    const fn reason(&self) -> NotRetried {
+        match self {
+            Self::RateLimited(_) => NotRetried::RateLimited,
+            Self::Deadline => NotRetried::Deadline,
+        }
+    }
+
+    fn error(&self) -> Error {
+        let error = match self {
+            Self::RateLimited(until) => Error::new(ErrorKind::RateLimited)
+                .with_retry_after(until.saturating_duration_since(Instant::now())),
+            Self::Deadline => {
+                Error::new(ErrorKind::Deadline).with_transmission(Transmission::NotSent)
+            }
+        };
+        error.with_not_retried(Some(self.reason()))
+    }
+}
+
+/// Waits until the peer's limit has room for another attempt; at once, if none is known.
+async fn admitted(
+    policy: &RetryPolicy,
+    call: Call,
+    peer: Option<&Authority>,
+    route: &String,
+) -> Result<Option<Ticket>, Refusal> {
+    let longest = match call.deadline {
+        Some(_) => call.longest_wait().ok_or(Refusal::Deadline)?,
+        None => policy.max_retry_after(),
+    };
+    let latest = Instant::now().checked_add(longest);
+    loop {
+        // It may be another one after each answer.
+        let Some(route) = policy.memory().route(peer, route) else {
+            return Ok(None);
+        };
+        let mut changed = pin!(route.changed.notified());
+        // From here on no change is missed.
+        changed.as_mut().enable();
+        let until = match route.admit() {
+            Admission::Go(ticket) => return Ok(Some(ticket)),
+            Admission::UsedUp(until) => {
+                if latest.is_some_and(|latest| until > latest) {
+                    return Err(Refusal::RateLimited(until));
+                }
+                until
+            }
+            Admission::Busy(until) => {
+                let now = Instant::now();
+                if latest.is_some_and(|latest| now >= latest) {
+                    return Err(Refusal::RateLimited(until));
+                }
+                latest.map_or(until, |latest| until.min(latest))
+            }
+        };
+        // Whichever it was, the limit says what follows.
+        let _ = timeout_at(until, changed).await;
+    }
+}
+
+/// What a limit is told apart by: a route belongs to the limit that its last answer named.
+fn route<B>(request: &Request<B>) -> String {
+    let template = request.extensions().get::<UrlTemplate>();
+    let path = template.map_or_else(|| request.uri().path(), UrlTemplate::as_str);
+    format!("{} {path}", request.method())
 }
 
 /// Waits until `inner` is ready for another attempt, but not beyond the deadline. The timeout of an

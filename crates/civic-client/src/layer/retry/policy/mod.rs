@@ -213,6 +213,10 @@ impl RetryPolicy {
         &self.memory
     }
 
+    pub(super) const fn max_retry_after(&self) -> Duration {
+        self.max_retry_after
+    }
+
     pub(super) fn now(&self) -> SystemTime {
         self.clock.now()
     }
