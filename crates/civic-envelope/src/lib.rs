@@ -34,6 +34,6 @@ pub use self::failure::Failure;
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 #[doc(no_inline)]
-pub use self::layer::{EnvelopeLayer, SkipEnvelope};
+pub use self::layer::{EnvelopeLayer, EnvelopeMeta, SkipEnvelope};
 pub use self::unwrap::{UnwrapMode, unwrap_envelope, unwrap_response};
 pub use self::wire::{ENVELOPE_HEADER, MAX_ERROR_BYTES, MAX_SUCCESS_BYTES};

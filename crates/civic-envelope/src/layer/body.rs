@@ -5,13 +5,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::head::describe_data_only;
-use crate::wire::{NULL, PREFIX, SUFFIX_LEN};
+use crate::wire::{NULL, PREFIX};
 
 pin_project! {
     /// The response body of [`EnvelopeService`](super::EnvelopeService).
@@ -39,10 +39,21 @@ pin_project! {
         Ready {
             frames: VecDeque<Frame<Bytes>>,
         },
-        /// The absent body of an answer to `HEAD`. It hides its length, which differs from the
-        /// length of the answer to `GET`, so that no layer announces it.
-        Head,
+        /// The absent body of an answer to `HEAD`.
+        Head {
+            length: HeadLength,
+        },
     }
+}
+
+/// What the absent body of an answer to `HEAD` says about its length.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum HeadLength {
+    /// It is empty: the `content-length` says how long the answer to `GET` is, and a layer that
+    /// compresses leaves a body alone that is known to be empty.
+    Announced,
+    /// Nothing, or a server would announce that the answer to `GET` is empty.
+    Hidden,
 }
 
 /// The progress of a splice.
@@ -51,12 +62,25 @@ pin_project! {
 /// `Done` when the handler's body fails.
 struct Splice {
     phase: Phase,
-    suffix: [u8; SUFFIX_LEN],
+    suffix: Bytes,
     /// What the handler's body first said about its length.
     promised: SizeHint,
     delivered: u64,
+    /// How many bytes of a byte order mark the payload begins with.
+    mark: usize,
+    content: Content,
     trailers: Option<HeaderMap>,
 }
+
+/// Whether the payload had anything but white space so far.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Content {
+    Blank,
+    Some,
+}
+
+/// The byte order mark, which is not JSON (RFC 8259 section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
@@ -77,8 +101,10 @@ impl<B> EnvelopeBody<B> {
         }
     }
 
-    pub(super) fn head() -> Self {
-        Self { kind: Kind::Head }
+    pub(super) fn head(length: HeadLength) -> Self {
+        Self {
+            kind: Kind::Head { length },
+        }
     }
 
     pub(super) fn whole(body: Bytes) -> Self {
@@ -89,15 +115,11 @@ impl<B> EnvelopeBody<B> {
         }
     }
 
-    pub(super) fn checked(
-        payload: Bytes,
-        suffix: [u8; SUFFIX_LEN],
-        trailers: Option<HeaderMap>,
-    ) -> Self {
+    pub(super) fn checked(payload: Bytes, suffix: Bytes, trailers: Option<HeaderMap>) -> Self {
         let frames = [
             Frame::data(Bytes::from_static(PREFIX.as_bytes())),
             Frame::data(payload),
-            Frame::data(Bytes::copy_from_slice(&suffix)),
+            Frame::data(suffix),
         ];
         let trailers = trailers.map(|mut trailers| {
             describe_data_only(&mut trailers);
@@ -123,12 +145,14 @@ impl<B> Default for EnvelopeBody<B> {
 }
 
 impl<B: Body> EnvelopeBody<B> {
-    pub(super) fn splice(inner: B, suffix: [u8; SUFFIX_LEN]) -> Self {
+    pub(super) fn splice(inner: B, suffix: Bytes) -> Self {
         let splice = Splice {
             phase: Phase::Prefix,
             suffix,
             promised: inner.size_hint(),
             delivered: 0,
+            mark: 0,
+            content: Content::Blank,
             trailers: None,
         };
         Self {
@@ -149,7 +173,7 @@ impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
             KindProjection::Pass { inner } => inner.poll_frame(cx),
             KindProjection::Splice { inner, splice } => splice.poll_frame(inner, cx),
             KindProjection::Ready { frames } => Poll::Ready(frames.pop_front().map(Ok)),
-            KindProjection::Head => Poll::Ready(None),
+            KindProjection::Head { .. } => Poll::Ready(None),
         }
     }
 
@@ -158,7 +182,7 @@ impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
             Kind::Pass { inner } => inner.is_end_stream(),
             Kind::Splice { splice, .. } => splice.phase == Phase::Done,
             Kind::Ready { frames } => frames.is_empty(),
-            Kind::Head => true,
+            Kind::Head { .. } => true,
         }
     }
 
@@ -170,7 +194,12 @@ impl<B: Body<Data = Bytes>> Body for EnvelopeBody<B> {
                 let data = frames.iter().filter_map(Frame::data_ref);
                 SizeHint::with_exact(data.map(|data| data.len() as u64).sum())
             }
-            Kind::Head => SizeHint::default(),
+            Kind::Head {
+                length: HeadLength::Announced,
+            } => SizeHint::with_exact(0),
+            Kind::Head {
+                length: HeadLength::Hidden,
+            } => SizeHint::default(),
         }
     }
 }
@@ -182,7 +211,7 @@ impl<B> fmt::Debug for EnvelopeBody<B> {
             Kind::Pass { .. } => f.write_str("EnvelopeBody::Pass"),
             Kind::Splice { splice, .. } => write!(f, "EnvelopeBody::Splice({:?})", splice.phase),
             Kind::Ready { .. } => f.write_str("EnvelopeBody::Ready"),
-            Kind::Head => f.write_str("EnvelopeBody::Head"),
+            Kind::Head { .. } => f.write_str("EnvelopeBody::Head"),
         }
     }
 }
@@ -230,7 +259,7 @@ impl Splice {
                         Some(_) => Phase::Trailers,
                         None => Phase::Done,
                     };
-                    Bytes::copy_from_slice(&self.suffix)
+                    std::mem::take(&mut self.suffix)
                 }
                 Phase::Trailers => {
                     self.phase = Phase::Done;
@@ -245,6 +274,7 @@ impl Splice {
     /// Passes a frame of the handler's body on, unless it has to be held back.
     fn relay(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         if let Some(data) = frame.data_ref() {
+            let before = self.delivered;
             self.delivered = self.delivered.saturating_add(data.len() as u64);
             if self
                 .promised
@@ -257,7 +287,7 @@ impl Splice {
                 self.phase = Phase::Done;
                 return None;
             }
-            return Some(frame);
+            return Some(frame.map_data(|data| self.readable(data, before)));
         }
         match frame.into_trailers() {
             Ok(mut trailers) => {
@@ -270,18 +300,44 @@ impl Splice {
         }
     }
 
+    /// Replaces a byte order mark by spaces, which are as long and are JSON, and takes note of the
+    /// first byte that is not white space. Other bytes are not looked at.
+    fn readable(&mut self, mut data: Bytes, before: u64) -> Bytes {
+        if self.content == Content::Some {
+            return data;
+        }
+        if before == self.mark as u64 {
+            let rest = BYTE_ORDER_MARK[self.mark..].iter();
+            let marked = data.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            if marked > 0 {
+                self.mark += marked;
+                let mut spaced = BytesMut::from(&data[..]);
+                spaced[..marked].fill(b' ');
+                data = spaced.freeze();
+            }
+        }
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        if !data.iter().all(blank) {
+            self.content = Content::Some;
+        }
+        data
+    }
+
     fn end_payload(&mut self) {
         self.phase = if self.delivered < self.promised.lower() {
             Phase::Done
         } else if self.delivered == 0 {
             Phase::Null
+        } else if self.content == Content::Blank {
+            // White space is not a value: with the suffix it would be an envelope without `data`.
+            Phase::Done
         } else {
             Phase::Suffix
         };
     }
 
     fn size_hint(&self, rest: &SizeHint) -> SizeHint {
-        let suffix = SUFFIX_LEN as u64;
+        let suffix = self.suffix.len() as u64;
         let around = match self.phase {
             Phase::Prefix => PREFIX.len() as u64 + suffix,
             Phase::Payload => suffix,

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, SizeHint};
@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 use super::body::EnvelopeBody;
 use crate::correlation_id::CorrelationId;
 use crate::error_body::ErrorBody;
-use crate::wire::NULL;
+use crate::wire::{NULL, without_bom};
 
 /// Why a body check answered 502 ([`EnvelopeLayer::with_body_check`]).
 ///
@@ -44,6 +44,9 @@ impl fmt::Display for CheckFailed {
 }
 
 impl StdError for CheckFailed {}
+
+/// How many frames are read before other tasks have their turn.
+const FRAMES_PER_POLL: u32 = 64;
 
 /// The part of a body that has arrived.
 pub(super) struct Collected {
@@ -76,7 +79,14 @@ impl Collected {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Bytes, Option<HeaderMap>), CheckFailed>> {
+        let mut frames = 0;
         let trailers = loop {
+            if frames == FRAMES_PER_POLL {
+                // A body that is always ready must not keep other tasks from running.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            frames += 1;
             let frame = match ready!(body.as_mut().poll_frame(cx)) {
                 None => break None,
                 Some(Err(_)) => return Poll::Ready(Err(CheckFailed::Broken)),
@@ -112,13 +122,16 @@ impl Collected {
     }
 
     fn check(&mut self) -> Result<Bytes, CheckFailed> {
-        let payload = match self.more.is_empty() {
+        let mut payload = match self.more.is_empty() {
             true => std::mem::take(&mut self.first),
             false => self.more.split().freeze(),
         };
         if self.remaining_declared > 0 {
             return Err(CheckFailed::Broken);
         }
+        // It is not JSON, and readers of JSON skip it (RFC 8259 section 8.1).
+        let mark = payload.len() - without_bom(&payload).len();
+        payload.advance(mark);
         if payload.is_empty() {
             return Ok(Bytes::from_static(NULL.as_bytes()));
         }

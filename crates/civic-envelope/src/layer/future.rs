@@ -12,9 +12,10 @@ use http::{Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::body::EnvelopeBody;
+use super::body::{EnvelopeBody, HeadLength};
 use super::check::{CheckFailed, Collected, refusal};
 use super::head::{self, Exchange, Plan};
+use super::meta::EnvelopeMeta;
 use super::settings::Settings;
 use crate::envelope::Enveloped;
 use crate::wire::{self, ENVELOPE_HEADER};
@@ -86,17 +87,20 @@ where
                         this.settings.max_checked_bytes,
                     ) {
                         (Plan::Pass, _) => EnvelopeBody::pass(body),
-                        (Plan::PassHead, _) => EnvelopeBody::head(),
+                        (Plan::PassHead, _) => EnvelopeBody::head(HeadLength::Hidden),
                         (Plan::WrapHead { length }, _) => {
                             head::rewrite(&mut parts);
-                            if let Some(length) = length {
-                                parts.headers.insert(CONTENT_LENGTH, length.into());
+                            match length {
+                                Some(length) => {
+                                    parts.headers.insert(CONTENT_LENGTH, length.into());
+                                    EnvelopeBody::head(HeadLength::Announced)
+                                }
+                                None => EnvelopeBody::head(HeadLength::Hidden),
                             }
-                            EnvelopeBody::head()
                         }
                         (Plan::Wrap, None) => {
                             head::rewrite(&mut parts);
-                            EnvelopeBody::splice(body, wire::suffix(this.settings.now()))
+                            EnvelopeBody::splice(body, suffix(&parts, this.settings))
                         }
                         (Plan::Wrap, Some(max)) => match Collected::up_to(max, &hint) {
                             Ok(collected) => {
@@ -124,12 +128,21 @@ where
                     };
                     let mut parts = head.take().expect("a future is not polled after its end");
                     head::rewrite(&mut parts);
-                    let suffix = wire::suffix(this.settings.now());
+                    let suffix = suffix(&parts, this.settings);
                     let body = EnvelopeBody::checked(payload, suffix, trailers);
                     return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
             }
         }
+    }
+}
+
+/// Returns the bytes that follow the payload of this response.
+fn suffix(parts: &response::Parts, settings: &Settings) -> Bytes {
+    let suffix = wire::suffix(settings.now());
+    match parts.extensions.get::<EnvelopeMeta>() {
+        None => Bytes::copy_from_slice(&suffix),
+        Some(meta) => meta.after(&suffix),
     }
 }
 

@@ -4,6 +4,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
 use http_body::SizeHint;
 
+use super::meta::EnvelopeMeta;
 use super::settings::Settings;
 use crate::correlation_id::CorrelationId;
 use crate::envelope::Enveloped;
@@ -74,6 +75,11 @@ impl Exchange {
         }
     }
 
+    /// Returns whether the answer may be wrapped.
+    pub(super) fn may_wrap(&self) -> bool {
+        self.kind != Kind::Bypass
+    }
+
     pub(super) fn plan(&self, parts: &response::Parts, body: &SizeHint) -> Plan {
         let headers = &parts.headers;
         if self.kind == Kind::Bypass
@@ -89,12 +95,12 @@ impl Exchange {
         let empty = body.exact() == Some(0);
         match (content(headers), self.kind) {
             (Content::Json, Kind::Head) => Plan::WrapHead {
-                length: wrapped_length(headers, body),
+                length: wrapped_length(parts, body),
             },
             (Content::Json, _) => Plan::Wrap,
             (Content::Unnamed, Kind::Head) if empty => match announced_length(headers) {
                 Some(0) => Plan::WrapHead {
-                    length: wrapped_length(headers, body),
+                    length: wrapped_length(parts, body),
                 },
                 Some(_) => Plan::Pass,
                 None => Plan::PassHead,
@@ -140,10 +146,10 @@ fn is_json(content_type: &[u8]) -> bool {
 }
 
 /// Returns the length that the answer to `GET` would have, for an answer to `HEAD`.
-fn wrapped_length(headers: &HeaderMap, body: &SizeHint) -> Option<u64> {
+fn wrapped_length(parts: &response::Parts, body: &SizeHint) -> Option<u64> {
     // A body that is present, although it will not be sent, knows better than a header.
     let length = match body.exact() {
-        Some(0) | None => announced_length(headers)?,
+        Some(0) | None => announced_length(&parts.headers)?,
         Some(length) => length,
     };
     let payload = if length == 0 {
@@ -151,7 +157,8 @@ fn wrapped_length(headers: &HeaderMap, body: &SizeHint) -> Option<u64> {
     } else {
         length
     };
-    payload.checked_add(OVERHEAD)
+    let meta = parts.extensions.get().map_or(0, EnvelopeMeta::length);
+    payload.checked_add(OVERHEAD)?.checked_add(meta)
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {
@@ -166,6 +173,21 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
         .bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| digits.parse().ok())?
+}
+
+/// Makes the conditions of a request those of the payload, which the handler knows, and not those
+/// of the envelope, which the caller has seen.
+///
+/// A range of the envelope is no range of the payload, so the whole is answered. A tag that was
+/// weakened on its way out is strong again where it is compared strongly (RFC 9110 section 13.1.1).
+pub(super) fn describe_payload(headers: &mut HeaderMap) {
+    headers.remove(header::RANGE);
+    headers.remove(header::IF_RANGE);
+    if let header::Entry::Occupied(mut tags) = headers.entry(header::IF_MATCH) {
+        for tags in tags.iter_mut() {
+            strengthen(tags);
+        }
+    }
 }
 
 /// Makes the headers describe the wrapped body.
@@ -198,6 +220,27 @@ pub(super) fn describe_data_only(fields: &mut HeaderMap) {
         for tag in tags.iter_mut() {
             weaken(tag);
         }
+    }
+}
+
+/// Removes the `W/` before each tag of a list.
+fn strengthen(tags: &mut HeaderValue) {
+    let mut strong = Vec::with_capacity(tags.len());
+    let mut rest = tags.as_bytes();
+    let mut quoted = false;
+    while let Some((byte, after)) = rest.split_first() {
+        if !quoted && let Some(tag) = rest.strip_prefix(b"W/\"") {
+            quoted = true;
+            strong.push(b'"');
+            rest = tag;
+            continue;
+        }
+        quoted ^= *byte == b'"';
+        strong.push(*byte);
+        rest = after;
+    }
+    if let Ok(strong) = HeaderValue::from_bytes(&strong) {
+        *tags = strong;
     }
 }
 

@@ -17,14 +17,20 @@
 //!
 //! * **The body** is 23 bytes, the handler's bytes, and 40 bytes. It is not parsed, buffered or
 //!   copied: at most one frame of the handler's body and the 63 bytes are held. An empty body
-//!   becomes `null`. Trailers follow the suffix.
+//!   becomes `null`. A byte order mark becomes white space. Trailers follow the suffix. An
+//!   [`EnvelopeMeta`] in the response's extensions is written after the timestamp, and the length
+//!   then grows by it.
 //! * **The length**, if the body knows it, is the exact sum. A `content-length` that the handler
 //!   set is removed: the server writes the right one.
 //! * **An error** of the handler's body ends it without the suffix. So does a body that is shorter
-//!   or longer than its own size hint says. A truncated body never looks like a success, not even
+//!   or longer than its own size hint says, and one of nothing but white space. A truncated body never looks like a success, not even
 //!   over HTTP/1.0, where the missing suffix is the only sign.
 //! * **`HEAD`** answers the length that `GET` has if the handler gave a length, and none if it did
-//!   not.
+//!   not. With a length its body is known to be empty, so that a layer further out does not compress
+//!   it.
+//! * **The request** loses `Range` and `If-Range`: a range of the envelope is no range of the
+//!   payload, and a download that is resumed would join the two. Exclude the paths of large files.
+//!   The tags in `If-Match` are strong again.
 //! * **Headers**: `x-envelope: 1` is added. `accept-ranges` and digests (`content-md5`, `digest`,
 //!   `content-digest`, `repr-digest`) are removed, from the trailers too, because they describe
 //!   other bytes. A strong `etag` becomes weak: the timestamp differs each time, the data does not.
@@ -36,7 +42,8 @@
 //!
 //! The layer does not check that the handler wrote JSON. Bytes that are relayed from elsewhere
 //! could close the envelope early and open their own: use [`EnvelopeLayer::with_body_check`] for
-//! them.
+//! them. A gateway that relays an upstream's envelope in this way wraps it once more, as
+//! `data.data`: the upstream's mark is not trusted. Unwrap it first, or exclude the path.
 //!
 //! The path is the one that this layer sees: inside a router that strips a prefix, only the rest of
 //! it.
@@ -68,6 +75,7 @@ mod check;
 mod future;
 mod head;
 mod layer;
+mod meta;
 mod service;
 mod settings;
 
@@ -76,4 +84,5 @@ pub use self::check::CheckFailed;
 pub use self::future::EnvelopeFuture;
 pub use self::head::SkipEnvelope;
 pub use self::layer::EnvelopeLayer;
+pub use self::meta::EnvelopeMeta;
 pub use self::service::EnvelopeService;

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::body::EnvelopeBody;
 use super::future::EnvelopeFuture;
-use super::head::Exchange;
+use super::head::{Exchange, describe_payload};
 use super::settings::Settings;
 use crate::inner_accessors;
 
@@ -49,8 +49,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let exchange = Exchange::of(&request, &self.settings);
+        if exchange.may_wrap() {
+            describe_payload(request.headers_mut());
+        }
         EnvelopeFuture::new(
             self.inner.call(request),
             exchange,

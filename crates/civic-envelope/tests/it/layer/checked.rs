@@ -62,7 +62,7 @@ async fn an_upstream_cannot_close_the_envelope_and_open_its_own() {
         "{",
         "[1]]",
         " ",
-        "\u{feff}1",
+        "\u{feff}\u{feff}1",
         "<html>",
         "nul",
         "'s'",

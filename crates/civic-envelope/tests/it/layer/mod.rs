@@ -2,6 +2,8 @@
 
 mod body;
 mod checked;
+mod compressed;
 mod head;
 mod order;
+mod requests;
 mod socket;
