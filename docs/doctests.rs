@@ -18,6 +18,9 @@ mod documents {
 
     #[doc = include_str!("distributed-lock.md")]
     struct DistributedLock;
+
+    #[doc = include_str!("security.md")]
+    struct Security;
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ pub use self::axum::PrincipalRejection;
 pub use self::context::{RequestContext, Scoped};
 pub use self::correlation_id::new_correlation_id;
 pub use self::error::{AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind};
-pub use self::key::{KeyRing, Secret};
+pub use self::key::{
+    Algorithm, KeyFile, KeyRing, KeySet, KeySource, PrivatePem, Profile, Reload, Secret,
+    SigningKey, VerifyingKey,
+};
 #[cfg(feature = "deadline")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
 #[doc(no_inline)]

@@ -1,7 +1,8 @@
 //! The header of a token (RFC 7515 section 4), read strictly.
 //!
-//! The header is one JSON object with `alg`, exactly the configured algorithm; `typ`, absent or
-//! `JWT` or `at+jwt` in any letters; and `kid`, absent or an id.
+//! The header is one JSON object with `alg`, one of [`Algorithm`]; `typ`, absent or `JWT` or
+//! `at+jwt` in any letters; and `kid`, absent or an id. Which of them is accepted is decided by the
+//! keys.
 //!
 //! Refused is a member that changes what the token means (`crit`, `b64`, `zip`, `enc`) or that
 //! offers a key of the peer's choice (`jwk`, `jku`, `x5c`, `x5u`). Any other member (`x5t`, `cty`)
@@ -16,7 +17,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use super::compact;
 use super::json::{Text, once};
 use crate::error::Cause;
-use crate::key::is_key_id;
+use crate::key::{Algorithm, is_key_id};
 
 /// The encoding of `{"alg":"HS256","typ":"JWT"}`, the header of nearly every token, which then need
 /// not be parsed.
@@ -25,6 +26,8 @@ const COMMON: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 /// What a header says, once its form is accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
+    /// `None` after a header that could not be read.
+    pub(crate) algorithm: Option<Algorithm>,
     pub(crate) key_id: Option<String>,
 }
 
@@ -32,14 +35,18 @@ impl Header {
     /// Reads the first part of a token.
     pub(crate) fn read(part: &str) -> Result<Self, Cause> {
         if part == COMMON {
-            return Ok(Self::default());
+            return Ok(Self {
+                algorithm: Some(Algorithm::Hs256),
+                key_id: None,
+            });
         }
         let json = compact::decode_text(part).ok_or(Cause::MalformedHeader)?;
         let members: Members<'_> =
             serde_json::from_str(&json).map_err(|_| Cause::MalformedHeader)?;
-        if members.alg.is_none_or(|alg| alg.0 != "HS256") {
-            return Err(Cause::WrongAlgorithm);
-        }
+        let algorithm = members
+            .alg
+            .and_then(|alg| Algorithm::from_name(&alg.0))
+            .ok_or(Cause::WrongAlgorithm)?;
         if members.unsupported {
             return Err(Cause::UnsupportedHeader);
         }
@@ -51,6 +58,7 @@ impl Header {
             return Err(Cause::UnknownKey);
         }
         Ok(Self {
+            algorithm: Some(algorithm),
             key_id: members.kid.map(|kid| kid.0.into_owned()),
         })
     }

@@ -33,6 +33,9 @@ pub(crate) struct Payload {
     pub(crate) iat: Option<NumericDate>,
     pub(crate) exp: NumericDate,
     pub(crate) nbf: Option<NumericDate>,
+    pub(crate) iss: Option<String>,
+    pub(crate) jti: Option<String>,
+    pub(crate) aud: Option<Vec<String>>,
 }
 
 impl Payload {
@@ -87,6 +90,9 @@ impl Members<'_> {
             iat: self.iat,
             exp: self.exp.ok_or_else(|| E::missing_field("exp"))?,
             nbf: self.nbf,
+            iss: self.iss.map(|iss| iss.0.into_owned()),
+            jti: self.jti.map(|jti| jti.0.into_owned()),
+            aud: self.aud.map(|Audience(names)| names),
         })
     }
 }
@@ -151,8 +157,8 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// `aud` of RFC 7519 section 4.1.3: one string, or several. Only its form is checked.
-struct Audience;
+/// `aud` of RFC 7519 section 4.1.3: one string, or several.
+struct Audience(Vec<String>);
 
 impl<'de> Deserialize<'de> for Audience {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -165,19 +171,19 @@ impl<'de> Deserialize<'de> for Audience {
                 f.write_str("a string or a list of strings")
             }
 
-            fn visit_str<E>(self, _: &str) -> Result<Audience, E> {
-                Ok(Audience)
+            fn visit_str<E>(self, name: &str) -> Result<Audience, E> {
+                Ok(Audience(vec![name.to_owned()]))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Audience, A::Error> {
-                let mut length = 0_usize;
-                while list.next_element::<Text<'_>>()?.is_some() {
-                    length += 1;
+                let mut names = Vec::new();
+                while let Some(Text(name)) = list.next_element()? {
+                    names.push(name.into_owned());
                 }
-                if length == 0 {
+                if names.is_empty() {
                     Err(A::Error::invalid_length(0, &self))
                 } else {
-                    Ok(Audience)
+                    Ok(Audience(names))
                 }
             }
         }

@@ -5,50 +5,136 @@
 //! `decode`, `crypto::sign`, `crypto::verify` and the `Jwk` functions all go through it. Nothing
 //! here does:
 //!
-//! - Verifying uses the verifier factory of a *named* provider. An asymmetric algorithm is one more
-//!   pair of [`Algorithm`] and [`DecodingKey`], with the same three lines.
-//! - Minting HS256 uses a prepared key of the library behind that provider. The key schedule is
-//!   then computed once and not for each token, and a prepared jsonwebtoken signer could not be
-//!   shared, because it is neither `Send` nor `Sync`.
+//! - Verifying HS256 uses the verifier factory of a *named* provider.
+//! - Everything else uses prepared keys of the library behind that provider. The key is then
+//!   prepared once and not for each token, and a prepared jsonwebtoken signer could not be shared,
+//!   because it is neither `Send` nor `Sync`.
 //!
-//! No provider is installed either: that is the application's decision.
+//! No provider is installed either: that is the application's decision. The library overwrites the
+//! memory of its private keys when they are dropped.
 
 use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
+};
+use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use zeroize::Zeroizing;
 
+use super::algorithm::Algorithm;
 use super::secret::Secret;
 
-/// A key that makes HS256 signatures.
-pub(crate) struct SigningKey(hmac::Key);
+/// A prepared key that signs.
+pub(crate) enum Signer {
+    Hs256(Box<hmac::Key>),
+    EdDsa(Ed25519KeyPair),
+    Es256(EcdsaKeyPair),
+}
 
-impl SigningKey {
-    pub(crate) fn new(secret: &Secret) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.bytes()))
+/// A prepared key that checks signatures of one algorithm, in constant time where it is a secret.
+pub(crate) enum Checker {
+    Hs256(DecodingKey),
+    EdDsa(ParsedPublicKey),
+    Es256(ParsedPublicKey),
+}
+
+// ===== impl Signer =====
+
+impl Signer {
+    pub(crate) fn hs256(secret: &Secret) -> Self {
+        Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret.bytes())))
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> impl AsRef<[u8]> + use<> {
-        hmac::sign(&self.0, message)
+    /// Reads a private key in PKCS#8, or `None` if it is not one of this algorithm.
+    pub(crate) fn pkcs8(algorithm: Algorithm, der: &[u8]) -> Option<Self> {
+        match algorithm {
+            Algorithm::Hs256 => None,
+            Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).ok().map(Self::EdDsa),
+            Algorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
+                .ok()
+                .map(Self::Es256),
+        }
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Hs256(_) => Algorithm::Hs256,
+            Self::EdDsa(_) => Algorithm::EdDsa,
+            Self::Es256(_) => Algorithm::Es256,
+        }
+    }
+
+    /// Returns the public key: 32 bytes, or the uncompressed point. A secret has none.
+    pub(crate) fn public(&self) -> Option<&[u8]> {
+        match self {
+            Self::Hs256(_) => None,
+            Self::EdDsa(pair) => Some(pair.public_key().as_ref()),
+            Self::Es256(pair) => Some(pair.public_key().as_ref()),
+        }
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Hs256(key) => hmac::sign(key, message).as_ref().to_vec(),
+            Self::EdDsa(pair) => pair.sign(message).as_ref().to_vec(),
+            Self::Es256(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .expect("the operating system has random numbers")
+                .as_ref()
+                .to_vec(),
+        }
     }
 }
 
-/// A key that checks signatures of one algorithm, in constant time.
-pub(crate) struct VerifyingKey {
-    algorithm: Algorithm,
-    key: DecodingKey,
-}
+// ===== impl Checker =====
 
-impl VerifyingKey {
-    pub(crate) fn new(secret: &Secret) -> Self {
-        Self {
-            algorithm: Algorithm::HS256,
-            key: DecodingKey::from_secret(secret.bytes()),
+impl Checker {
+    pub(crate) fn hs256(secret: &Secret) -> Self {
+        Self::Hs256(DecodingKey::from_secret(secret.bytes()))
+    }
+
+    /// Reads a public key, or `None` if it is not one of this algorithm.
+    pub(crate) fn public(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
+        match algorithm {
+            Algorithm::Hs256 => None,
+            Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, bytes).ok().map(Self::EdDsa),
+            Algorithm::Es256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes)
+                .ok()
+                .map(Self::Es256),
+        }
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Hs256(_) => Algorithm::Hs256,
+            Self::EdDsa(_) => Algorithm::EdDsa,
+            Self::Es256(_) => Algorithm::Es256,
         }
     }
 
     /// Returns whether this key made `signature` over `message`. A truncated signature is refused.
     pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
-            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+        match self {
+            Self::Hs256(key) => {
+                (DEFAULT_PROVIDER.verifier_factory)(&jsonwebtoken::Algorithm::HS256, key)
+                    .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+            }
+            Self::EdDsa(key) | Self::Es256(key) => key.verify_sig(message, signature).is_ok(),
+        }
     }
+}
+
+/// Generates a private key in PKCS#8, or `None` for HS256 or if there are no random numbers.
+pub(crate) fn generate(algorithm: Algorithm) -> Option<Zeroizing<Vec<u8>>> {
+    let random = SystemRandom::new();
+    let document = match algorithm {
+        Algorithm::Hs256 => return None,
+        Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random),
+        Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
+    };
+    document
+        .ok()
+        .map(|document| Zeroizing::new(document.as_ref().to_vec()))
 }

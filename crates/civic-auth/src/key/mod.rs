@@ -1,10 +1,24 @@
-//! Keys: the shared secret, the ring of secrets, and the cryptography behind them.
+//! Keys: who may mint, who may verify, and the cryptography behind them.
+//!
+//! A [`SigningKey`] mints, a [`VerifyingKey`] verifies, and only a [`Secret`] becomes both. A
+//! verifier looks at a [`KeySet`], which a [`KeySource`] hands out.
 
+mod algorithm;
 mod crypto;
+mod jwk;
+mod pem;
 mod ring;
 mod secret;
+mod set;
+mod signing;
+mod source;
+mod verifying;
 
-pub(crate) use self::crypto::{SigningKey, VerifyingKey};
+pub use self::algorithm::Algorithm;
 pub use self::ring::KeyRing;
 pub use self::secret::Secret;
 pub(crate) use self::secret::is_key_id;
+pub use self::set::KeySet;
+pub use self::signing::{PrivatePem, SigningKey};
+pub use self::source::{KeyFile, KeySource, Reload};
+pub use self::verifying::{Profile, VerifyingKey};

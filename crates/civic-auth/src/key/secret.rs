@@ -99,7 +99,7 @@ impl Secret {
         Self::from_env_value(env::var_os(variable)).map_err(|error| error.in_variable(variable))
     }
 
-    fn from_env_value(value: Option<OsString>) -> Result<Self, ConfigError> {
+    pub(super) fn from_env_value(value: Option<OsString>) -> Result<Self, ConfigError> {
         let value = value.ok_or_else(|| ConfigError::new(ConfigErrorKind::MissingSecret))?;
         match value.into_string() {
             Ok(value) => Self::new(Zeroizing::new(value.into_bytes())),

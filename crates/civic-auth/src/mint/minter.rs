@@ -8,32 +8,43 @@
 //! The bytes are assembled here, because another library's serialiser would put `typ` before `alg`.
 
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
 
 use super::claims::{SERVICE_CLAIMS_BEFORE_IAT, SERVICE_LIFETIME_SECONDS, UserClaims};
 use super::token::{BEARER, Token};
 use crate::clock::Clock;
-use crate::key::{KeyRing, Secret, SigningKey};
+use crate::key::SigningKey;
 
 /// The number of bytes of the claims that are encoded once, when the minter is made: base64url
 /// turns three bytes into four characters.
 const CONSTANT_CLAIMS: usize = SERVICE_CLAIMS_BEFORE_IAT.len() / 3 * 3;
 
-/// The length of a signature and the dot before it.
-const SIGNATURE_CHARACTERS: usize = 44;
+/// The length of the longest signature and the dot before it.
+const SIGNATURE_CHARACTERS: usize = 87;
 
-/// Mints tokens with the active key of a [`KeyRing`].
+/// Mints tokens with a [`SigningKey`].
 ///
-/// Cloning it is cheap.
+/// Cloning it is cheap, and clones [change the key](Self::replace_key) together.
 #[derive(Clone)]
 #[doc(alias = "createInternalHeaders")]
 pub struct TokenMinter {
-    signer: Arc<Signer>,
+    signer: Arc<RwLock<Arc<Signer>>>,
     clock: Clock,
+    issuer: Option<Arc<str>>,
+    audience: Option<Arc<str>>,
+    token_ids: TokenIds,
+}
+
+/// Whether tokens have a `jti`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum TokenIds {
+    None,
+    Random,
 }
 
 /// A key, and the parts of a token that are the same for every token of the key.
@@ -46,11 +57,17 @@ struct Signer {
 }
 
 impl TokenMinter {
-    /// Creates a minter that uses the active key of `keys`.
-    pub fn new(keys: impl Into<KeyRing>) -> Self {
+    /// Creates a minter that uses this key: a [`SigningKey`], a [`Secret`](crate::Secret), or the
+    /// active key of a [`KeyRing`](crate::KeyRing).
+    ///
+    /// Node services verify HS256 only, so a minter for calls to them needs a shared secret.
+    pub fn new(key: impl Into<SigningKey>) -> Self {
         Self {
-            signer: Arc::new(Signer::new(keys.into().active())),
+            signer: Arc::new(RwLock::new(Arc::new(Signer::new(key.into())))),
             clock: Clock::default(),
+            issuer: None,
+            audience: None,
+            token_ids: TokenIds::None,
         }
     }
 
@@ -63,6 +80,47 @@ impl TokenMinter {
         self
     }
 
+    /// Sets the name of the service that mints: the claim `iss`. Node services ignore it.
+    ///
+    /// Defaults to none: the token has the platform's bytes.
+    #[must_use]
+    pub fn with_issuer(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.issuer = Some(name.into());
+        self
+    }
+
+    /// Gives each token an id: the claim `jti`, a random UUID. Node services ignore it.
+    ///
+    /// Defaults to none: the token has the platform's bytes.
+    #[must_use]
+    pub fn with_token_ids(mut self) -> Self {
+        self.token_ids = TokenIds::Random;
+        self
+    }
+
+    /// Returns a minter whose tokens are for this service only: the claim `aud`. It shares the key
+    /// with this one. Give each client the minter for its target. Node services ignore the claim.
+    ///
+    /// Defaults to none: the token has the platform's bytes.
+    #[must_use]
+    pub fn for_audience(&self, service: impl Into<Arc<str>>) -> Self {
+        Self {
+            audience: Some(service.into()),
+            ..self.clone()
+        }
+    }
+
+    /// Mints with another key from now on, without a restart. All clones do.
+    pub fn replace_key(&self, key: impl Into<SigningKey>) {
+        let signer = Arc::new(Signer::new(key.into()));
+        tracing::info!(
+            algorithm = signer.key.algorithm().as_str(),
+            key_id = signer.key.id(),
+            "tokens are minted with another key from now on"
+        );
+        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+    }
+
     /// Mints a service token, which lives for 30 seconds from the present second.
     #[must_use]
     pub fn mint(&self) -> Token {
@@ -70,8 +128,10 @@ impl TokenMinter {
         let exp = iat.saturating_add(SERVICE_LIFETIME_SECONDS);
         let mut claims = String::with_capacity(64);
         claims.push_str(&SERVICE_CLAIMS_BEFORE_IAT[CONSTANT_CLAIMS..]);
-        write!(claims, "{iat},\"exp\":{exp}}}").expect("writing to a String cannot fail");
-        self.signer.sign(&self.signer.service, claims.as_bytes())
+        write!(claims, "{iat},\"exp\":{exp}").expect("writing to a String cannot fail");
+        self.finish(&mut claims);
+        let signer = self.signer();
+        signer.sign(&signer.service, claims.as_bytes())
     }
 
     /// Mints a user token, for tests and for operators.
@@ -83,8 +143,30 @@ impl TokenMinter {
     pub fn mint_for(&self, user: &UserClaims, lifetime: Duration) -> Token {
         let iat = self.clock.since_epoch().unwrap_or_default().as_secs();
         let exp = iat.saturating_add(lifetime.as_secs());
-        self.signer
-            .sign(&self.signer.header, user.to_json(iat, exp).as_bytes())
+        let mut claims = user.to_json(iat, exp);
+        claims.pop();
+        self.finish(&mut claims);
+        let signer = self.signer();
+        signer.sign(&signer.header, claims.as_bytes())
+    }
+
+    fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds the claims that Node ignores, and the closing brace.
+    fn finish(&self, claims: &mut String) {
+        for (name, value) in [("iss", &self.issuer), ("aud", &self.audience)] {
+            if let Some(value) = value {
+                let value = serde_json::to_string(&**value).expect("a string is always JSON");
+                write!(claims, ",\"{name}\":{value}").expect("writing to a String cannot fail");
+            }
+        }
+        if self.token_ids == TokenIds::Random {
+            write!(claims, ",\"jti\":\"{}\"", Uuid::new_v4())
+                .expect("writing to a String cannot fail");
+        }
+        claims.push('}');
     }
 }
 
@@ -95,11 +177,12 @@ impl fmt::Debug for TokenMinter {
 }
 
 impl Signer {
-    fn new(secret: &Secret) -> Self {
-        let header = match secret.id() {
-            None => r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(),
+    fn new(key: SigningKey) -> Self {
+        let algorithm = key.algorithm();
+        let header = match key.id() {
+            None => format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#),
             // JSON does not escape any character of a key id.
-            Some(id) => format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{id}"}}"#),
+            Some(id) => format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"{id}"}}"#),
         };
         let mut bearer = BEARER.to_owned();
         URL_SAFE_NO_PAD.encode_string(header, &mut bearer);
@@ -107,7 +190,7 @@ impl Signer {
         let mut service = bearer.clone();
         URL_SAFE_NO_PAD.encode_string(&SERVICE_CLAIMS_BEFORE_IAT[..CONSTANT_CLAIMS], &mut service);
         Self {
-            key: SigningKey::new(secret),
+            key,
             header: bearer,
             service,
         }

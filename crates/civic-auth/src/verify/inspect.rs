@@ -12,10 +12,11 @@ use serde::de::IgnoredAny;
 
 use super::rules::CLAIM_RULES;
 use super::source::Source;
-use super::verifier::TokenVerifier;
+use super::verifier::{TokenVerifier, check_signature};
 use crate::error::Cause;
 use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
 use crate::jwt::{Compact, Header, Payload};
+use crate::key::Algorithm;
 
 /// The outcome of every rule. Made by [`TokenVerifier::inspect`].
 ///
@@ -107,8 +108,13 @@ impl TokenVerifier {
         report.header = shown(token.header);
         let header = Header::read(token.header);
         let detail = match &header {
-            Ok(Header { key_id: None }) => "alg is HS256, no key is named".to_owned(),
-            Ok(Header { key_id: Some(id) }) => format!("alg is HS256, kid is {id:?}"),
+            Ok(Header { algorithm, key_id }) => {
+                let algorithm = algorithm.map_or("not known", Algorithm::as_str);
+                match key_id {
+                    None => format!("alg is {algorithm}, no key is named"),
+                    Some(id) => format!("alg is {algorithm}, kid is {id:?}"),
+                }
+            }
             Err(cause) => explain(*cause).to_owned(),
         };
         report.add(
@@ -118,11 +124,18 @@ impl TokenVerifier {
         );
 
         // A broken header names no key that could be trusted, so every key is tried.
-        let signature = self.check_signature(&token, &header.unwrap_or_default());
+        let keys = self.keys().unwrap_or_default();
+        let signature = check_signature(&keys, &token, &header.unwrap_or_default());
         report.add(
             "signature",
-            signature,
-            signature.map_or_else(explain, |()| "a key of the ring made it"),
+            signature.map(|_| ()),
+            signature.map_or_else(
+                |cause| explain(cause).to_owned(),
+                |key| match key.id() {
+                    Some(id) => format!("the key {id:?} made it ({})", key.algorithm()),
+                    None => format!("a key of the ring made it ({})", key.algorithm()),
+                },
+            ),
         );
 
         report.claims = shown(token.claims);
@@ -146,7 +159,7 @@ impl TokenVerifier {
             "all required claims are present and well formed, without duplicates",
         );
 
-        let evidence = self.evidence(payload, Source::Header);
+        let evidence = self.evidence(payload, Source::Header, signature.ok().cloned());
         for rule in &CLAIM_RULES {
             report.add(
                 rule.name,
@@ -240,7 +253,7 @@ impl Rule {
     /// Returns the rule's name.
     ///
     /// The names are `size`, `shape`, `header`, `signature`, `claims`, `profile`, `source`,
-    /// `lifetime`, `exp`, `nbf` and `iat`, in this order.
+    /// `lifetime`, `exp`, `nbf`, `iat`, `issuer` and `audience`, in this order.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -290,7 +303,7 @@ fn explain(cause: Cause) -> &'static str {
             "the header has a member that would have to be understood (crit, b64, zip, enc) or that \
              offers a key (jwk, jku, x5c, x5u)"
         }
-        Cause::WrongAlgorithm => "alg is not HS256",
+        Cause::WrongAlgorithm => "no key of the ring has this alg",
         Cause::WrongType => "typ is neither JWT nor at+jwt",
         Cause::UnknownKey => "kid names a key that is not in the ring",
         Cause::WrongSignature => {

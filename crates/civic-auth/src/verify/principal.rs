@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::rules;
 use crate::jwt::{NumericDate, Payload};
+use crate::key::VerifyingKey;
 use crate::mint::{SERVICE_EMAIL, SERVICE_MUNICIPALITY, SERVICE_USER_ID, UserClaims};
 use crate::role::{Role, RoleClaim};
 
@@ -28,6 +29,12 @@ pub struct Principal {
     issued_at: Option<u64>,
     #[serde(rename = "exp")]
     expires_at: u64,
+    #[serde(skip)]
+    issuer: Option<String>,
+    #[serde(skip)]
+    token_id: Option<String>,
+    #[serde(skip)]
+    key_id: Option<String>,
 }
 
 impl Principal {
@@ -45,6 +52,9 @@ impl Principal {
             name: user.name().to_owned(),
             issued_at: None,
             expires_at: 0,
+            issuer: None,
+            token_id: None,
+            key_id: None,
         }
     }
 
@@ -105,6 +115,26 @@ impl Principal {
         self.expires_at
     }
 
+    /// Returns which service minted the token (`iss`), if it says so.
+    ///
+    /// It can be relied on if the key is [bound to an issuer](crate::VerifyingKey::issued_by).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Returns the id of the token (`jti`), if it has one.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// Returns the id of the key that verified the token, if it has one.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
     /// Returns whether the caller is a service and not a person.
     #[must_use]
     pub fn is_service(&self) -> bool {
@@ -132,8 +162,9 @@ impl fmt::Debug for Principal {
     }
 }
 
-impl From<Payload> for Principal {
-    fn from(payload: Payload) -> Self {
+impl Principal {
+    /// Makes the principal of an accepted token, which this key has signed.
+    pub(super) fn new(payload: Payload, key: &VerifyingKey) -> Self {
         debug_assert!(
             rules::is_one_profile(&payload),
             "only an accepted token makes a principal"
@@ -146,6 +177,9 @@ impl From<Payload> for Principal {
             name: payload.name,
             issued_at: payload.iat.map(NumericDate::floor),
             expires_at: payload.exp.ceil(),
+            issuer: payload.iss,
+            token_id: payload.jti,
+            key_id: key.id().map(str::to_owned),
         }
     }
 }

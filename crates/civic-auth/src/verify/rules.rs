@@ -23,6 +23,7 @@
 //!
 //! [`CLAIM_RULES`] is the one list of these rules. The verifier and the inspection both walk it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -30,6 +31,7 @@ use uuid::Uuid;
 use super::source::Source;
 use crate::error::Cause;
 use crate::jwt::Payload;
+use crate::key::{Profile, VerifyingKey};
 use crate::mint::{SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID};
 use crate::role::Role;
 
@@ -42,7 +44,7 @@ pub(super) const MAX_SKEW: Duration = Duration::from_secs(SERVICE_LIFETIME_SECON
 const IAT_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The rules about claims, in the order in which they are checked.
-pub(super) const CLAIM_RULES: [ClaimRule; 6] = [
+pub(super) const CLAIM_RULES: [ClaimRule; 8] = [
     ClaimRule {
         name: "profile",
         check: Evidence::profile,
@@ -73,6 +75,16 @@ pub(super) const CLAIM_RULES: [ClaimRule; 6] = [
         check: Evidence::issued_at,
         describe: Evidence::describe_issued_at,
     },
+    ClaimRule {
+        name: "issuer",
+        check: Evidence::issuer,
+        describe: Evidence::describe_issuer,
+    },
+    ClaimRule {
+        name: "audience",
+        check: Evidence::audience,
+        describe: Evidence::describe_audience,
+    },
 ];
 
 /// One rule about claims.
@@ -90,6 +102,25 @@ pub(super) struct Evidence {
     /// The time since 1970.
     pub(super) now: Duration,
     pub(super) skew: Duration,
+    /// The key that made the signature, if one did.
+    pub(super) key: Option<VerifyingKey>,
+    pub(super) names: Names,
+}
+
+/// What a verifier asks of `iss` and `aud`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// The name of the service, which a present `aud` must have.
+    pub(super) service: Option<Arc<str>>,
+    pub(super) audience: Presence,
+    pub(super) issuer: Presence,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Presence {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// Returns whether the claims are wholly those of a service or wholly those of a user.
@@ -226,6 +257,71 @@ impl Evidence {
             || "the token has no iat".to_owned(),
             |iat| self.describe_instant("iat", iat.ceil(), self.iat_tolerance()),
         )
+    }
+
+    /// A key speaks for the issuer and the profile that it is bound to, and for no other.
+    fn issuer(&self) -> Result<(), Cause> {
+        let key = self.key.as_ref();
+        let named = self.payload.iss.as_deref();
+        if key
+            .and_then(VerifyingKey::issuer)
+            .is_some_and(|bound| named != Some(bound))
+            || (self.names.issuer == Presence::Required && named.is_none())
+        {
+            return Err(Cause::WrongIssuer);
+        }
+        let profile = if is_service(&self.payload) {
+            Profile::Service
+        } else {
+            Profile::User
+        };
+        if key
+            .and_then(VerifyingKey::profile)
+            .is_some_and(|bound| bound != profile)
+        {
+            return Err(Cause::WrongProfile);
+        }
+        Ok(())
+    }
+
+    fn describe_issuer(&self) -> String {
+        let named = match &self.payload.iss {
+            Some(iss) => format!("iss is {iss:?}"),
+            None => "the token has no iss".to_owned(),
+        };
+        let bound = match self.key.as_ref().and_then(VerifyingKey::issuer) {
+            Some(issuer) => format!("the key speaks for {issuer:?} only"),
+            None => "the key is bound to no issuer".to_owned(),
+        };
+        let profile = match self.key.as_ref().and_then(VerifyingKey::profile) {
+            Some(Profile::Service) => ", and for services only",
+            Some(Profile::User) => ", and for users only",
+            None => "",
+        };
+        format!("{named}; {bound}{profile}")
+    }
+
+    /// A token for another service is none for this one (RFC 7519 section 4.1.3).
+    fn audience(&self) -> Result<(), Cause> {
+        let Some(own) = &self.names.service else {
+            return Ok(());
+        };
+        match &self.payload.aud {
+            Some(names) if names.iter().any(|name| **name == **own) => Ok(()),
+            None if self.names.audience == Presence::Optional => Ok(()),
+            Some(_) | None => Err(Cause::WrongAudience),
+        }
+    }
+
+    fn describe_audience(&self) -> String {
+        let named = match &self.payload.aud {
+            Some(names) => format!("aud is {names:?}"),
+            None => "the token has no aud".to_owned(),
+        };
+        match &self.names.service {
+            Some(own) => format!("{named}; this service is {own:?}"),
+            None => format!("{named}; this service has no name, so it is not looked at"),
+        }
     }
 
     fn iat_tolerance(&self) -> Duration {

@@ -7,19 +7,21 @@
 //!    from a cookie that another site's page has sent along (see `cookie`).
 //! 2. **Size**: at most 4096 bytes.
 //! 3. **Shape**: three parts, none empty, every character in the base64url alphabet.
-//! 4. **Header**: `alg` is `HS256`, `typ` is absent, `JWT` or `at+jwt`, `kid` is absent or in the
-//!    ring; no member that would have to be understood, no duplicates.
+//! 4. **Header**: `alg` is that of a key, `typ` is absent, `JWT` or `at+jwt`, `kid` is absent or in
+//!    the ring; no member that would have to be understood, no duplicates.
 //! 5. **Signature**: made by a key of the ring; compared in constant time.
 //! 6. **Claims**: parsed once, only now; no duplicate members (see `jwt::payload`).
 //! 7. **Profile**: wholly a service or wholly a user (see `rules`).
 //! 8. **Time**: `exp`, `nbf`, `iat` (see `rules`).
+//! 9. **Names**: `iss` and the profile are what the key may speak for; `aud` names this service, if
+//!    it has a name.
 //!
 //! Nothing that a peer sends causes a panic. Verifying allocates no more than a few times the size
 //! of a token of 4096 bytes.
 //!
-//! It is not promised that a token is used only once, that it was meant for this service, or which
-//! service minted it: every holder of the secret can mint for all services. No result is cached,
-//! because the tokens of services never repeat.
+//! It is not promised that a token is used only once. With a shared secret it is not promised
+//! either which service minted a token: every holder of the secret can mint for all. No result is
+//! cached, because the tokens of services never repeat.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,37 +31,40 @@ use http::{HeaderMap, Method, Request, Uri};
 
 use super::cookie::CookieRules;
 use super::principal::Principal;
-use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW};
+use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
 use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
 use crate::jwt::{Compact, Header, Payload, compact};
-use crate::key::{KeyRing, VerifyingKey};
+use crate::key::{KeySet, KeySource, VerifyingKey};
 
-/// Verifies tokens against all keys of a [`KeyRing`].
+/// Verifies tokens against the keys of a [`KeySet`] or a [`KeySource`].
 ///
 /// The rules are listed in the [crate's documentation](crate#who-may-come-in). Cloning it is cheap.
 #[derive(Clone)]
 #[doc(alias = "AuthGuard")]
 pub struct TokenVerifier {
-    keys: Arc<[(Option<String>, VerifyingKey)]>,
+    keys: Arc<dyn KeySource>,
     clock: Clock,
     skew: Duration,
     cookie: CookieRules,
+    names: Names,
 }
 
 impl TokenVerifier {
     /// Creates a verifier that accepts the tokens of every key of `keys`.
-    pub fn new(keys: impl Into<KeyRing>) -> Self {
-        let keys: KeyRing = keys.into();
+    pub fn new(keys: impl Into<KeySet>) -> Self {
+        Self::from_source(Arc::new(keys.into()))
+    }
+
+    /// Creates a verifier whose keys may change while it is used.
+    pub fn from_source(keys: impl KeySource + 'static) -> Self {
         Self {
-            keys: keys
-                .iter()
-                .map(|secret| (secret.id().map(str::to_owned), VerifyingKey::new(secret)))
-                .collect(),
+            keys: Arc::new(keys),
             clock: Clock::default(),
             skew: Duration::ZERO,
             cookie: CookieRules::default(),
+            names: Names::default(),
         }
     }
 
@@ -85,6 +90,51 @@ impl TokenVerifier {
         }
         self.skew = skew;
         Ok(self)
+    }
+
+    /// Sets the name of the service that verifies. A token whose `aud` does not have it is refused.
+    ///
+    /// Defaults to none: `aud` is not looked at.
+    #[must_use]
+    pub fn with_service_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.names.service = Some(name.into());
+        self
+    }
+
+    /// Refuses a token without `aud`, once the service has a [name](Self::with_service_name).
+    ///
+    /// Switch it on when every caller mints with [`TokenMinter::for_audience`]. Node services do
+    /// not.
+    ///
+    /// Defaults to accepting it.
+    ///
+    /// [`TokenMinter::for_audience`]: crate::TokenMinter::for_audience
+    #[must_use]
+    pub fn require_audience(mut self) -> Self {
+        self.names.audience = Presence::Required;
+        self
+    }
+
+    /// Refuses a token without `iss`.
+    ///
+    /// Switch it on when every caller mints with [`TokenMinter::with_issuer`]. Node services do
+    /// not.
+    ///
+    /// Defaults to accepting it, unless the key is
+    /// [bound to an issuer](crate::VerifyingKey::issued_by).
+    ///
+    /// [`TokenMinter::with_issuer`]: crate::TokenMinter::with_issuer
+    #[must_use]
+    pub fn require_issuer(mut self) -> Self {
+        self.names.issuer = Presence::Required;
+        self
+    }
+
+    /// Returns the present keys. [`VerifyingKey::uses`] says of each how many tokens it has
+    /// verified: a key that is not used any more can be removed.
+    #[must_use]
+    pub fn keys(&self) -> Option<Arc<KeySet>> {
+        self.keys.current()
     }
 
     /// Sets the cookie from which a user's token is taken, and for which requests it counts.
@@ -145,40 +195,17 @@ impl TokenVerifier {
         compact::check_size(token)?;
         let token = Compact::split(token)?;
         let header = Header::read(token.header)?;
-        self.check_signature(&token, &header)?;
+        let keys = self.keys.current().ok_or(Cause::KeysUnavailable)?;
+        let key = check_signature(&keys, &token, &header)?;
         let payload = compact::decode_text(token.claims)
             .and_then(|json| Payload::parse(&json).ok())
             .ok_or(Cause::MalformedClaims)?;
-        let evidence = self.evidence(payload, source);
+        let evidence = self.evidence(payload, source, Some(key.clone()));
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;
         }
-        Ok(Principal::from(evidence.payload))
-    }
-
-    /// Checks that a key made the signature: of the keys of the id that the header names and those
-    /// without an id, or of all keys if it names none.
-    pub(super) fn check_signature(
-        &self,
-        token: &Compact<'_>,
-        header: &Header,
-    ) -> Result<(), Cause> {
-        let named = header.key_id.as_deref();
-        let mut candidates = self
-            .keys
-            .iter()
-            .filter(|(id, _)| named.is_none() || id.is_none() || id.as_deref() == named)
-            .peekable();
-        if candidates.peek().is_none() {
-            return Err(Cause::UnknownKey);
-        }
-        let signature = compact::decode(token.signature).ok_or(Cause::WrongSignature)?;
-        let message = token.signed.as_bytes();
-        if candidates.any(|(_, key)| key.verify(message, &signature)) {
-            Ok(())
-        } else {
-            Err(Cause::WrongSignature)
-        }
+        key.count_use();
+        Ok(Principal::new(evidence.payload, key))
     }
 
     /// Returns the time since 1970. With a clock that stands before 1970 every token has expired.
@@ -187,20 +214,58 @@ impl TokenVerifier {
     }
 
     /// Returns what the rules about claims look at, at the present time.
-    pub(super) fn evidence(&self, payload: Payload, source: Source) -> Evidence {
+    pub(super) fn evidence(
+        &self,
+        payload: Payload,
+        source: Source,
+        key: Option<VerifyingKey>,
+    ) -> Evidence {
         Evidence {
             payload,
             source,
             now: self.now(),
             skew: self.skew,
+            key,
+            names: self.names.clone(),
         }
     }
+}
+
+/// Returns the key that made the signature. Those of the id that the header names and those without
+/// an id are tried, or all keys if it names none; and of these, those of the header's algorithm.
+pub(super) fn check_signature<'k>(
+    keys: &'k KeySet,
+    token: &Compact<'_>,
+    header: &Header,
+) -> Result<&'k VerifyingKey, Cause> {
+    let named = header.key_id.as_deref();
+    let fits = |key: &&VerifyingKey| {
+        header
+            .algorithm
+            .is_none_or(|named| named == key.algorithm())
+    };
+    if !keys.iter().any(|key| fits(&key)) {
+        return Err(Cause::WrongAlgorithm);
+    }
+    let mut candidates = keys
+        .iter()
+        .filter(fits)
+        .filter(|key| named.is_none() || key.id().is_none() || key.id() == named)
+        .peekable();
+    if candidates.peek().is_none() {
+        return Err(Cause::UnknownKey);
+    }
+    let signature = compact::decode(token.signature).ok_or(Cause::WrongSignature)?;
+    let message = token.signed.as_bytes();
+    candidates
+        .find(|key| key.verify(message, &signature))
+        .ok_or(Cause::WrongSignature)
 }
 
 impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenVerifier")
-            .field("keys", &format_args!("[redacted; {}]", self.keys.len()))
+            .field("keys", &self.keys.current())
             .field("skew", &self.skew)
             .finish_non_exhaustive()
     }

@@ -13,6 +13,7 @@ mod forged_claims;
 mod forged_tokens;
 mod guard;
 mod internal_headers;
+mod keys;
 mod properties;
 mod rotation;
 mod secrecy;

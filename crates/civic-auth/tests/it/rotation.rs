@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use civic_auth::{Cause, KeyRing, Secret, TokenMinter, TokenVerifier};
+use civic_auth::{Cause, KeyRing, KeySet, Secret, SigningKey, TokenMinter, TokenVerifier};
 
 use crate::support::{Claims, NOW, SECRET, accepted_by, forge, refused_by};
 
@@ -10,11 +10,11 @@ fn key(name: &str) -> Secret {
     Secret::new(format!("{name}, padded to at least 32 bytes ......")).expect("a usable secret")
 }
 
-fn verifier(keys: impl Into<KeyRing>) -> TokenVerifier {
+fn verifier(keys: impl Into<KeySet>) -> TokenVerifier {
     TokenVerifier::new(keys).with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
-fn mint(keys: impl Into<KeyRing>) -> String {
+fn mint(keys: impl Into<SigningKey>) -> String {
     let minter = TokenMinter::new(keys).with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
     minter.mint().as_str().to_owned()
 }

@@ -23,11 +23,11 @@
 //! * **The length**, if the body knows it, is the exact sum. A `content-length` that the handler
 //!   set is removed: the server writes the right one.
 //! * **An error** of the handler's body ends it without the suffix. So does a body that is shorter
-//!   or longer than its own size hint says, and one of nothing but white space. A truncated body never looks like a success, not even
-//!   over HTTP/1.0, where the missing suffix is the only sign.
+//!   or longer than its own size hint says, and one of nothing but white space. A truncated body
+//!   never looks like a success, not even over HTTP/1.0, where the missing suffix is the only sign.
 //! * **`HEAD`** answers the length that `GET` has if the handler gave a length, and none if it did
-//!   not. With a length its body is known to be empty, so that a layer further out does not compress
-//!   it.
+//!   not. With a length its body is known to be empty, so that a layer further out does not
+//!   compress it.
 //! * **The request** loses `Range` and `If-Range`: a range of the envelope is no range of the
 //!   payload, and a download that is resumed would join the two. Exclude the paths of large files.
 //!   The tags in `If-Match` are strong again.

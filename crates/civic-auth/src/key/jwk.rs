@@ -1,0 +1,128 @@
+//! A JSON Web Key (RFC 7517), and two members that bind it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::algorithm::Algorithm;
+use super::secret::Secret;
+use super::verifying::{Profile, VerifyingKey};
+use crate::error::{ConfigError, ConfigErrorKind};
+
+#[derive(Deserialize)]
+pub(super) struct Jwk {
+    kty: String,
+    #[serde(default)]
+    crv: Option<String>,
+    #[serde(default)]
+    alg: Option<String>,
+    #[serde(default, rename = "use")]
+    usage: Option<String>,
+    #[serde(default)]
+    kid: Option<String>,
+    #[serde(default)]
+    x: Option<String>,
+    #[serde(default)]
+    y: Option<String>,
+    #[serde(default)]
+    k: Option<SecretText>,
+    /// Ours: the issuer that the key is bound to.
+    #[serde(default)]
+    issuer: Option<String>,
+    /// Ours: `service` or `user`.
+    #[serde(default)]
+    profile: Option<String>,
+}
+
+/// A text whose memory is overwritten when it is dropped.
+struct SecretText(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl VerifyingKey {
+    /// Reads an Ed25519 or P-256 public key as a JSON Web Key (RFC 7517), with its `kid`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigErrorKind::InvalidKey`] for anything else, a key of `use` other than `sig`, and one
+    /// whose `alg` is not that of its curve; [`ConfigErrorKind::InvalidKeyId`].
+    pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
+        serde_json::from_str::<Jwk>(json)
+            .map_err(|_| ConfigError::new(ConfigErrorKind::InvalidKey))?
+            .key()?
+            .ok_or_else(|| ConfigError::new(ConfigErrorKind::InvalidKey))
+    }
+}
+
+// ===== impl Jwk =====
+
+impl Jwk {
+    /// Returns the public key, or `None` if it is one for another purpose or of another kind.
+    pub(super) fn key(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+        let invalid = || ConfigError::new(ConfigErrorKind::InvalidKey);
+        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
+            return Ok(None);
+        }
+        let (algorithm, bytes) = match (&*self.kty, self.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => (
+                Algorithm::EdDsa,
+                decode(self.x.as_deref()).ok_or_else(invalid)?,
+            ),
+            ("EC", Some("P-256")) => {
+                let x = decode(self.x.as_deref()).ok_or_else(invalid)?;
+                let y = decode(self.y.as_deref()).ok_or_else(invalid)?;
+                if (x.len(), y.len()) != (32, 32) {
+                    return Err(invalid());
+                }
+                (Algorithm::Es256, [&[4][..], &x, &y].concat())
+            }
+            _ => return Ok(None),
+        };
+        // The algorithm is that of the key: one that says otherwise is not used at all.
+        if self
+            .alg
+            .as_deref()
+            .is_some_and(|alg| alg != algorithm.as_str())
+        {
+            return Ok(None);
+        }
+        self.bind(VerifyingKey::public(algorithm, &bytes)?)
+            .map(Some)
+    }
+
+    /// Returns the shared secret of a local file, where `kty` is `oct`.
+    pub(super) fn secret(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+        if self.kty != "oct" {
+            return Ok(None);
+        }
+        let bytes = decode(self.k.as_ref().map(|text| text.0.as_str()))
+            .map(Zeroizing::new)
+            .ok_or_else(|| ConfigError::new(ConfigErrorKind::InvalidKey))?;
+        self.bind(VerifyingKey::from(Secret::new(&*bytes)?))
+            .map(Some)
+    }
+
+    fn bind(&self, mut key: VerifyingKey) -> Result<VerifyingKey, ConfigError> {
+        if let Some(id) = self.kid.as_deref() {
+            key = key.with_id(id)?;
+        }
+        if let Some(issuer) = self.issuer.as_deref() {
+            key = key.issued_by(issuer);
+        }
+        Ok(match self.profile.as_deref() {
+            None => key,
+            Some("service") => key.only(Profile::Service),
+            Some("user") => key.only(Profile::User),
+            Some(_) => return Err(ConfigError::new(ConfigErrorKind::InvalidKey)),
+        })
+    }
+}
+
+fn decode(text: Option<&str>) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text?).ok()
+}
