@@ -166,6 +166,7 @@ pub(crate) enum TickEvent {
     Skipped,
     Missed,
     DeadLetter,
+    RanByPeer,
     Lost,
     Failed,
     HandedOver,

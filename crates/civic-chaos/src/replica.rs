@@ -349,6 +349,7 @@ mod tests {
             "skipped",
             "missed",
             "dead-letter",
+            "ran-by-peer",
             "lost",
             "failed",
             "handed-over",

@@ -11,10 +11,6 @@ mod environment;
 mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
-#[expect(
-    dead_code,
-    reason = "the scheduler is going to end its leases by these"
-)]
 mod lease;
 mod mutex;
 mod name;
@@ -25,10 +21,7 @@ pub mod scheduler;
 mod service;
 #[cfg_attr(
     not(test),
-    expect(
-        dead_code,
-        reason = "the scheduler and the operator are going to ask these"
-    )
+    allow(dead_code, reason = "the operator is going to ask these")
 )]
 mod store;
 mod timing;
@@ -47,5 +40,8 @@ pub use self::lease::machine::LostReason;
 pub use self::name::LockName;
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
-pub use self::scheduler::{Attempt, Coalesce, Event, Job, OnError, Run, Schedule, Scheduler, Tick};
+pub use self::scheduler::{
+    AfterFailure, Attempt, Coalesce, Event, Job, OnError, PeerForm, Peers, Run, Schedule,
+    Scheduler, Tick,
+};
 pub use self::service::{Backend, LockService};

@@ -120,6 +120,7 @@ impl<'a> View<'a> {
                     TickEvent::Skipped
                     | TickEvent::Missed
                     | TickEvent::DeadLetter
+                    | TickEvent::RanByPeer
                     | TickEvent::Unavailable
                     | TickEvent::ClockAhead
                     | TickEvent::ClockSuspect => return,

@@ -178,6 +178,16 @@ impl<'a> Line<'a> {
             cause: match event {
                 Event::Lost { reason, .. } => Some(reason.to_string()),
                 Event::Failed { error, .. } => Some(error.to_string()),
+                Event::RanByPeer { holder, .. } | Event::PeerUnknown { holder, .. } => {
+                    Some(format!("peer {holder}"))
+                }
+                Event::ClockSuspect { local, store } => {
+                    Some(format!("this clock says {local}, the store's {store}"))
+                }
+                Event::WatermarkAhead { done, .. } => Some(format!("the watermark is {done}")),
+                Event::Rescheduled { before: other } | Event::ConflictingSchedules { other } => {
+                    Some(format!("the other schedule is {other}"))
+                }
                 Event::Unrecorded { cause, .. } | Event::Unavailable { cause, .. } => {
                     Some(cause.to_string())
                 }

@@ -39,8 +39,68 @@ pub enum Event {
     /// The tick was begun as often as the job [allows](super::Job::max_attempts), and none of its
     /// holders has lived to record the end. It is not begun again, and counts as done.
     DeadLetter {
-        /// The attempt that was not begun.
-        attempt: Attempt,
+        /// The tick that is given up.
+        tick: Tick,
+        /// How often it was begun.
+        attempts: u32,
+    },
+    /// A peer that does not use this crate, such as a Node service, has run the tick, or runs it:
+    /// it holds, or held, the key. See [`Peers`](super::Peers). A run of a peer that began and
+    /// ended between two looks cannot be seen.
+    RanByPeer {
+        /// The tick that counts as done.
+        tick: Tick,
+        /// The value of the peer's key.
+        holder: Arc<str>,
+    },
+    /// The key of a peer that was at work on the tick has expired without a release. The tick
+    /// counts as done, and no one knows whether it is: running it again could do its work twice.
+    PeerUnknown {
+        /// The tick that counts as done.
+        tick: Tick,
+        /// The value of the peer's key.
+        holder: Arc<str>,
+    },
+    /// The clocks of this replica and of the store differ by more than a minute, or by more than
+    /// the [maximum skew](super::Scheduler::max_skew). Nothing is claimed and nothing is given up
+    /// here for as long as they do. Repeated every 30 s.
+    ClockSuspect {
+        /// What this replica's clock says.
+        local: Tick,
+        /// What the store's clock says.
+        store: Tick,
+    },
+    /// The watermark lies in the future: nothing runs until the clock gets there. If no clock is
+    /// wrong any more, reset it with `civic job reset`. Repeated daily.
+    WatermarkAhead {
+        /// The tick up to which everything counts as done.
+        done: Tick,
+        /// What the store's clock says.
+        now: Tick,
+    },
+    /// Another schedule of the job was not seen for a while, and is forgotten: the job was
+    /// deployed with this one in its place.
+    Rescheduled {
+        /// The schedule that is forgotten.
+        before: Arc<str>,
+    },
+    /// Another schedule of the job is in use beside this one for longer than a deployment takes:
+    /// two services share the name. Repeated daily.
+    ConflictingSchedules {
+        /// The other schedule.
+        other: Arc<str>,
+    },
+    /// An operator has paused the job: no tick is begun.
+    Paused {
+        /// When the operator has paused it.
+        since: Tick,
+    },
+    /// The job is no longer paused.
+    Resumed,
+    /// An operator has set the watermark.
+    Reset {
+        /// The tick up to which everything counts as done now.
+        done: Tick,
     },
     /// The schedule has no further tick: the job will not run again.
     Ended,
@@ -114,8 +174,9 @@ pub enum AfterFailure {
 
 impl Event {
     /// Returns a stable name in `kebab-case`: `started`, `ran`, `took-over`, `skipped`, `missed`,
-    /// `dead-letter`, `ended`, `lost`, `failed`, `handed-over`, `unrecorded`, `unavailable` or
-    /// `clock-ahead`.
+    /// `dead-letter`, `ran-by-peer`, `peer-unknown`, `ended`, `lost`, `failed`, `handed-over`,
+    /// `unrecorded`, `unavailable`, `clock-ahead`, `clock-suspect`, `watermark-ahead`,
+    /// `rescheduled`, `conflicting-schedules`, `paused`, `resumed` or `reset`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -125,6 +186,15 @@ impl Event {
             Self::Skipped { .. } => "skipped",
             Self::Missed { .. } => "missed",
             Self::DeadLetter { .. } => "dead-letter",
+            Self::RanByPeer { .. } => "ran-by-peer",
+            Self::PeerUnknown { .. } => "peer-unknown",
+            Self::ClockSuspect { .. } => "clock-suspect",
+            Self::WatermarkAhead { .. } => "watermark-ahead",
+            Self::Rescheduled { .. } => "rescheduled",
+            Self::ConflictingSchedules { .. } => "conflicting-schedules",
+            Self::Paused { .. } => "paused",
+            Self::Resumed => "resumed",
+            Self::Reset { .. } => "reset",
             Self::Ended => "ended",
             Self::Lost { .. } => "lost",
             Self::Failed { .. } => "failed",
@@ -139,9 +209,12 @@ impl Event {
     #[must_use]
     pub const fn tick(&self) -> Option<Tick> {
         match self {
-            Self::Skipped { tick } | Self::Missed { tick, .. } | Self::ClockAhead { tick, .. } => {
-                Some(*tick)
-            }
+            Self::Skipped { tick }
+            | Self::Missed { tick, .. }
+            | Self::DeadLetter { tick, .. }
+            | Self::RanByPeer { tick, .. }
+            | Self::PeerUnknown { tick, .. }
+            | Self::ClockAhead { tick, .. } => Some(*tick),
             Self::Unavailable { tick, .. } => *tick,
             _ => match self.attempt() {
                 Some(attempt) => Some(attempt.tick),
@@ -157,13 +230,22 @@ impl Event {
             Self::Started(attempt)
             | Self::Ran(attempt)
             | Self::TookOver(attempt)
-            | Self::DeadLetter { attempt }
             | Self::Lost { attempt, .. }
             | Self::Failed { attempt, .. }
             | Self::HandedOver(attempt)
             | Self::Unrecorded { attempt, .. } => Some(*attempt),
             Self::Skipped { .. }
             | Self::Missed { .. }
+            | Self::DeadLetter { .. }
+            | Self::RanByPeer { .. }
+            | Self::PeerUnknown { .. }
+            | Self::ClockSuspect { .. }
+            | Self::WatermarkAhead { .. }
+            | Self::Rescheduled { .. }
+            | Self::ConflictingSchedules { .. }
+            | Self::Paused { .. }
+            | Self::Resumed
+            | Self::Reset { .. }
             | Self::Ended
             | Self::Unavailable { .. }
             | Self::ClockAhead { .. } => None,
@@ -185,7 +267,26 @@ impl Event {
             Self::Missed { until, count, .. } => {
                 tracing::warn!(job, event, tick, until = until.as_millis(), count);
             }
-            Self::DeadLetter { .. } => tracing::error!(job, event, tick, fence, attempt),
+            Self::DeadLetter { attempts, .. } => tracing::error!(job, event, tick, attempts),
+            Self::RanByPeer { holder, .. } => tracing::info!(job, event, tick, %holder),
+            Self::PeerUnknown { holder, .. } => tracing::warn!(job, event, tick, %holder),
+            Self::ClockSuspect { local, store } => tracing::warn!(
+                job,
+                event,
+                "the clock of this replica says {local}, that of the lock store {store}: one of \
+                 them is wrong, and no tick is claimed here until they agree"
+            ),
+            Self::WatermarkAhead { done, now } => tracing::warn!(
+                job,
+                event,
+                "the watermark is {done}, and it is {now}: nothing runs until then; if the clocks \
+                 are right, set it back with: civic job reset {job}"
+            ),
+            Self::Rescheduled { before } => tracing::info!(job, event, %before),
+            Self::ConflictingSchedules { other } => tracing::warn!(job, event, %other),
+            Self::Paused { since } => tracing::info!(job, event, %since),
+            Self::Resumed => tracing::info!(job, event),
+            Self::Reset { done } => tracing::warn!(job, event, %done),
             Self::Ended => tracing::warn!(job, event),
             Self::Lost { reason, .. } => tracing::warn!(job, event, tick, fence, attempt, %reason),
             Self::Failed { error, then, .. } => {

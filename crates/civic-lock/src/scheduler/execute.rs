@@ -12,12 +12,16 @@ use tracing::Instrument;
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::lease::guard::LeaseGuard;
+use crate::lease::lease::Lease;
 use crate::lease::machine::LostReason;
 use crate::scheduler::event::{AfterFailure, Attempt, Event};
 use crate::scheduler::job::{Job, OnError};
 use crate::scheduler::replica::{Replica, Stopped};
 use crate::scheduler::run::{Run, Work, WorkError};
+use crate::scheduler::tick::Tick;
 use crate::store::answer::Ownership;
+use crate::store::command::Record;
+use crate::store::history::RunRecord;
 
 /// What has become of a tick that was claimed here.
 pub(super) enum Execution {
@@ -28,6 +32,20 @@ pub(super) enum Execution {
     /// The work has ended without an error, but the store did not confirm the record: claim it
     /// again, to find out whether it is done.
     Unrecorded,
+}
+
+/// Why a tick is run, which decides how its end is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Occasion {
+    /// It is due. The watermark moves to it, unless an operator has set the watermark since the
+    /// claim, which was made in this generation.
+    Scheduled {
+        generation: u64,
+        /// How many of the attempts do not count, because they were handed over.
+        handed_over: u32,
+    },
+    /// An operator has asked for it.
+    OnDemand,
 }
 
 /// How the work ended.
@@ -44,8 +62,10 @@ pub(super) async fn execute(
     work: &Work,
     guard: LeaseGuard,
     attempt: Attempt,
+    occasion: Occasion,
 ) -> Result<Execution, Stopped> {
     let claimed = Instant::now();
+    let started = replica.now();
     let lease = guard.lease().clone();
     replica.emit(&Event::Started(attempt));
     let span = tracing::info_span!(
@@ -86,7 +106,7 @@ pub(super) async fn execute(
         }
     };
     if let Err(error) = &result {
-        let retry = retry_delay(&replica.job, attempt);
+        let retry = retry_delay(&replica.job, attempt, occasion);
         replica.emit(&Event::Failed {
             attempt,
             error: error.text().clone(),
@@ -96,6 +116,9 @@ pub(super) async fn execute(
             },
         });
         if let Some(delay) = retry {
+            let failed = run_of(replica, &lease, attempt, started, "failed");
+            let store = replica.leases.store();
+            let _ = store.run(&replica.job.name, Record { run: failed }).await;
             let paused = replica.pause(delay, None).await;
             let _ = guard.abandon().await;
             return paused.map(|()| Execution::Open);
@@ -103,32 +126,45 @@ pub(super) async fn execute(
     }
     let hold = replica.job.hold_of(attempt.tick);
     let rest = hold.checked_sub(claimed.elapsed());
-    Ok(record(replica, guard, attempt, rest, &result).await)
+    let outcome = match &result {
+        Ok(()) => finished(attempt).name(),
+        Err(_) => "failed",
+    };
+    let run = Some(run_of(replica, &lease, attempt, started, outcome));
+    let recorded = match occasion {
+        Occasion::Scheduled { generation, .. } => {
+            let tick = attempt.tick.as_millis();
+            guard.complete(tick, rest, Some(generation), run).await
+        }
+        Occasion::OnDemand => guard.complete_due(rest, run).await,
+    };
+    Ok(report(replica, attempt, recorded, &result))
 }
 
-/// Records as done a tick that was begun too often.
-pub(super) async fn bury(
+/// Returns what is remembered of a run.
+fn run_of(
     replica: &Replica,
-    guard: LeaseGuard,
+    lease: &Lease,
     attempt: Attempt,
-) -> Result<Execution, Error> {
-    Ok(
-        match guard
-            .complete(attempt.tick.as_millis(), None, None, None)
-            .await?
-        {
-            Ownership::Ours => {
-                replica.emit(&Event::DeadLetter { attempt });
-                Execution::Done
-            }
-            Ownership::NotOurs => Execution::Open,
-        },
-    )
+    started: Tick,
+    outcome: &str,
+) -> RunRecord {
+    RunRecord {
+        tick: attempt.tick.as_millis(),
+        until: None,
+        count: None,
+        attempt: attempt.number,
+        fence: attempt.fence,
+        by: lease.holder().to_owned(),
+        started: started.as_millis(),
+        ended: replica.now().as_millis(),
+        outcome: outcome.to_owned(),
+    }
 }
 
 /// Gives back a tick whose work was dropped because the replica is shutting down.
 async fn hand_over(replica: &Replica, guard: LeaseGuard, attempt: Attempt) {
-    let _ = guard.abandon().await;
+    let _ = guard.hand_over().await;
     replica.emit(&match replica.job.delivery {
         Delivery::AtLeastOnce => Event::HandedOver(attempt),
         // It counts as done since the claim: no other replica takes it over.
@@ -139,18 +175,14 @@ async fn hand_over(replica: &Replica, guard: LeaseGuard, attempt: Attempt) {
     });
 }
 
-/// Records that the tick is done.
-async fn record(
+/// Reports what has become of the record that the tick is done.
+fn report(
     replica: &Replica,
-    guard: LeaseGuard,
     attempt: Attempt,
-    hold: Option<Duration>,
+    recorded: Result<Ownership, Error>,
     result: &Result<(), WorkError>,
 ) -> Execution {
-    match guard
-        .complete(attempt.tick.as_millis(), hold, None, None)
-        .await
-    {
+    match recorded {
         Ok(Ownership::Ours) => {
             // A failure was reported already.
             if result.is_ok() {
@@ -187,9 +219,17 @@ pub(super) fn finished(attempt: Attempt) -> Event {
     }
 }
 
-fn retry_delay(job: &Job, attempt: Attempt) -> Option<Duration> {
+fn retry_delay(job: &Job, attempt: Attempt, occasion: Occasion) -> Option<Duration> {
+    let handed_over = match occasion {
+        Occasion::Scheduled { handed_over, .. } => handed_over,
+        Occasion::OnDemand => 0,
+    };
     match job.on_error {
-        OnError::Retry { attempts, delay } if attempt.number < attempts => Some(delay),
+        OnError::Retry { attempts, delay }
+            if attempt.number.saturating_sub(handed_over) < attempts =>
+        {
+            Some(delay)
+        }
         OnError::Retry { .. } | OnError::Consume => None,
     }
 }

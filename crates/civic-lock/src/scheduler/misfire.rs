@@ -1,55 +1,65 @@
 //! Gives up ticks that may not begin any more, and reports them.
 
 use crate::scheduler::event::Event;
+use crate::scheduler::knowledge::Knowledge;
 use crate::scheduler::replica::{Outage, Replica, Stopped};
 use crate::scheduler::tick::Tick;
-use crate::store::answer::Missed;
+use crate::store::answer::{Missed, Peeked};
 use crate::store::command::Miss;
 
-/// Ticks that this replica has given up.
-#[derive(Clone, Copy)]
-struct GivenUp {
-    from: Tick,
-    to: Tick,
-    /// The tick that was claimed and not done.
-    claimed: Option<Tick>,
+/// Why ticks are given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reason {
+    /// They were not run in time, or others are run in their place.
+    Missed,
+    /// The last one was begun too often.
+    Exhausted,
 }
 
-/// Moves the watermark over ticks that may not begin any more. Returns where it is then.
+/// Moves the watermark from `from` to `to`, over ticks that may not begin any more. Returns where
+/// it is then.
 ///
 /// The replica that has moved it reports them. A call that gets no answer is repeated until it is
 /// known whether it has moved it. If that cannot be known, the ticks are reported: twice rather
 /// than not at all.
-pub(super) async fn give_up(replica: &Replica, from: Tick, to: Tick) -> Result<Tick, Stopped> {
-    let miss = Miss {
-        by: replica.leases.new_holder(),
-        from: from.as_millis(),
-        to: to.as_millis(),
-        run: None,
-    };
+pub(super) async fn give_up(
+    replica: &Replica,
+    known: &Knowledge,
+    (from, to): (Tick, Tick),
+    reason: Reason,
+) -> Result<Tick, Stopped> {
     let mut outage = Outage::default();
-    let claimed = loop {
+    let peeked = loop {
         match replica.peek().await {
-            Ok(peeked) => break peeked.claimed.map(Tick::from_millis),
+            Ok(peeked) => break peeked,
             Err(cause) => {
                 let pause = replica.report_unavailable(Some(to), cause, &mut outage);
                 replica.pause(pause, None).await?;
             }
         }
     };
-    let given_up = GivenUp { from, to, claimed };
+    if replica.is_clock_suspect(Tick::from_millis(peeked.now)) {
+        return Ok(from);
+    }
+    let event = event(replica, known, (from, to), reason, &peeked).await;
+    let miss = Miss {
+        by: replica.leases.new_holder(),
+        from: from.as_millis(),
+        to: to.as_millis(),
+        run: replica.run_record(&event),
+    };
     let mut unknown = false;
     loop {
         let store = replica.leases.store();
         let cause = match store.run(&replica.job.name, miss.clone()).await {
             Ok(Missed::Marked) => {
-                report(replica, given_up).await;
+                replica.emit(&event);
                 return Ok(to);
             }
             Ok(Missed::Changed { done, certain }) => {
                 let done = done.map_or(from, Tick::from_millis);
                 if unknown && !certain && done >= to {
-                    report(replica, given_up).await;
+                    replica.emit(&event);
                 }
                 return Ok(done);
             }
@@ -59,7 +69,7 @@ pub(super) async fn give_up(replica: &Replica, from: Tick, to: Tick) -> Result<T
         let pause = replica.report_unavailable(Some(to), cause, &mut outage);
         if let Err(stopped) = replica.pause(pause, None).await {
             if unknown {
-                report(replica, given_up).await;
+                replica.emit(&event);
             }
             return Err(stopped);
         }
@@ -68,7 +78,11 @@ pub(super) async fn give_up(replica: &Replica, from: Tick, to: Tick) -> Result<T
 
 /// Gives up the ticks after `done` that no replica has claimed and that may not begin any more.
 /// Returns the watermark.
-pub(super) async fn give_up_unclaimed(replica: &Replica, done: Tick) -> Result<Tick, Stopped> {
+pub(super) async fn give_up_unclaimed(
+    replica: &Replica,
+    known: &Knowledge,
+    done: Tick,
+) -> Result<Tick, Stopped> {
     let Ok(peeked) = replica.peek().await else {
         return Ok(done);
     };
@@ -80,28 +94,48 @@ pub(super) async fn give_up_unclaimed(replica: &Replica, done: Tick) -> Result<T
     // One millisecond more than the grace: at the grace itself a tick may still begin.
     let too_late = peeked.now.checked_sub(grace + 1).map(Tick::from_millis);
     match too_late.and_then(|instant| job.schedule.latest_at_or_before(instant)) {
-        Some(last) if last > done => give_up(replica, done, last).await,
+        Some(last) if last > done => give_up(replica, known, (done, last), Reason::Missed).await,
         _ => Ok(done),
     }
 }
 
-/// Reports the ticks of the schedule after `from` and up to `to`, which were passed over.
-pub(super) async fn report_passed_over(replica: &Replica, from: Tick, to: Tick) {
-    if let Some((first, last, count)) = span(replica, from, to).await {
-        replica.emit(&Event::Missed {
-            tick: first,
-            until: last,
-            count,
-        });
+/// Reports the ticks that a claim of `tick` has passed over: those of the own schedule and those of
+/// other schedules, which other replicas would have run.
+pub(super) async fn report_passed_over(
+    replica: &Replica,
+    known: &Knowledge,
+    watermark: Tick,
+    tick: Tick,
+) {
+    let before = Tick::from_millis(tick.as_millis().saturating_sub(1));
+    let own = span(replica, watermark.max(known.first), before).await;
+    let others = known.passed_over_of_others(watermark, tick);
+    for (tick, until, count) in own.into_iter().chain(others) {
+        let event = Event::Missed { tick, until, count };
+        replica.emit(&event);
+        replica.remember(&event).await;
     }
 }
 
-/// Reports the ticks that this replica has given up.
-async fn report(replica: &Replica, GivenUp { from, to, claimed }: GivenUp) {
+/// Returns the event of ticks that are given up.
+async fn event(
+    replica: &Replica,
+    known: &Knowledge,
+    (from, to): (Tick, Tick),
+    reason: Reason,
+    peeked: &Peeked,
+) -> Event {
+    if reason == Reason::Exhausted {
+        return Event::DeadLetter {
+            tick: to,
+            attempts: peeked.attempt,
+        };
+    }
     // Those before a claimed tick were reported by the replica that claimed it.
-    let passed_over = match claimed {
-        Some(claimed) if claimed == to => None,
-        Some(_) | None => span(replica, from, to).await,
+    let passed_over = if peeked.claimed == Some(to.as_millis()) {
+        None
+    } else {
+        span(replica, from.max(known.first), to).await
     };
     // `to` need not be on the schedule any more.
     let (tick, until, count) = match passed_over {
@@ -109,7 +143,7 @@ async fn report(replica: &Replica, GivenUp { from, to, claimed }: GivenUp) {
         Some(ticks) => ticks,
         None => (to, to, 1),
     };
-    replica.emit(&Event::Missed { tick, until, count });
+    Event::Missed { tick, until, count }
 }
 
 /// Returns the first, the last and the number of the ticks after `from` and up to `to`.

@@ -31,7 +31,14 @@
 //! - A tick that is not begun, or not begun again, within its misfire grace is **reported as
 //!   missed** by exactly one replica, even if all replicas were down. With `AtLeastOnce` nothing is
 //!   lost silently.
-//! - Ticks of one job **never overlap** and run in order, oldest first.
+//! - Ticks of one job **never overlap** and run in order. Of several that are due at once, the
+//!   [`Coalesce`] of the job chooses.
+//! - A tick is begun **at most as often** as the job [says](Job::max_attempts), whether its work
+//!   fails or kills its holder.
+//! - A tick that a Node service was **seen** to run is not run again: see [`Peers`].
+//! - A schedule that is deployed now has **no tick before** its deployment.
+//! - A replica whose clock and the store's **differ** by more than a minute does nothing but say
+//!   so.
 //! - The work is told and dropped **before** another replica can take the tick over, as long as the
 //!   process is not stopped nor its runtime blocked.
 //! - While the store is **unavailable nothing runs**, even if the service is told to fail open.
@@ -64,10 +71,15 @@
 
 mod clock_offset;
 mod coalesce;
+mod condition;
 mod event;
 mod execute;
 mod job;
+mod knowledge;
 mod misfire;
+mod on_demand;
+mod peer_run;
+mod peers;
 mod replica;
 mod run;
 pub mod schedule;
@@ -79,6 +91,7 @@ mod worker;
 pub use self::coalesce::Coalesce;
 pub use self::event::{AfterFailure, Attempt, Event};
 pub use self::job::{Job, OnError};
+pub use self::peers::{PeerForm, Peers};
 pub use self::run::Run;
 pub use self::schedule::Schedule;
 pub use self::scheduler::Scheduler;

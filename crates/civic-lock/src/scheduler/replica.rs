@@ -18,9 +18,13 @@ use crate::scheduler::job::Job;
 use crate::scheduler::settings::Settings;
 use crate::scheduler::tick::Tick;
 use crate::store::answer::Peeked;
-use crate::store::command::Peek;
+use crate::store::command::{Peek, Record};
 use crate::store::hints::Hints;
+use crate::store::history::RunRecord;
 use crate::timing::{Backoff, Ttl};
+
+/// Clocks that differ by more than this, or by more than the allowed skew, are not trusted.
+const MAX_DIFFERENCE: Duration = Duration::from_secs(60);
 
 /// One job as this replica sees it.
 pub(super) struct Replica {
@@ -51,15 +55,55 @@ impl Replica {
         self.clock_offset.now(&self.settings.clock)
     }
 
+    /// What time it is by this replica's own clock.
+    pub(super) fn local_now(&self) -> Tick {
+        Tick::from(self.settings.clock.now())
+    }
+
     /// Reads the watermark and the store's clock, and measures our own by it.
     pub(super) async fn peek(&self) -> Result<Peeked, Error> {
-        let peeked = self.leases.store().run(&self.job.name, Peek).await;
-        let store = peeked
-            .as_ref()
-            .ok()
-            .map(|peeked| Tick::from_millis(peeked.now));
+        let peeked = self.leases.store().run(&self.job.name, Peek).await?;
+        let store = Tick::from_millis(peeked.now);
         self.clock_offset.measure(&self.settings.clock, store);
-        peeked
+        Ok(peeked)
+    }
+
+    /// Whether this replica's clock and the store's differ by too much to claim anything.
+    pub(super) fn is_clock_suspect(&self, store: Tick) -> bool {
+        let limit = self.settings.max_skew.max(MAX_DIFFERENCE);
+        self.local_now().distance(store) > limit
+    }
+
+    /// Returns what is remembered of ticks that were given up.
+    pub(super) fn run_record(&self, event: &Event) -> Option<RunRecord> {
+        let (until, count) = match event {
+            Event::Missed { until, count, .. } if *count > 1 => {
+                (Some(until.as_millis()), Some(*count))
+            }
+            _ => (None, None),
+        };
+        let now = self.now().as_millis();
+        Some(RunRecord {
+            tick: event.tick()?.as_millis(),
+            until,
+            count,
+            attempt: event.attempt().map_or(0, |attempt| attempt.number),
+            fence: event.attempt().map_or(0, |attempt| attempt.fence),
+            by: self.leases.new_holder().as_str().to_owned(),
+            started: now,
+            ended: now,
+            outcome: event.name().to_owned(),
+        })
+    }
+
+    /// Adds an event to the history of the job, if the store can be asked.
+    pub(super) async fn remember(&self, event: &Event) {
+        if let Some(run) = self.run_record(event) {
+            let record = self.leases.store().run(&self.job.name, Record { run });
+            if let Err(error) = record.await {
+                tracing::debug!(job = %self.job.name, %error, "an event is not in the history");
+            }
+        }
     }
 
     /// Waits for this long, for a hint or for the shutdown.

@@ -48,6 +48,11 @@ impl Tick {
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
+
+    /// Returns the time between two instants, whichever is the later one.
+    pub(super) const fn distance(self, other: Self) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
 }
 
 impl From<SystemTime> for Tick {

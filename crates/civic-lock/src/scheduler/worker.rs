@@ -17,24 +17,33 @@
 //! [`Coalesce`]: crate::Coalesce
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::lease::guard::LeaseGuard;
 use crate::scheduler::coalesce::Choice;
+use crate::scheduler::condition::Condition;
 use crate::scheduler::event::{Attempt, Event};
-use crate::scheduler::execute::{Execution, bury, execute, finished};
-use crate::scheduler::misfire::{give_up, give_up_unclaimed, report_passed_over};
+use crate::scheduler::execute::{Execution, Occasion, execute, finished};
+use crate::scheduler::knowledge::{Knowledge, Look};
+use crate::scheduler::misfire::{Reason, give_up, give_up_unclaimed, report_passed_over};
+use crate::scheduler::on_demand::run_due;
+use crate::scheduler::peer_run;
 use crate::scheduler::replica::{Outage, Replica, Stopped};
 use crate::scheduler::run::Work;
 use crate::scheduler::tick::Tick;
 use crate::store::answer::Claimed;
-use crate::store::command::{ClaimRequest, ClaimTerms, Register};
+use crate::store::command::{ClaimRequest, ClaimTerms};
 use crate::store::hints::Hints;
 use crate::timing::jitter;
 
 /// A wall clock that was set is noticed after this long at the latest.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// A hint leads to a look after this long at the latest, and not to one per hint.
+const HINT_DELAY: Duration = Duration::from_secs(1);
 /// A replica that stands by looks at the next tick when it is due, but not more often than this.
 const MIN_STANDBY: Duration = Duration::from_millis(250);
 /// What standing by adds to the ttl of the holder, so that replicas do not come all at once.
@@ -53,82 +62,89 @@ impl JobWorker {
     }
 
     async fn run_loop(&self) -> Result<Infallible, Stopped> {
-        let job = &self.replica.job;
-        let mut hints = self.replica.leases.store().hints(&job.name);
-        let mut done = self.first_watermark().await?;
-        while let Some(next) = job.schedule.next_after(done) {
-            self.wait_until(next, job.delay_of(next)).await?;
-            done = done.max(self.resolve_tick(next, done, &mut hints).await?);
-        }
-        self.replica.emit(&Event::Ended);
+        let mut hints = self.replica.leases.store().hints(&self.replica.job.name);
+        let mut known = Knowledge::new(&self.replica);
         loop {
-            self.replica.pause(Duration::MAX, None).await?;
+            let next = self.next_due(&mut known, &mut hints).await?;
+            self.resolve_tick(next, &mut known, &mut hints).await?;
         }
     }
 
-    /// Where to begin: the store's watermark. For a job that the store has never seen it is the
-    /// latest tick that is in the past *by the store's clock*, so that a replica whose clock is
-    /// ahead cannot declare done what is not even due.
-    async fn first_watermark(&self) -> Result<Tick, Stopped> {
+    /// Waits until the oldest tick that is not known to be done is due, and its jitter is over.
+    /// Runs what an operator asks for meanwhile.
+    async fn next_due(&self, known: &mut Knowledge, hints: &mut Hints) -> Result<Tick, Stopped> {
+        let replica = &self.replica;
+        let job = &replica.job;
         let mut outage = Outage::default();
+        let mut ended = Condition::default();
+        let mut look_at = known.next_look(MAX_PAUSE);
         loop {
-            match self.read_watermark().await {
-                Ok(done) => return Ok(done),
-                Err(cause) => {
-                    let pause = self.replica.report_unavailable(None, cause, &mut outage);
-                    self.replica.pause(pause, None).await?;
+            if look_at <= Instant::now() {
+                look_at = Instant::now() + MAX_PAUSE;
+                match known.look(replica).await {
+                    Ok(Look::Ready) => outage = Outage::default(),
+                    Ok(Look::Due) => {
+                        run_due(replica, &self.work, hints, &mut outage).await?;
+                        known.forget_look();
+                        look_at = Instant::now();
+                        continue;
+                    }
+                    Ok(Look::ClockSuspect) => {
+                        replica.pause(replica.settings.poll_cap, None).await?;
+                        look_at = Instant::now();
+                        continue;
+                    }
+                    // What is known holds for a while; without anything there is no tick.
+                    Err(cause) => {
+                        let pause = replica.report_unavailable(None, cause, &mut outage);
+                        look_at = Instant::now() + pause;
+                        if !known.is_registered() {
+                            replica.pause(pause, None).await?;
+                            continue;
+                        }
+                    }
                 }
             }
-        }
-    }
-
-    async fn read_watermark(&self) -> Result<Tick, Error> {
-        let peeked = self.replica.peek().await?;
-        if let Some(done) = peeked.done {
-            return Ok(Tick::from_millis(done));
-        }
-        let now = Tick::from_millis(peeked.now);
-        let latest = self.replica.job.schedule.latest_at_or_before(now);
-        self.register(latest.unwrap_or(now)).await
-    }
-
-    async fn register(&self, done: Tick) -> Result<Tick, Error> {
-        let job = &self.replica.job;
-        let register = Register {
-            done: done.as_millis(),
-            retain: job.retain_of(done),
-            schedule: None,
-        };
-        let store = self.replica.leases.store();
-        let done = store.run(&job.name, register).await?;
-        Ok(Tick::from_millis(done))
-    }
-
-    /// Waits until the tick is due, and its jitter is over.
-    async fn wait_until(&self, tick: Tick, delay: Duration) -> Result<(), Stopped> {
-        loop {
-            if self.replica.clock_offset.is_due() {
-                // Without an answer the last one holds; the claim will tell what is wrong.
-                let _ = self.replica.peek().await;
-            }
-            let now = self.replica.now();
-            let waited = tick.until(now);
-            let left = now.until(tick) + delay.saturating_sub(waited);
+            let Some(next) = job.schedule.next_after(known.start()) else {
+                if ended.is_due(Duration::MAX) {
+                    replica.emit(&Event::Ended);
+                }
+                self.rest(MAX_PAUSE, &mut look_at, hints).await?;
+                continue;
+            };
+            let now = replica.now();
+            let left = now.until(next) + job.delay_of(next).saturating_sub(next.until(now));
             if left.is_zero() {
-                return Ok(());
+                return Ok(next);
             }
-            self.replica.pause(left.min(MAX_PAUSE), None).await?;
+            self.rest(left.min(MAX_PAUSE), &mut look_at, hints).await?;
         }
     }
 
-    /// Stays with the ticks that are due, from `next` on, until one of them is done. Returns the
-    /// watermark.
+    /// Waits for this long. A hint may tell of a run that an operator has asked for: the next look
+    /// is then due soon.
+    async fn rest(
+        &self,
+        pause: Duration,
+        look_at: &mut Instant,
+        hints: &mut Hints,
+    ) -> Result<(), Stopped> {
+        let until = Instant::now() + pause;
+        let pause = look_at.saturating_duration_since(Instant::now()).min(pause);
+        self.replica.pause(pause, Some(hints)).await?;
+        if Instant::now() < until {
+            *look_at = (*look_at).min(Instant::now() + HINT_DELAY);
+        }
+        Ok(())
+    }
+
+    /// Stays with the ticks that are due, from `next` on, until one of them is done.
     async fn resolve_tick(
         &self,
         next: Tick,
-        done: Tick,
+        known: &mut Knowledge,
         hints: &mut Hints,
-    ) -> Result<Tick, Stopped> {
+    ) -> Result<(), Stopped> {
         let replica = &self.replica;
         let job = &replica.job.name;
         let mut outage = Outage::default();
@@ -136,23 +152,44 @@ impl JobWorker {
         // Our own run whose record was not confirmed.
         let mut unrecorded: Option<Attempt> = None;
         loop {
+            if !known.is_fresh(replica) {
+                match known.look(replica).await {
+                    Ok(Look::Ready | Look::Due) => {}
+                    Ok(Look::ClockSuspect) => return Ok(()),
+                    Err(cause) => {
+                        let pause = replica.report_unavailable(Some(next), cause, &mut outage);
+                        replica.pause(pause, Some(hints)).await?;
+                        continue;
+                    }
+                }
+            }
+            if replica.job.schedule.next_after(known.start()) != Some(next) {
+                // It is done elsewhere, or an operator has set the watermark.
+                if known.done >= next {
+                    self.report_done(next, known.done, unrecorded);
+                }
+                return Ok(());
+            }
             let latest = replica.job.latest_due(next, replica.now());
             let tick = match replica.job.coalesce.choose(next, latest) {
                 Choice::Claim(tick) => tick,
                 Choice::GiveUp(last) => {
-                    let reached = give_up(replica, done, last).await?;
-                    if reached > done {
-                        return Ok(reached);
+                    let range = (known.done, last);
+                    let reached = give_up(replica, known, range, Reason::Missed).await?;
+                    if reached > known.done {
+                        known.done = reached;
+                        return Ok(());
                     }
                     // A tick was begun and not done: that one comes first.
                     next
                 }
             };
-            let pause = match self.claim(tick).await {
+            let pause = match self.claim(tick, known).await {
                 Ok(Claimed::Granted {
                     lease: guard,
                     tick,
                     attempt,
+                    handed_over,
                     done: watermark,
                 }) => {
                     tracing::debug!(%job, tick, attempt, watermark, "claimed");
@@ -166,54 +203,58 @@ impl JobWorker {
                         let _ = guard.unclaim().await;
                         return Err(Stopped);
                     }
+                    let watermark = Tick::from_millis(watermark);
                     if attempt.number == 1 {
-                        let last = Tick::from_millis(tick.saturating_sub(1));
-                        report_passed_over(replica, Tick::from_millis(watermark), last).await;
+                        report_passed_over(replica, known, watermark, attempt.tick).await;
                     }
-                    if let Some(earlier) =
-                        unrecorded.take_if(|earlier| earlier.tick.as_millis() <= watermark)
-                    {
+                    if let Some(earlier) = unrecorded.take_if(|own| own.tick <= watermark) {
                         replica.emit(&finished(earlier));
                     }
-                    let execution = if attempt.number > replica.job.attempt_limit() {
-                        bury(replica, guard, attempt).await
-                    } else {
-                        Ok(execute(replica, &self.work, guard, attempt).await?)
+                    let occasion = Occasion::Scheduled {
+                        generation: known.generation,
+                        handed_over,
                     };
-                    match execution {
-                        Ok(Execution::Done) => return Ok(attempt.tick),
-                        Ok(Execution::Open) => Duration::ZERO,
-                        Ok(Execution::Unrecorded) => {
-                            unrecorded = Some(attempt);
-                            Duration::ZERO
+                    match execute(replica, &self.work, guard, attempt, occasion).await? {
+                        Execution::Done => {
+                            known.done = known.done.max(attempt.tick);
+                            return Ok(());
                         }
-                        Err(cause) => {
-                            replica.report_unavailable(Some(attempt.tick), cause, &mut outage)
-                        }
+                        Execution::Open => {}
+                        Execution::Unrecorded => unrecorded = Some(attempt),
                     }
+                    Duration::ZERO
                 }
                 Ok(Claimed::AlreadyDone { done }) => {
-                    replica.emit(&match unrecorded {
-                        Some(attempt) if attempt.tick <= Tick::from_millis(done) => {
-                            finished(attempt)
-                        }
-                        _ => Event::Skipped { tick },
-                    });
-                    return Ok(Tick::from_millis(done));
+                    known.done = known.done.max(Tick::from_millis(done));
+                    self.report_done(tick, known.done, unrecorded);
+                    return Ok(());
                 }
-                // Asked for by terms only, but for the pause.
-                Ok(
-                    Claimed::RanByPeer { tick: done, .. }
-                    | Claimed::Unscheduled { first: done }
-                    | Claimed::Reset { done, .. },
-                ) => return Ok(Tick::from_millis(done)),
-                Ok(Claimed::Exhausted { tick, done }) => {
-                    let (done, tick) = (Tick::from_millis(done), Tick::from_millis(tick));
-                    return give_up(replica, done, tick).await;
+                Ok(Claimed::RanByPeer { holder, ttl, tick }) => {
+                    let (tick, holder) = (Tick::from_millis(tick), Arc::from(holder));
+                    report_passed_over(replica, known, known.done, tick).await;
+                    known.done = known.done.max(tick);
+                    return peer_run::watch(replica, tick, holder, ttl).await;
+                }
+                Ok(Claimed::Unscheduled { first }) => {
+                    known.first = Tick::from_millis(first);
+                    known.forget_look();
+                    return Ok(());
                 }
                 Ok(Claimed::Paused { since }) => {
-                    tracing::debug!(%job, since, "paused");
-                    replica.settings.poll_cap
+                    if known.paused.is_due(Duration::MAX) {
+                        let since = Tick::from_millis(since);
+                        replica.emit(&Event::Paused { since });
+                    }
+                    known.forget_look();
+                    // A run on demand is not paused.
+                    replica
+                        .pause(replica.settings.poll_cap, Some(hints))
+                        .await?;
+                    return Ok(());
+                }
+                Ok(Claimed::Reset { generation, done }) => {
+                    known.reset(replica, generation, Tick::from_millis(done));
+                    return Ok(());
                 }
                 Ok(Claimed::Running {
                     holder,
@@ -223,11 +264,18 @@ impl JobWorker {
                     tracing::debug!(%job, tick = running, holder, ?ttl, "standing by");
                     self.standby(tick, ttl)
                 }
+                Ok(Claimed::Exhausted { tick, done }) => {
+                    let range = (Tick::from_millis(done), Tick::from_millis(tick));
+                    known.done = give_up(replica, known, range, Reason::Exhausted).await?;
+                    MIN_STANDBY
+                }
                 Ok(Claimed::TooLate { tick, done }) => {
                     let missed = Tick::from_millis(tick);
-                    let reached = give_up(replica, Tick::from_millis(done), missed).await?;
+                    let range = (Tick::from_millis(done), missed);
+                    let reached = give_up(replica, known, range, Reason::Missed).await?;
                     if reached >= missed {
-                        return give_up_unclaimed(replica, reached).await;
+                        known.done = give_up_unclaimed(replica, known, reached).await?;
+                        return Ok(());
                     }
                     // Another replica has claimed it meanwhile, or is about to release it.
                     MIN_STANDBY
@@ -244,15 +292,12 @@ impl JobWorker {
                 Ok(Claimed::Unregistered { now }) => {
                     tracing::warn!(
                         %job,
-                        %done,
+                        done = %known.done,
                         store_now = now,
                         "the lock store has lost its data: the watermark is registered again"
                     );
-                    match self.register(done).await {
-                        Ok(done) if done >= next => return Ok(done),
-                        Ok(_) => Duration::ZERO,
-                        Err(cause) => replica.report_unavailable(Some(tick), cause, &mut outage),
-                    }
+                    known.forget_look();
+                    Duration::ZERO
                 }
                 Err(cause) => replica.report_unavailable(Some(tick), cause, &mut outage),
             };
@@ -260,7 +305,16 @@ impl JobWorker {
         }
     }
 
-    async fn claim(&self, tick: Tick) -> Result<Claimed<LeaseGuard>, Error> {
+    /// Reports a tick that is done: by this replica, if its own record was not confirmed and has
+    /// arrived, or by another one.
+    fn report_done(&self, tick: Tick, done: Tick, unrecorded: Option<Attempt>) {
+        self.replica.emit(&match unrecorded {
+            Some(own) if own.tick <= done => finished(own),
+            _ => Event::Skipped { tick },
+        });
+    }
+
+    async fn claim(&self, tick: Tick, known: &Knowledge) -> Result<Claimed<LeaseGuard>, Error> {
         let Replica {
             job,
             ttl,
@@ -275,9 +329,13 @@ impl JobWorker {
             max_skew: settings.max_skew,
             retain: job.retain_of(tick),
         };
-        leases
-            .claim(&job.name, *ttl, request, ClaimTerms::default())
-            .await
+        let terms = ClaimTerms {
+            generation: Some(known.generation),
+            schedule: Some(known.fingerprint()),
+            attempts: Some(job.attempt_limit()),
+            peers: peer_run::terms(job, tick, settings.max_skew),
+        };
+        leases.claim(&job.name, *ttl, request, terms).await
     }
 
     /// How long to stand by for a tick that another replica runs.

@@ -88,6 +88,8 @@ pub(crate) enum Claimed<T> {
         lease: T,
         tick: u64,
         attempt: u32,
+        /// How many of the attempts were handed over at a shutdown.
+        handed_over: u32,
         done: u64,
     },
     /// The tick is done. For [`ClaimDue`](super::command::ClaimDue): no run is asked for.
@@ -166,11 +168,13 @@ impl<T> Claimed<T> {
                 lease,
                 tick,
                 attempt,
+                handed_over,
                 done,
             } => Claimed::Granted {
                 lease: map(lease)?,
                 tick,
                 attempt,
+                handed_over,
                 done,
             },
             Self::AlreadyDone { done } => Claimed::AlreadyDone { done },

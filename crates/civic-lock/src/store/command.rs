@@ -88,7 +88,7 @@ pub(crate) struct ClaimTerms {
     /// The caller's schedule: the tick must be after the first sight of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) schedule: Option<Fingerprint>,
-    /// How often a tick may be claimed.
+    /// How often a tick may be claimed, hand-overs not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempts: Option<u32>,
     /// Whether the key of a peer counts as a run. `None` if it does not.
@@ -117,8 +117,8 @@ pub(crate) struct CompleteDue {
     pub(crate) run: Option<RunRecord>,
 }
 
-/// Releases the key, leaves the tick claimed, and takes the attempt back: the replica that takes
-/// the tick over has the same attempt.
+/// Releases the key, leaves the tick claimed, and notes that the attempt was handed over: it does
+/// not count towards the bound.
 #[derive(Clone, Debug)]
 pub(crate) struct HandOver {
     pub(crate) holder: Holder,

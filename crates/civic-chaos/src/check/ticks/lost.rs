@@ -23,7 +23,8 @@ pub(super) fn lost(
 ) {
     let settled = |tick: &Tick<'_>| {
         let done = |lease: &&Lease| matches!(lease.ended, Ended::Done | Ended::ConfirmedLate);
-        !tick.missed.is_empty() || !tick.dead_letters.is_empty() || tick.starts.iter().any(done)
+        let reported = [&tick.missed, &tick.dead_letters, &tick.by_peer];
+        reported.iter().any(|records| !records.is_empty()) || tick.starts.iter().any(done)
     };
     let first = ticks.keys().next().copied();
     let last = ticks

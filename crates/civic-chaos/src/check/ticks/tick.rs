@@ -19,6 +19,8 @@ pub(crate) struct Tick<'v> {
     pub(crate) missed: Vec<(usize, u64)>,
     /// The records that give it up because its holders died.
     pub(crate) dead_letters: Vec<(usize, u64)>,
+    /// The records that say that a peer has run it.
+    pub(crate) by_peer: Vec<(usize, u64)>,
 }
 
 /// Returns the ticks of a group that any replica has reported.
@@ -30,6 +32,7 @@ pub(crate) fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64
         starts: Vec::new(),
         missed: Vec::new(),
         dead_letters: Vec::new(),
+        by_peer: Vec::new(),
     };
     for lease in view.leases_of(group.group) {
         if let Some((tick, _)) = lease.tick_attempt {
@@ -40,7 +43,7 @@ pub(crate) fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64
     for (index, record) in view.records.iter().enumerate() {
         if let What::Tick {
             life,
-            event: event @ (TickEvent::Missed | TickEvent::DeadLetter),
+            event: event @ (TickEvent::Missed | TickEvent::DeadLetter | TickEvent::RanByPeer),
             tick,
             ..
         } = record.what
@@ -49,6 +52,7 @@ pub(crate) fn ticks_of<'v>(view: &'v View<'_>, group: &'v Group) -> BTreeMap<u64
             let entry = ticks.entry(tick).or_insert_with(|| new(tick));
             let list = match event {
                 TickEvent::DeadLetter => &mut entry.dead_letters,
+                TickEvent::RanByPeer => &mut entry.by_peer,
                 _ => &mut entry.missed,
             };
             list.push((index, record.at));

@@ -48,6 +48,7 @@ use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use crate::error::Error;
 use crate::scheduler::schedule::cron::CronRule;
 use crate::scheduler::tick::Tick;
+use crate::store::sighting::Fingerprint;
 
 /// The longest interval: a year, so that no interval can overflow.
 const MAX_INTERVAL: Duration = Duration::from_secs(366 * 86_400);
@@ -141,6 +142,26 @@ impl Schedule {
             rule.zone = zone;
         }
         Ok(self)
+    }
+
+    /// Returns what tells this schedule from others: its expression and its time zone.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self.to_string())
+    }
+
+    /// Parses what [`Display`](fmt::Display) writes: an interval, or a cron expression with its
+    /// time zone. The store keeps the schedules of a job in this form.
+    ///
+    /// # Errors
+    ///
+    /// See [`cron`](Self::cron), [`every`](Self::every) and [`timezone`](Self::timezone).
+    pub fn from_text(text: &str) -> Result<Self, Error> {
+        match text.rsplit_once(' ') {
+            Some((expression, zone)) if !text.starts_with("@every") => {
+                Self::cron(expression)?.timezone(zone)
+            }
+            _ => text.parse(),
+        }
     }
 
     /// Returns the first tick strictly after an instant; `None` if there is none.

@@ -259,6 +259,34 @@ fn a_fixed_offset_is_a_time_zone() {
 }
 
 #[test]
+fn a_fingerprint_is_the_same_for_the_same_schedule_and_reads_back() {
+    for (text, zone) in [
+        ("0 2 * * *", "America/Toronto"),
+        ("*/5 * * * * *", "UTC"),
+        ("30 2 * * MON#2", "UTC+03:30"),
+        ("0 2 * * *", "-05:00"),
+        ("@daily", "Europe/Paris"),
+        ("@every 1h30m", "UTC"),
+    ] {
+        let schedule: Schedule = text.parse().expect("a schedule");
+        let schedule = schedule.timezone(zone).expect("a zone");
+        let fingerprint = schedule.fingerprint();
+        let read = Schedule::from_text(fingerprint.as_str()).expect(text);
+        assert_eq!(read.fingerprint(), fingerprint, "{text}");
+        let now = at("2026-02-25T12:00:00Z");
+        assert_eq!(read.next_after(now), schedule.next_after(now), "{text}");
+    }
+    let spaced = schedule("0  2 * *  *", "america/toronto");
+    assert_eq!(
+        spaced.fingerprint(),
+        schedule("0 2 * * *", "America/Toronto").fingerprint()
+    );
+    for text in ["a later release", "", "0 2 * * * Mars/Olympus", "0 2 * * *"] {
+        assert!(Schedule::from_text(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
 fn a_schedule_with_a_past_year_has_a_latest_tick_and_no_next() {
     let past = schedule("0 0 0 1 1 * 2020", "UTC");
     assert_eq!(past.next_after(at("2026-01-01T00:00:00Z")), None);

@@ -223,6 +223,7 @@ pub(super) fn granted(claimed: &Claimed<u64>) -> (u64, u64, u32, u64) {
             tick,
             attempt,
             done,
+            ..
         } => (tick, fence, attempt, done),
         _ => panic!("not claimed: {claimed:?}"),
     }

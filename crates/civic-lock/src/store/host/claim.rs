@@ -48,6 +48,7 @@ impl Transition for Claim {
                     lease: state.fence,
                     tick: claimed,
                     attempt,
+                    handed_over: state.ticks.handed_over,
                     done,
                 };
             }
@@ -71,7 +72,8 @@ impl Transition for Claim {
                 };
             }
             let attempt = state.ticks.attempt;
-            if self.terms.attempts.is_some_and(|most| attempt >= most) {
+            let counted = attempt.saturating_sub(state.ticks.handed_over);
+            if self.terms.attempts.is_some_and(|most| counted >= most) {
                 return Claimed::Exhausted {
                     tick: claimed,
                     done,
@@ -128,6 +130,9 @@ impl Claim {
         state.ticks.claimed = Some(tick);
         state.ticks.claimant = Some(self.holder.as_str().to_owned());
         state.ticks.attempt = attempt;
+        if attempt == 1 {
+            state.ticks.handed_over = 0;
+        }
         if self.request.delivery == Delivery::AtMostOnce && tick > done {
             state.ticks.previous_done = Some(done);
             state.ticks.done = Some(tick);
@@ -136,6 +141,7 @@ impl Claim {
             lease: fence,
             tick,
             attempt,
+            handed_over: state.ticks.handed_over,
             done,
         }
     }
@@ -213,6 +219,7 @@ impl Transition for ClaimDue {
                 lease: state.fence,
                 tick,
                 attempt,
+                handed_over: 0,
                 done,
             };
         }
@@ -244,6 +251,7 @@ impl Transition for ClaimDue {
             lease: fence,
             tick,
             attempt,
+            handed_over: 0,
             done,
         }
     }

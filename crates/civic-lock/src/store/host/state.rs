@@ -46,6 +46,9 @@ pub(crate) struct Ticks {
     pub(super) claimant: Option<String>,
     /// How often it was claimed.
     pub(super) attempt: u32,
+    /// How often it was handed over.
+    #[serde(default, rename = "handed")]
+    pub(super) handed_over: u32,
     /// The watermark before an at-most-once claim.
     #[serde(rename = "prev")]
     pub(super) previous_done: Option<u64>,
@@ -207,6 +210,7 @@ impl Ticks {
         self.claimed = None;
         self.claimant = None;
         self.attempt = 0;
+        self.handed_over = 0;
         self.previous_done = None;
     }
 

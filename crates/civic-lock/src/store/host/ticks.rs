@@ -64,11 +64,10 @@ impl Transition for HandOver {
         let holder = Some(self.holder.as_str());
         // Even if the key has expired meanwhile: no one has claimed since.
         if ticks.claimant.as_deref() == holder {
-            ticks.attempt = ticks.attempt.saturating_sub(1);
+            ticks.handed_over += 1;
             ticks.claimant = None;
         }
         if ticks.due_claimant.as_deref() == holder {
-            ticks.due_attempt = ticks.due_attempt.saturating_sub(1);
             ticks.due_claimant = None;
         }
         if !state.held_by(&self.holder) {

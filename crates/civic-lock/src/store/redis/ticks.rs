@@ -338,6 +338,7 @@ fn read_claimed(reply: &Reply) -> Result<Claimed<u64>, Error> {
             lease: reply.number(1)?,
             attempt: reply.attempt(2)?,
             done: reply.number(3)?,
+            handed_over: reply.attempt(4)?,
         }),
         "already_done" | "not_due" => Ok(Claimed::AlreadyDone {
             done: reply.number(0)?,

@@ -3,6 +3,7 @@
 mod backlog;
 mod clocks;
 mod delivery;
+mod deployments;
 mod outages;
 mod outcomes;
 mod peers;

@@ -110,8 +110,8 @@ async fn a_panic_in_the_observer_stays_there(store: Fixture) {
     let events = EventLog::default();
     let seen = events.clone();
     let panicking = move |scheduler: Scheduler| {
-        scheduler.on_event(move |job, event| {
-            tell(&seen, job, event);
+        scheduler.on_event(move |_, event| {
+            tell(&seen, event);
             panic!("an observer that cannot cope");
         })
     };

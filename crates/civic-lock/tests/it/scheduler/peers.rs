@@ -1,12 +1,14 @@
 //! Peers that know the key and nothing else: the platform's Node services.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use civic_lock::{Job, LockService, PeerForm, Peers, Scheduler};
 use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::event_log::{
-    EventLog, assert_no_gap, by_tick, count, interval_that_is_due_soon,
+    EventLog, Record, assert_no_gap, by_tick, count, interval_that_is_due_soon,
 };
+use crate::support::local::{Local, every};
 use crate::support::replica::{Config, Replica};
 use crate::support::store::Location;
 
@@ -111,4 +113,202 @@ async fn a_node_peer_that_holds_the_key_keeps_us_out_until_it_releases() {
     let log = events.log();
     assert_no_gap(&by_tick(&log), config.interval);
     assert_eq!(count(&log, &["missed"]), 0);
+}
+
+/// A Node service that comes for a tick: its value says when it came.
+struct NodePeer<'a> {
+    server: &'a RedisServer,
+    value: String,
+}
+
+impl<'a> NodePeer<'a> {
+    /// Takes the key before the tick is due, so that it wins.
+    async fn wins(server: &'a RedisServer, value: String, ttl_ms: u64) -> Self {
+        let ttl = ttl_ms.to_string();
+        let answer = server
+            .command(&["SET", KEY, &value, "PX", &ttl, "NX"])
+            .await;
+        assert_ne!(answer, Reply::Nil, "the key was free");
+        Self { server, value }
+    }
+
+    async fn releases(&self) {
+        let script = r#"if redis.call("get",KEYS[1]) == ARGV[1] then return redis.call("del",KEYS[1]) else return 0 end"#;
+        let command = ["EVAL", script, "1", KEY, &self.value];
+        assert_eq!(self.server.command(&command).await, Reply::Int(1));
+    }
+}
+
+const NIGHT: u64 = 2000;
+
+/// Waits until a tick is over, and returns the next one, which is some time away.
+async fn next_night(events: &EventLog) -> u64 {
+    let seen = events.len();
+    let ran = events.event("ran", None, seen).await;
+    ran.tick + NIGHT
+}
+
+fn nightly(locks: &LockService, events: &EventLog, job: Job) -> Local {
+    let settings = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(100));
+    // No hold: it would keep the peer out.
+    let job = job.minimum_hold(Duration::ZERO);
+    Local::start(locks, job, events, settings, |_| async { Ok(()) })
+}
+
+async fn ran_by_node(
+    job: Job,
+    value: impl Fn(u64) -> String,
+    ttl_ms: u64,
+    then: PeerEnd,
+) -> (u64, Vec<Record>) {
+    let server = RedisServer::start().await;
+    let events = EventLog::default();
+    let locks = LockService::redis(server.url()).expect("a service");
+    let local = nightly(&locks, &events, job);
+    let tick = next_night(&events).await;
+    let peer = NodePeer::wins(&server, value(tick), ttl_ms).await;
+    if then == PeerEnd::Released {
+        // It is at work when the tick is due.
+        let after = Duration::from_millis(tick + 400).saturating_sub(since_epoch());
+        crate::support::event_log::elapse(after).await;
+        peer.releases().await;
+    }
+    events
+        .until("the next night has run", |log| {
+            let next = |record: &&Record| record.event == "ran" && record.tick > tick;
+            log.iter().find(next).map(drop)
+        })
+        .await;
+    local.stop().await;
+    let of_tick = |record: &Record| record.tick == tick;
+    (tick, events.log().into_iter().filter(of_tick).collect())
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after the epoch")
+}
+
+/// How the peer ends.
+#[derive(Clone, Copy, PartialEq)]
+enum PeerEnd {
+    Released,
+    Died,
+}
+
+fn node_value(tick: u64) -> String {
+    format!("4711:{tick}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_that_a_node_peer_has_run_is_not_run_again() {
+    let (_, log) = ran_by_node(every(NIGHT), node_value, 30_000, PeerEnd::Released).await;
+    assert_eq!(
+        count(&log, &["started", "missed", "peer-unknown"]),
+        0,
+        "{log:#?}"
+    );
+    assert_eq!(count(&log, &["ran-by-peer"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_whose_node_peer_died_is_not_run_again_and_says_that_no_one_knows() {
+    let (_, log) = ran_by_node(every(NIGHT), node_value, NIGHT + 500, PeerEnd::Died).await;
+    assert_eq!(count(&log, &["started", "missed"]), 0, "{log:#?}");
+    assert_eq!(count(&log, &["ran-by-peer"]), 1, "{log:#?}");
+    assert_eq!(count(&log, &["peer-unknown"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_counts_only_what_was_released_runs_the_tick_of_a_peer_that_died() {
+    let job = every(NIGHT).peers(Peers::CountReleased);
+    let (_, log) = ran_by_node(job.clone(), node_value, 30_000, PeerEnd::Released).await;
+    assert_eq!(count(&log, &["started"]), 0, "{log:#?}");
+    assert_eq!(count(&log, &["ran-by-peer"]), 1, "{log:#?}");
+    let (_, log) = ran_by_node(job, node_value, NIGHT + 500, PeerEnd::Died).await;
+    assert_eq!(count(&log, &["ran-by-peer"]), 0, "{log:#?}");
+    assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_ignores_peers_runs_the_tick_when_they_are_gone() {
+    let job = every(NIGHT).peers(Peers::Ignore);
+    let (_, log) = ran_by_node(job, node_value, 30_000, PeerEnd::Released).await;
+    assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_not_a_node_peers_counts_only_if_the_job_says_so() {
+    let other = |_| "worker-7".to_owned();
+    let (_, log) = ran_by_node(every(NIGHT), other, 30_000, PeerEnd::Released).await;
+    assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
+    let job = every(NIGHT).peer_form(PeerForm::Any);
+    // A value in this crate's own form is never a peer's.
+    let own = |_| format!("host:7:{}:1", "0".repeat(32));
+    let (_, log) = ran_by_node(job, own, 30_000, PeerEnd::Released).await;
+    assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
+    const SHORT_NIGHT: u64 = 500;
+    let server = RedisServer::start().await;
+    let events = EventLog::default();
+    let locks = LockService::redis(server.url()).expect("a service");
+    let settings = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(50));
+    let local = Local::start(&locks, every(SHORT_NIGHT), &events, settings, |_| async {
+        Ok(())
+    });
+    let first = events.event("ran", None, 0).await.tick + SHORT_NIGHT;
+    let mut by_node = Vec::new();
+    for night in 0..30 {
+        let tick = first + night * SHORT_NIGHT;
+        // Fewer and fewer replicas are Node's: it comes every night, every second, every third.
+        let comes = night % (1 + night / 10) == 0;
+        crate::support::event_log::elapse(
+            Duration::from_millis(tick).saturating_sub(since_epoch()),
+        )
+        .await;
+        // As the package `cron` does, a timer that is late skips its run.
+        let late = since_epoch().saturating_sub(Duration::from_millis(tick));
+        if !comes || late > Duration::from_millis(100) {
+            continue;
+        }
+        let value = node_value(tick);
+        let taken = server
+            .command(&["SET", KEY, &value, "PX", "30000", "NX"])
+            .await;
+        if taken == Reply::Nil {
+            continue;
+        }
+        by_node.push(tick);
+        // It works until a replica has looked: what is shorter cannot be seen.
+        events
+            .until("the run is seen", |log| {
+                let seen = |record: &Record| record.event == "ran-by-peer" && record.tick == tick;
+                log.iter().any(seen).then_some(())
+            })
+            .await;
+        NodePeer {
+            server: &server,
+            value,
+        }
+        .releases()
+        .await;
+    }
+    let last = first + 29 * SHORT_NIGHT;
+    events
+        .until("the last night is over", |log| {
+            log.iter().any(|record| record.tick > last).then_some(())
+        })
+        .await;
+    local.stop().await;
+    let ticks = by_tick(&events.log());
+    for night in 0..30 {
+        let tick = first + night * SHORT_NIGHT;
+        let by_rust = count(&ticks[&tick], &["ran", "took-over"]);
+        let by_node = by_node.iter().filter(|ran| **ran == tick).count();
+        assert_eq!(by_rust + by_node, 1, "night {night}: {:#?}", ticks[&tick]);
+    }
 }

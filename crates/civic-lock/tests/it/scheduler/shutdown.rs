@@ -65,14 +65,14 @@ async fn work_has_ended_before_its_tick_is_handed_over(store: Fixture) {
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, seen, told) = (ended.clone(), ended.clone(), events.clone());
     let observe = move |scheduler: Scheduler| {
-        scheduler.on_event(move |job, event| {
+        scheduler.on_event(move |_, event| {
             if event.name() == "handed-over" {
                 assert!(
                     seen.load(Ordering::SeqCst),
                     "handed over while the work was alive"
                 );
             }
-            tell(&told, job, event);
+            tell(&told, event);
         })
     };
     let first = Local::start(

@@ -152,8 +152,8 @@ async fn run_replica(name: String) {
                 SystemTime::now() + skew_by
             }
         })
-        .on_event(|job, event| {
-            for record in records(job, event) {
+        .on_event(|_, event| {
+            for record in records(event) {
                 say(&format!("{} {record}", event.name()));
             }
         })

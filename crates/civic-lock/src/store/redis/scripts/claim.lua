@@ -6,6 +6,7 @@
 --                                 claimed   the tick that runs, or whose holder died
 --                                 claimant  the holder that has claimed it
 --                                 attempt   how often it was claimed
+--                                 handed    how often it was handed over
 --                                 prev      the watermark before an at-most-once claim
 --                                 by        the holder that has completed the last one
 --                                 marks     who has moved it over missed ticks, see miss.lua
@@ -26,13 +27,13 @@
 -- ARGV[10] JSON, absent for none of it:
 --          generation  the one that the caller knows
 --          schedule    fingerprint of its schedule, see sight.lua
---          attempts    how often a tick may be claimed
+--          attempts    how often a tick may be claimed, hand-overs not counted
 --          peers       'count': a tick that a peer holds the key for counts as run;
 --                      'count_released': it counts when the peer has released the key
 --          peer_from, peer_before  when the peer must have come for this tick, ms since the epoch
 --          foreign     true if any value that is not of this form may be a peer's
 --
--- Reply: 'granted', tick, fence, attempt, done before
+-- Reply: 'granted', tick, fence, attempt, done before, how often it was handed over
 --        'already_done', done
 --        'ran_by_peer', holder, ttl in ms if it still has the key, tick
 --        'unscheduled', first sight of the schedule: the tick is not after it; now if it is unknown
@@ -45,10 +46,11 @@
 --        'unregistered'
 local held = redis.call('GET', KEYS[1])
 local state = redis.call('HMGET', KEYS[3], 'done', 'claimed', 'claimant', 'attempt', 'prev', 'by',
-  'generation', 'paused', 'schedules', 'peer')
+  'generation', 'paused', 'schedules', 'peer', 'handed')
 local done = tonumber(state[1])
 local claimed, claimant = tonumber(state[2]), state[3]
 local attempt, prev, by = tonumber(state[4]) or 0, tonumber(state[5]), state[6]
+local handed = tonumber(state[11]) or 0
 local tick, grace = tonumber(ARGV[4]), tonumber(ARGV[5])
 local at_most_once = ARGV[7] == 'at_most_once'
 local orphans = values_of(ARGV[9])
@@ -65,13 +67,17 @@ end
 local function grant(which, nth)
   local fence = bump(KEYS[2], ARGV[8])
   redis.call('HSET', KEYS[3], 'claimed', int(which), 'claimant', echo, 'attempt', int(nth))
+  if nth == 1 then
+    handed = 0
+    redis.call('HDEL', KEYS[3], 'handed')
+  end
   if at_most_once and which > done then
     redis.call('HSET', KEYS[3], 'prev', int(done), 'done', int(which))
   end
   redis.call('PEXPIRE', KEYS[3], ARGV[8])
   -- The key comes last: a write that is refused in between leaves no lock behind.
   redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-  return answer('granted', int(which), fence, int(nth), int(done))
+  return answer('granted', int(which), fence, int(nth), int(done), int(handed))
 end
 
 -- Ours already: the answer to an earlier call was lost, and its work has not begun. Asked before
@@ -83,7 +89,7 @@ if held and claimed and held == claimant and (held == echo or orphans[held]) the
   if held == echo then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
     local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[8])
-    return answer('granted', int(claimed), fence, int(attempt), int(done))
+    return answer('granted', int(claimed), fence, int(attempt), int(done), int(handed))
   end
   return grant(claimed, attempt)
 end
@@ -107,7 +113,7 @@ if claimed and claimed > done then
   if at_most_once or now - claimed > grace then
     return answer('too_late', int(claimed), int(done))
   end
-  if terms.attempts and attempt >= terms.attempts then
+  if terms.attempts and attempt - handed >= terms.attempts then
     return answer('exhausted', int(claimed), int(done))
   end
   return grant(claimed, attempt + 1)

@@ -10,7 +10,7 @@
 -- ARGV[5]  values that no lease uses, separated by spaces: a key that holds one counts as ours
 -- ARGV[6]  how often it may be claimed; 0 for no bound
 --
--- Reply: 'granted', tick, fence, attempt, done
+-- Reply: 'granted', tick, fence, attempt, done, 0
 --        'running', holder, ttl in ms, tick
 --        'exhausted', tick, done: it was claimed too often, and is not asked for any more
 --        'not_due', done
@@ -31,7 +31,7 @@ local mine = held and held == claimant and (held == echo or orphans[held])
 if mine and held == echo then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
   local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[4])
-  return answer('granted', int(due), fence, int(attempt), int(done))
+  return answer('granted', int(due), fence, int(attempt), int(done), '0')
 end
 if held and held ~= echo and held ~= by and not orphans[held] then
   local claimed = tonumber(state[6])
@@ -53,4 +53,4 @@ redis.call('HSET', KEYS[3], 'due_attempt', int(attempt), 'due_claimant', echo)
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 -- The key comes last: a write that is refused in between leaves no lock behind.
 redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-return answer('granted', int(due), fence, int(attempt), int(done))
+return answer('granted', int(due), fence, int(attempt), int(done), '0')

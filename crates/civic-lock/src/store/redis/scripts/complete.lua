@@ -27,7 +27,7 @@ local claimed_in = tonumber(ARGV[7])
 if not claimed_in or claimed_in == (tonumber(generation) or 0) then
   -- Otherwise an operator has set the watermark meanwhile.
   redis.call('HSET', KEYS[2], 'done', int(math.max(tonumber(done) or 0, tick)))
-  redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
+  redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev', 'handed')
 end
 if redis.call('PTTL', KEYS[2]) < 0 then
   redis.call('PEXPIRE', KEYS[2], ARGV[6])

@@ -1,5 +1,5 @@
--- Releases the key, leaves the tick claimed, and takes the attempt back: the replica that takes the
--- tick over has the same one.
+-- Releases the key, leaves the tick claimed, and notes that the attempt was handed over: it does
+-- not count towards the bound.
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
@@ -7,14 +7,13 @@
 --
 -- Reply: 'ours'
 --        'not_ours'
-local state = redis.call('HMGET', KEYS[2], 'claimant', 'attempt', 'due_claimant', 'due_attempt')
+local claimant, due_claimant = unpack(redis.call('HMGET', KEYS[2], 'claimant', 'due_claimant'))
 -- Even if the key has expired meanwhile: no one has claimed since.
-if state[1] == echo then
-  redis.call('HSET', KEYS[2], 'attempt', int(math.max((tonumber(state[2]) or 1) - 1, 0)))
+if claimant == echo then
+  redis.call('HINCRBY', KEYS[2], 'handed', 1)
   redis.call('HDEL', KEYS[2], 'claimant')
 end
-if state[3] == echo then
-  redis.call('HSET', KEYS[2], 'due_attempt', int(math.max((tonumber(state[4]) or 1) - 1, 0)))
+if due_claimant == echo then
   redis.call('HDEL', KEYS[2], 'due_claimant')
 end
 if redis.call('GET', KEYS[1]) ~= echo then

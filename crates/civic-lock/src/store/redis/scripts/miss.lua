@@ -44,7 +44,7 @@ if claimed > from then
   if claimed ~= to or (held and held ~= by) then
     return changed()
   end
-  redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
+  redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev', 'handed')
 end
 table.insert(marks, 1, echo .. '@' .. int(to))
 marks[kept_moves + 1] = nil

@@ -22,6 +22,6 @@ redis.call('HSET', KEYS[1], 'done', ARGV[3], 'generation', next_generation)
 if #list > 0 then
   redis.call('HSET', KEYS[1], 'schedules', text_of(list))
 end
-redis.call('HDEL', KEYS[1], 'claimed', 'claimant', 'attempt', 'prev', 'marks', 'peer')
+redis.call('HDEL', KEYS[1], 'claimed', 'claimant', 'attempt', 'prev', 'handed', 'marks', 'peer')
 announce(ARGV[4])
 return answer('reset', next_generation, done)

@@ -18,7 +18,7 @@ if claimant == echo then
     redis.call('HSET', KEYS[2], 'attempt', int(tonumber(attempt) - 1))
     redis.call('HDEL', KEYS[2], 'claimant', 'prev')
   else
-    redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev')
+    redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev', 'handed')
   end
 end
 local due_claimant, due_attempt =

@@ -1,0 +1,297 @@
+//! What this replica knows of the job in the store, and what it says about it.
+//!
+//! Every look reads the watermark, the schedules that the job is seen with, and the store's clock.
+//! What is wrong with them is reported: see [`Event`].
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::scheduler::condition::Condition;
+use crate::scheduler::event::Event;
+use crate::scheduler::replica::Replica;
+use crate::scheduler::schedule::Schedule;
+use crate::scheduler::tick::Tick;
+use crate::store::answer::{Looked, Peeked};
+use crate::store::command::{Register, Sight};
+use crate::store::sighting::{Fingerprint, Sighting};
+
+/// What was looked at so long ago is looked at again before a tick is claimed.
+const FRESH: Duration = Duration::from_secs(1);
+/// A schedule is dropped if it was silent for so long when another one is seen.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+/// The own schedule is noted again after this long: often enough that it is never silent.
+const SIGHT_AGAIN: Duration = Duration::from_secs(2 * 60);
+/// Two schedules are in conflict if both were seen for longer than a deployment takes.
+const CONFLICT: Duration = Duration::from_secs(30 * 60);
+/// Clocks that differ are reported again after this long.
+const REPEAT: Duration = Duration::from_secs(30);
+/// What lasts for long is said again after this long.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What this replica knows of the job in the store.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    own: Fingerprint,
+    /// The watermark: this tick and all before it are done.
+    pub(super) done: Tick,
+    /// The first sight of the own schedule: its ticks after this one are due.
+    pub(super) first: Tick,
+    /// How often an operator has set the watermark.
+    pub(super) generation: u64,
+    /// The other schedules that the job is seen with.
+    others: Vec<Other>,
+    /// When the own schedule was noted last.
+    sighted: Option<Instant>,
+    /// When the last look was, and what this replica's clock said then.
+    looked: Option<(Instant, Tick)>,
+    suspect: Condition,
+    watermark_ahead: Condition,
+    pub(super) paused: Condition,
+}
+
+#[derive(Debug)]
+struct Other {
+    sighting: Sighting,
+    conflict: Condition,
+}
+
+/// What a look at the job has come to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Look {
+    /// The job may be claimed.
+    Ready,
+    /// An operator has asked for a run.
+    Due,
+    /// The clocks differ: nothing may be claimed or given up.
+    ClockSuspect,
+}
+
+impl Knowledge {
+    pub(super) fn new(replica: &Replica) -> Self {
+        Self {
+            own: replica.job.schedule.fingerprint(),
+            done: Tick::from_millis(0),
+            first: Tick::from_millis(0),
+            generation: 0,
+            others: Vec::new(),
+            sighted: None,
+            looked: None,
+            suspect: Condition::default(),
+            watermark_ahead: Condition::default(),
+            paused: Condition::default(),
+        }
+    }
+
+    /// The instant after which the next tick is looked for.
+    pub(super) fn start(&self) -> Tick {
+        self.done.max(self.first)
+    }
+
+    /// Whether the store knows the job, as far as this replica has heard.
+    pub(super) fn is_registered(&self) -> bool {
+        self.sighted.is_some()
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.own.clone()
+    }
+
+    /// Whether the last look was only a moment ago, by this replica's clock as well: one that was
+    /// set since then has to be compared with the store's again.
+    pub(super) fn is_fresh(&self, replica: &Replica) -> bool {
+        self.looked.is_some_and(|(at, local)| {
+            let elapsed = at.elapsed();
+            elapsed < FRESH && replica.local_now().distance(local) < elapsed + FRESH
+        })
+    }
+
+    /// When to look again if nothing happens.
+    pub(super) fn next_look(&self, period: Duration) -> Instant {
+        self.looked.map_or_else(Instant::now, |(at, _)| at + period)
+    }
+
+    /// Asks for another look before the next claim.
+    pub(super) fn forget_look(&mut self) {
+        self.looked = None;
+    }
+
+    /// Believes a watermark that an operator has set, even if it is lower.
+    pub(super) fn reset(&mut self, replica: &Replica, generation: u64, done: Tick) {
+        self.generation = generation;
+        self.done = done;
+        self.first = self.first.min(done);
+        replica.emit(&Event::Reset { done });
+    }
+
+    /// Looks at the job, and registers it if the store does not know it.
+    pub(super) async fn look(&mut self, replica: &Replica) -> Result<Look, Error> {
+        let peeked = replica.peek().await?;
+        let now = Tick::from_millis(peeked.now);
+        if replica.is_clock_suspect(now) {
+            // Neither the watermark nor the first sight of a schedule may depend on it.
+            self.looked = None;
+            if self.suspect.is_due(REPEAT) {
+                replica.emit(&Event::ClockSuspect {
+                    local: replica.local_now(),
+                    store: now,
+                });
+            }
+            return Ok(Look::ClockSuspect);
+        }
+        self.suspect.end();
+        self.looked = Some((Instant::now(), replica.local_now()));
+        match peeked.done.map(Tick::from_millis) {
+            Some(done) if peeked.generation != self.generation && self.done.as_millis() > 0 => {
+                self.reset(replica, peeked.generation, done);
+            }
+            Some(done) => {
+                self.generation = peeked.generation;
+                self.done = self.done.max(done);
+            }
+            None => {
+                self.generation = peeked.generation;
+                self.register(replica, now).await?;
+            }
+        }
+        self.see(replica, &peeked).await?;
+        self.compare_with_clock(replica, now);
+        if peeked.paused.is_none() && self.paused.end() {
+            replica.emit(&Event::Resumed);
+        }
+        Ok(match peeked.due {
+            Some(_) => Look::Due,
+            None => Look::Ready,
+        })
+    }
+
+    /// Registers what is known to be done. For a job that no one has seen it is the latest tick
+    /// that is in the past *by the store's clock*, so that a replica whose clock is ahead cannot
+    /// declare done what is not even due.
+    pub(super) async fn register(&mut self, replica: &Replica, now: Tick) -> Result<(), Error> {
+        let job = &replica.job;
+        let done = match self.done.as_millis() {
+            0 => job.schedule.latest_at_or_before(now).unwrap_or(now),
+            _ => self.done,
+        };
+        let register = Register {
+            done: done.as_millis(),
+            retain: job.retain_of(done),
+            schedule: Some(self.own.clone()),
+        };
+        let done = replica.leases.store().run(&job.name, register).await?;
+        self.done = self.done.max(Tick::from_millis(done));
+        self.sighted = None;
+        Ok(())
+    }
+
+    /// Notes the own schedule when it is time, and reports what the others are about.
+    async fn see(&mut self, replica: &Replica, peeked: &Peeked) -> Result<(), Error> {
+        let known = peeked
+            .schedules
+            .iter()
+            .find(|seen| seen.fingerprint == self.own);
+        if let Some(own) = known {
+            self.first = Tick::from_millis(own.first);
+        }
+        let noted = self.sighted.is_some_and(|at| at.elapsed() < SIGHT_AGAIN);
+        if known.is_some() && noted {
+            self.compare(replica, &peeked.schedules, peeked.now);
+            return Ok(());
+        }
+        let job = &replica.job;
+        let sight = Sight {
+            schedule: self.own.clone(),
+            silence: SILENCE.max(2 * replica.settings.poll_cap),
+            retain: job.retain_of(self.done),
+        };
+        if let Looked::Sighted(sighted) = replica.leases.store().run(&job.name, sight).await? {
+            self.sighted = Some(Instant::now());
+            self.first = Tick::from_millis(sighted.first);
+            for dropped in sighted.dropped {
+                replica.emit(&Event::Rescheduled {
+                    before: dropped.fingerprint.as_str().into(),
+                });
+            }
+            self.compare(replica, &sighted.kept, peeked.now);
+        }
+        Ok(())
+    }
+
+    /// Reports another schedule of the job: at its first sight, and daily if it does not go away.
+    fn compare(&mut self, replica: &Replica, seen: &[Sighting], now: u64) {
+        let job = &replica.job.name;
+        let mut before = std::mem::take(&mut self.others);
+        for sighting in seen.iter().filter(|seen| seen.fingerprint != self.own) {
+            let known = before
+                .iter()
+                .position(|other| other.sighting.fingerprint == sighting.fingerprint);
+            let mut other = match known {
+                Some(at) => before.swap_remove(at),
+                None => {
+                    tracing::warn!(
+                        %job,
+                        own = self.own.as_str(),
+                        other = sighting.fingerprint.as_str(),
+                        "job {job} also has the schedule {:?}; that is expected while a deployment \
+                         rolls, and otherwise two services share the name",
+                        sighting.fingerprint.as_str()
+                    );
+                    Other {
+                        sighting: sighting.clone(),
+                        conflict: Condition::default(),
+                    }
+                }
+            };
+            other.sighting = sighting.clone();
+            let together = sighting
+                .last
+                .saturating_sub(sighting.first.max(self.first.as_millis()));
+            let silent = Duration::from_millis(now.saturating_sub(sighting.last)) > SILENCE;
+            if Duration::from_millis(together) > CONFLICT && !silent && other.conflict.is_due(DAY) {
+                replica.emit(&Event::ConflictingSchedules {
+                    other: sighting.fingerprint.as_str().into(),
+                });
+            }
+            self.others.push(other);
+        }
+    }
+
+    /// Reports a watermark that lies in the future: nothing runs until the clock gets there.
+    fn compare_with_clock(&mut self, replica: &Replica, now: Tick) {
+        let interval = replica.job.interval_at(now);
+        let limit = replica.settings.max_skew.saturating_add(interval);
+        if now.until(self.done) <= limit {
+            self.watermark_ahead.end();
+        } else if self.watermark_ahead.is_due(DAY) {
+            replica.emit(&Event::WatermarkAhead {
+                done: self.done,
+                now,
+            });
+        }
+    }
+
+    /// Returns the ticks of other schedules that a claim of `tick` passes over: those after the
+    /// watermark that are due before it. No replica can claim them any more.
+    pub(super) fn passed_over_of_others(
+        &self,
+        watermark: Tick,
+        tick: Tick,
+    ) -> Vec<(Tick, Tick, u64)> {
+        let before = Tick::from_millis(tick.as_millis().saturating_sub(1));
+        let of = |other: &Other| {
+            // A later release may write one that this one cannot read.
+            let schedule = Schedule::from_text(other.sighting.fingerprint.as_str()).ok()?;
+            let from = watermark.max(Tick::from_millis(other.sighting.first));
+            let mut ticks = schedule.between(from, before);
+            let first = ticks.next()?;
+            // More than these are not worth the time: the range says where they are.
+            let (last, count) = ticks
+                .take(10_000)
+                .fold((first, 1), |(_, count), tick| (tick, count + 1));
+            Some((first, last, count))
+        };
+        self.others.iter().filter_map(of).collect()
+    }
+}

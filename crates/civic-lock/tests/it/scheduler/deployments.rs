@@ -1,0 +1,239 @@
+//! What becomes of ticks when a job is deployed with another schedule.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use civic_lock::{Job, LockService, Tick};
+use civic_testkit::redis::RedisServer;
+
+use crate::support::event_log::{EventLog, by_tick, count, elapse};
+use crate::support::local::{Local, every};
+use crate::support::replica::JOB;
+use crate::support::store::{Fixture, on_each_store};
+
+on_each_store! {
+    a_new_schedule_has_no_tick_before_its_deployment,
+    a_rolling_deployment_of_a_changed_schedule_loses_no_tick_and_repeats_none,
+    an_unchanged_schedule_goes_on_from_the_watermark,
+}
+
+fn now() -> u64 {
+    Tick::from(SystemTime::now()).as_millis()
+}
+
+fn job(schedule: &str) -> Job {
+    let schedule = schedule.parse().expect("a schedule");
+    Job::new(JOB, schedule)
+        .expect("a job")
+        .ttl(Duration::from_secs(1))
+}
+
+/// Runs the job for a while.
+async fn run_for(locks: &LockService, job: Job, time: Duration) -> EventLog {
+    let events = EventLog::default();
+    let local = Local::start(locks, job, &events, |s| s, |_| async { Ok(()) });
+    elapse(time).await;
+    local.stop().await;
+    events
+}
+
+async fn a_new_schedule_has_no_tick_before_its_deployment(store: Fixture) {
+    let locks = store.location().locks();
+    let while_it_starts = Duration::from_millis(600);
+    run_for(&locks, job("0 2 * * *"), while_it_starts).await;
+    for (schedule, time) in [
+        ("*/5 * * * *", 600),
+        ("@every 1s", 2500),
+        ("46 4 * * *", 600),
+    ] {
+        let deployed = now();
+        let events = run_for(&locks, job(schedule), Duration::from_millis(time)).await;
+        for record in events.log() {
+            assert!(
+                record.tick > deployed,
+                "{schedule}: {record:?} at {deployed}"
+            );
+        }
+        if schedule == "@every 1s" {
+            assert!(count(&events.log(), &["ran"]) > 0, "{:#?}", events.log());
+        }
+    }
+}
+
+async fn a_rolling_deployment_of_a_changed_schedule_loses_no_tick_and_repeats_none(store: Fixture) {
+    let events = EventLog::default();
+    let start = |millis: u64| {
+        Local::start(
+            &store.replica(),
+            every(millis),
+            &events,
+            |s| s.poll_cap(Duration::from_millis(200)),
+            |_| async { Ok(()) },
+        )
+    };
+    let mut old: Vec<_> = (0..3).map(|_| start(400)).collect();
+    let first = events.event("ran", None, 0).await.tick;
+    let mut new = Vec::new();
+    while let Some(replica) = old.pop() {
+        new.push(start(600));
+        elapse(Duration::from_millis(1500)).await;
+        replica.stop().await;
+    }
+    let replaced = now();
+    elapse(Duration::from_millis(1500)).await;
+    for replica in new {
+        replica.stop().await;
+    }
+    let log = events.log();
+    let ticks = by_tick(&log);
+    let begun: BTreeSet<u64> = ticks
+        .iter()
+        .filter(|(_, records)| count(records, &["started", "missed"]) > 0)
+        .map(|(tick, _)| *tick)
+        .collect();
+    for (tick, records) in &ticks {
+        assert!(
+            count(records, &["started", "missed"]) <= 1,
+            "{tick}: {records:#?}"
+        );
+    }
+    // Every instant of the old schedule, as long as a replica has it.
+    let missing = |from: u64, to: u64, interval: u64| -> Vec<u64> {
+        let all = (from / interval..to / interval).map(|n| n * interval);
+        all.filter(|tick| *tick >= from && !begun.contains(tick))
+            .collect()
+    };
+    assert_eq!(
+        missing(first, replaced - 400, 400),
+        Vec::<u64>::new(),
+        "{begun:?}"
+    );
+    // Every instant of the new one, from the first that only it has.
+    let only_new = begun
+        .iter()
+        .find(|tick| *tick % 400 != 0)
+        .expect("a new one");
+    let last = *begun.last().expect("many");
+    assert_eq!(
+        missing(*only_new, last, 600),
+        Vec::<u64>::new(),
+        "{begun:?}"
+    );
+    assert!(last > replaced, "the new one goes on");
+}
+
+async fn an_unchanged_schedule_goes_on_from_the_watermark(store: Fixture) {
+    let locks = store.location().locks();
+    let before = run_for(&locks, every(300), Duration::from_millis(1000)).await;
+    elapse(Duration::from_millis(1000)).await;
+    let after = run_for(&locks, every(300), Duration::from_millis(1000)).await;
+    let last = before
+        .log()
+        .iter()
+        .map(|record| record.tick)
+        .max()
+        .expect("a tick");
+    let first = after
+        .log()
+        .iter()
+        .map(|record| record.tick)
+        .min()
+        .expect("a tick");
+    assert_eq!(first, last + 300);
+}
+
+const TICK_KEY: &str = "{lock:job}:tick";
+const MINUTE: u64 = 60_000;
+
+/// A job whose schedules were seen as it is said here.
+async fn seen(server: &RedisServer, schedules: &str, done: u64) {
+    let done = done.to_string();
+    let fields = ["done", &done, "version", "2", "schedules", schedules];
+    let mut command = vec!["HSET", TICK_KEY];
+    command.extend(fields);
+    server.command(&command).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_is_silent_is_forgotten_when_another_one_is_seen_and_one_replica_says_so() {
+    let server = RedisServer::start().await;
+    let (now, events) = (now(), EventLog::default());
+    let old = format!("{} {} 0 2 * * * UTC", now - 900 * MINUTE, now - 11 * MINUTE);
+    seen(&server, &old, now - 300 * MINUTE).await;
+    let replicas: Vec<_> = (0..3)
+        .map(|_| {
+            let locks = LockService::redis(server.url()).expect("a service");
+            Local::start(&locks, every(500), &events, |s| s, |_| async { Ok(()) })
+        })
+        .collect();
+    events.event("ran", None, 0).await;
+    for replica in replicas {
+        replica.stop().await;
+    }
+    let log = events.log();
+    assert_eq!(count(&log, &["rescheduled"]), 1, "{log:#?}");
+    assert_eq!(
+        count(&log, &["missed", "conflicting-schedules"]),
+        0,
+        "{log:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_schedules_that_stay_are_a_conflict_and_those_of_a_deployment_are_none() {
+    for (together, conflicts) in [(31, 1), (29, 0)] {
+        let server = RedisServer::start().await;
+        let (now, events) = (now(), EventLog::default());
+        let since = now - together * MINUTE;
+        let schedules = format!("{since} {now} @every 9000ms\n{since} {now} @every 500ms");
+        seen(&server, &schedules, now).await;
+        let locks = LockService::redis(server.url()).expect("a service");
+        let local = Local::start(&locks, every(500), &events, |s| s, |_| async { Ok(()) });
+        let seen = events.event("ran", None, 0).await;
+        events
+            .until("several looks", |log| {
+                let ran = |tick| {
+                    log.iter()
+                        .any(|record| record.event == "ran" && record.tick > tick)
+                };
+                ran(seen.tick + 2000).then_some(())
+            })
+            .await;
+        local.stop().await;
+        let log = events.log();
+        assert_eq!(
+            count(&log, &["conflicting-schedules"]),
+            conflicts,
+            "{log:#?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watermark_in_the_future_is_reported() {
+    let server = RedisServer::start().await;
+    let (now, events) = (now(), EventLog::default());
+    let schedules = format!("{now} {now} @every 500ms");
+    seen(&server, &schedules, now + 120 * MINUTE).await;
+    let locks = LockService::redis(server.url()).expect("a service");
+    let local = Local::start(&locks, every(500), &events, |s| s, |_| async { Ok(()) });
+    events.event("watermark-ahead", None, 0).await;
+    local.stop().await;
+    assert_eq!(count(&events.log(), &["started", "missed"]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_schedule_over_a_watermark_of_the_first_version_goes_on_from_it() {
+    let server = RedisServer::start().await;
+    let (now, events) = (now(), EventLog::default());
+    let done = (now - 3000) / 500 * 500;
+    let done_text = done.to_string();
+    server
+        .command(&["HSET", TICK_KEY, "done", &done_text])
+        .await;
+    let locks = LockService::redis(server.url()).expect("a service");
+    let local = Local::start(&locks, every(500), &events, |s| s, |_| async { Ok(()) });
+    let first = events.event("started", None, 0).await;
+    local.stop().await;
+    assert_eq!(first.tick, done + 500);
+}
