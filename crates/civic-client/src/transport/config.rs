@@ -7,6 +7,7 @@ use std::time::Duration;
 /// Limits of zero connections count as one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TransportConfig {
+    pub(super) ask_after: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) dns_ttl: Duration,
     pub(super) idle_timeout: Duration,
@@ -20,6 +21,7 @@ impl TransportConfig {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            ask_after: Duration::from_millis(1),
             connect_timeout: Duration::from_secs(3),
             dns_ttl: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(4),
@@ -27,6 +29,26 @@ impl TransportConfig {
             max_connections: 100,
             max_idle: 32,
         }
+    }
+
+    /// Sets after which idle time of its connection a peer is asked whether it wants the body of a
+    /// request (`Expect: 100-continue`, RFC 9110, section 10.1.1), if executing the request twice
+    /// could do harm. A connection that is new is always asked.
+    ///
+    /// A peer that is about to end closes its idle connections, whatever has arrived on them
+    /// unread. A request with a body that meets this would end with its transmission unknown. If the
+    /// body was held back, the request is incomplete, no peer can take it for whole, and it goes to
+    /// another connection. The price is one round trip. A peer that does not answer the question
+    /// gets the body after a second, and is not asked again.
+    ///
+    /// [`Duration::MAX`] stands for never. Use it for a peer that acts on the head of a request
+    /// without waiting for the body that the head announces.
+    ///
+    /// Defaults to 1 ms.
+    #[must_use]
+    pub const fn with_ask_after(mut self, idle: Duration) -> Self {
+        self.ask_after = idle;
+        self
     }
 
     /// Sets how long connecting may take, the look-up of the name included, for all addresses of

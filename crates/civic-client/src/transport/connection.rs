@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::header::EXPECT;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::ext::on_informational;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{self, Handle};
@@ -20,8 +22,12 @@ use crate::body::Body;
 use crate::phase::Phase;
 use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
+use crate::transport::outgoing::{Gate, Outgoing};
 use crate::transport::random::random;
 use crate::transport::socket::{Gauge, Socket};
+
+/// How long a peer is waited for that does not say whether it wants the body of a request.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection may take until it is free for another request after a response.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -39,8 +45,13 @@ pub(super) struct Connection {
     retired: Instant,
     idle_timeout: Duration,
     idle_until: Instant,
-    is_reused: bool,
-    sender: http1::SendRequest<Body>,
+    /// Since when it is free; `None` before its first request.
+    idle_since: Option<Instant>,
+    /// Whether it waits for the body of a request that will not come.
+    is_spent: bool,
+    /// Whether the peer was asked if it wants a body, and answered without saying so.
+    was_question_ignored: bool,
+    sender: http1::SendRequest<Outgoing>,
     gauge: Arc<Gauge>,
     activity: watch::Sender<Activity>,
 }
@@ -52,11 +63,21 @@ enum Activity {
     IdleUntil(Instant),
 }
 
+/// When the body of a request is handed to the peer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Handover {
+    /// With the head of the request.
+    AtOnce,
+    /// When the peer asks for it (RFC 9110, section 10.1.1), or after a second without an answer.
+    WhenAsked,
+}
+
 /// Why there is no response.
 #[derive(Debug)]
 pub(super) struct SendError {
     pub(super) cause: hyper::Error,
-    /// Whether it is proven that the peer received nothing of the request.
+    /// Whether the peer received nothing of the request, or its head only while a body was
+    /// announced, and so cannot take it for whole.
     pub(super) is_unsent: bool,
 }
 
@@ -87,7 +108,9 @@ impl Connection {
             retired: later(now, age.unwrap_or(Duration::MAX)),
             idle_timeout: config.idle_timeout,
             idle_until: now,
-            is_reused: false,
+            idle_since: None,
+            is_spent: false,
+            was_question_ignored: false,
             sender,
             gauge,
             activity,
@@ -104,12 +127,24 @@ impl Connection {
 
     /// Returns whether it has carried a request before the present one.
     pub(super) const fn is_reused(&self) -> bool {
-        self.is_reused
+        self.idle_since.is_some()
+    }
+
+    /// Returns whether it carried a request less than `time` ago, so that the peer certainly read
+    /// what arrived on it then.
+    pub(super) fn was_alive_within(&self, time: Duration) -> bool {
+        self.idle_since
+            .is_some_and(|instant| instant.elapsed() < time)
+    }
+
+    /// Returns whether the peer did not answer when it was asked if it wants a body.
+    pub(super) const fn was_question_ignored(&self) -> bool {
+        self.was_question_ignored
     }
 
     /// Returns whether it may carry another request, if it is free.
     pub(super) fn is_usable(&self, now: Instant) -> bool {
-        !self.sender.is_closed() && now < self.idle_until && now < self.retired
+        !self.is_spent && !self.sender.is_closed() && now < self.idle_until && now < self.retired
     }
 
     /// Returns whether this runtime opened it.
@@ -119,8 +154,9 @@ impl Connection {
 
     /// Notes that it is free, so that it is closed unless it is used again in time.
     pub(super) fn rest(&mut self) {
-        self.is_reused = true;
-        self.idle_until = later(Instant::now(), self.idle_timeout).min(self.retired);
+        let now = Instant::now();
+        self.idle_since = Some(now);
+        self.idle_until = later(now, self.idle_timeout).min(self.retired);
         self.activity
             .send_replace(Activity::IdleUntil(self.idle_until));
     }
@@ -133,28 +169,73 @@ impl Connection {
     /// Waits until it can take a request, and returns whether it can. It does not take long, unless
     /// the peer answered before it had read the whole of the last request.
     pub(super) async fn is_ready(&mut self) -> bool {
+        if self.is_spent {
+            return false;
+        }
         self.sender.is_ready() || matches!(timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends a request, and waits for the head of the response.
+    ///
+    /// With [`Handover::WhenAsked`] the body is held back until the peer asks for it.
     pub(super) async fn send(
         &mut self,
-        request: Request<Body>,
+        mut request: Request<Body>,
+        handover: Handover,
     ) -> Result<Response<Incoming>, SendError> {
         let attempt = Attempt::of(request.extensions());
         let progress = attempt.map(|attempt| Arc::clone(&attempt.progress));
         if let Some(progress) = &progress {
             progress.advance(Phase::Sending);
         }
-        self.gauge.reset(progress);
-        let sent = self.sender.try_send_request(request).await;
+        self.gauge.reset();
+        let gauge = Arc::clone(&self.gauge);
+        let handed_over = move || {
+            if let Some(progress) = &progress {
+                gauge.note_end(Arc::clone(progress));
+            }
+        };
+        let gate = match handover {
+            Handover::AtOnce => {
+                handed_over();
+                None
+            }
+            Handover::WhenAsked => Some(Arc::<Gate>::default()),
+        };
+        if let Some(gate) = &gate {
+            let headers = request.headers_mut();
+            headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+            let gate = Arc::clone(gate);
+            on_informational(&mut request, move |response| {
+                if response.status() == StatusCode::CONTINUE {
+                    handed_over();
+                    gate.open();
+                }
+            });
+        }
+        let request = request.map(|body| Outgoing::new(body, gate.clone()));
+        let mut sent = pin!(self.sender.try_send_request(request));
+        let sent = match &gate {
+            None => sent.await,
+            Some(gate) => match timeout(CONTINUE_TIMEOUT, &mut sent).await {
+                Ok(sent) => sent,
+                Err(_) if gate.open() => {
+                    // Unless it asks yet, it ignores the question.
+                    self.was_question_ignored = true;
+                    sent.await
+                }
+                Err(_) => sent.await,
+            },
+        };
+        let is_body_kept = gate.is_some_and(|gate| gate.seal());
         match sent {
             Ok(response) => {
+                self.is_spent = is_body_kept;
                 self.believe(response.headers());
                 Ok(response)
             }
             Err(mut error) => Err(SendError {
-                is_unsent: error.take_message().is_some() || self.gauge.seal(),
+                is_unsent: error.take_message().is_some() || self.gauge.seal() || is_body_kept,
                 cause: error.into_error(),
             }),
         }
@@ -176,7 +257,7 @@ fn later(now: Instant, wait: Duration) -> Instant {
 
 /// Drives a connection until it has ended, is let go of or was idle for too long.
 async fn drive(
-    connection: http1::Connection<TokioIo<Socket>, Body>,
+    connection: http1::Connection<TokioIo<Socket>, Outgoing>,
     mut changes: watch::Receiver<Activity>,
     _permit: OwnedSemaphorePermit,
 ) {

@@ -10,6 +10,7 @@ mod connection;
 mod dial;
 mod keep_alive;
 mod lease;
+mod outgoing;
 mod pool;
 mod pools;
 mod random;

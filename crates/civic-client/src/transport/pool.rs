@@ -1,6 +1,7 @@
 //! The connections to one peer.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -20,6 +21,8 @@ pub(super) struct Pool {
     /// One permit per open socket.
     sockets: Arc<Semaphore>,
     max_idle: usize,
+    /// Whether the peer answers the question whether it wants a body, as far as is known.
+    answers_expectations: AtomicBool,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
 }
@@ -31,12 +34,23 @@ impl Pool {
             exchanges: Arc::new(Semaphore::new(max)),
             sockets: Arc::new(Semaphore::new(max)),
             max_idle: config.max_idle,
+            answers_expectations: AtomicBool::new(true),
             idle: Mutex::default(),
         }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the peer answers the question whether it wants a body.
+    pub(super) fn answers_expectations(&self) -> bool {
+        self.answers_expectations.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the peer does not answer it.
+    pub(super) fn expect_no_answer(&self) {
+        self.answers_expectations.store(false, Ordering::Relaxed);
     }
 
     /// Lets another exchange begin, if there are not too many.

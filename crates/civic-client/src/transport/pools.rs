@@ -48,3 +48,28 @@ impl Pools {
         pool
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_1024_authorities_have_connections_and_the_least_recently_used_one_loses_them()
+    {
+        let (pools, config) = (Pools::default(), TransportConfig::new());
+        let authority = |text: &str| text.parse::<Authority>().unwrap();
+        let always = pools.of(&authority("always:80"), &config);
+        for number in 0..3000 {
+            tokio::time::advance(std::time::Duration::from_millis(1)).await;
+            pools.of(&authority(&format!("host-{number}:80")), &config);
+            // A host is the same host in capitals.
+            assert!(Arc::ptr_eq(
+                &always,
+                &pools.of(&authority("ALWAYS:80"), &config)
+            ));
+        }
+        let kept = pools.0.lock().unwrap();
+        assert_eq!(kept.len(), MAX_POOLS);
+        assert!(!kept.contains_key(&authority("host-0:80")));
+    }
+}

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, Version};
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
@@ -17,10 +17,12 @@ use crate::attempt::Attempt;
 use crate::body::Body;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::layer::idempotency_key::has_callers_key;
+use crate::options::CallOptions;
 use crate::phase::Phase;
 use crate::transport::body::TransportBody;
 use crate::transport::config::TransportConfig;
-use crate::transport::connection::Connection;
+use crate::transport::connection::{Connection, Handover};
 use crate::transport::dial::{dial, order};
 use crate::transport::lease::Lease;
 use crate::transport::pool::Pool;
@@ -49,6 +51,9 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - **Right before a request is written**, the kernel is asked whether the peer has closed the
 ///   connection. If it has, or if nothing of the request could be written, the request goes to
 ///   another connection, whatever its method.
+/// - **The body of a POST** that must not be sent twice is held back until the peer asks for it, if
+///   the connection was idle for more than 1 ms ([`TransportConfig::with_ask_after`]): a peer that
+///   is restarted does not make it fail.
 /// - **A retry** of what broke off, took too long or was answered with a server error goes to
 ///   another connection than the attempts before it, and to another address if the peer has one;
 ///   the connection of such an attempt is closed.
@@ -140,6 +145,7 @@ impl Shared {
         let tried = request.extensions().get::<Tried>().cloned();
         let tried = tried.unwrap_or_default();
         let is_simple = request.body().bytes().len() <= SMALL_BODY;
+        let is_delicate = is_delicate(&request);
         let pool = self.pools.of(&target.authority, &self.config);
         for connection in tried.connections() {
             // It led to an attempt that has to be repeated.
@@ -175,11 +181,29 @@ impl Shared {
                 continue;
             }
             tried.note(connection.id(), connection.ip());
-            // A new connection that breaks at once says more about the peer than about the
-            // connection.
-            let again = connection.is_reused().then(|| request.clone());
-            match connection.send(request).await {
-                Ok(response) => {
+            let handover = if is_delicate
+                && self.config.ask_after < Duration::MAX
+                && pool.answers_expectations()
+                && !connection.was_alive_within(self.config.ask_after)
+            {
+                Handover::WhenAsked
+            } else {
+                Handover::AtOnce
+            };
+            let is_reused = connection.is_reused();
+            let again = (is_reused || handover == Handover::WhenAsked).then(|| request.clone());
+            match (connection.send(request, handover).await, again) {
+                (Ok(response), Some(again))
+                    if handover == Handover::WhenAsked
+                        && response.status() == StatusCode::EXPECTATION_FAILED =>
+                {
+                    pool.expect_no_answer();
+                    request = again;
+                }
+                (Ok(response), _) => {
+                    if connection.was_question_ignored() {
+                        pool.expect_no_answer();
+                    }
                     // Another connection would not change what the peer decided about the caller.
                     if response.status().is_client_error() {
                         tried.forget(connection.id());
@@ -187,11 +211,11 @@ impl Shared {
                     let lease = Lease::new(connection, pool, is_simple, exchange);
                     return Ok(response.map(|inner| TransportBody::new(inner, lease)));
                 }
-                Err(error) if error.is_unsent => match again {
-                    Some(again) => request = again,
-                    None => return Err(unconnected(error.cause)),
-                },
-                Err(error) => return Err(Error::transport(error.cause)),
+                // A new connection that breaks at once says more about the peer than about the
+                // connection.
+                (Err(error), Some(again)) if error.is_unsent && is_reused => request = again,
+                (Err(error), _) if error.is_unsent => return Err(unconnected(error.cause)),
+                (Err(error), _) => return Err(Error::transport(error.cause)),
             }
         }
     }
@@ -231,6 +255,15 @@ impl Shared {
             Err(_) => Err(too_slow("connected to", self.config.connect_timeout)),
         }
     }
+}
+
+/// Returns whether executing a request twice could do harm, and its body can be held back.
+fn is_delicate(request: &Request<Body>) -> bool {
+    let options = CallOptions::of(request.extensions());
+    let is_replay_safe = options
+        .idempotent()
+        .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
+    !is_replay_safe && !request.body().is_empty() && request.version() == Version::HTTP_11
 }
 
 fn note(attempt: Option<&Attempt>, phase: Phase) {

@@ -28,7 +28,7 @@ pub(super) struct Socket {
 #[derive(Debug)]
 pub(super) struct Gauge {
     state: AtomicU8,
-    /// Of the attempt, until all was written.
+    /// Of the attempt, if nothing more of the request is handed over, until all was written.
     progress: Mutex<Option<Arc<Progress>>>,
 }
 
@@ -50,9 +50,14 @@ impl Gauge {
     }
 
     /// Notes that the next byte that is written is the first one of a request.
-    pub(super) fn reset(&self, progress: Option<Arc<Progress>>) {
-        *self.progress() = progress;
+    pub(super) fn reset(&self) {
+        *self.progress() = None;
         self.state.store(UNTOUCHED, Ordering::Release);
+    }
+
+    /// Notes in `progress` when all that is handed over has been written.
+    pub(super) fn note_end(&self, progress: Arc<Progress>) {
+        *self.progress() = Some(progress);
     }
 
     /// Forbids writing the request, and returns whether nothing of it was written.

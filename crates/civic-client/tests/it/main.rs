@@ -3,6 +3,7 @@
 mod amplification;
 mod attempts;
 mod connections;
+mod expecting;
 mod facade;
 mod foreign_layers;
 mod layers;

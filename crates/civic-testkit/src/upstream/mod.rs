@@ -8,7 +8,7 @@
 //! drips then take no real time, and [`Attempt::at`] is exact. It speaks just enough HTTP, by hand,
 //! to be able to break every rule of it.
 //!
-//! Not promised: HTTP/2, pipelining, `Expect: 100-continue`.
+//! A caller that waits for `100 Continue` gets it. Not promised: HTTP/2, pipelining.
 
 mod answer;
 mod attempt;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -25,6 +25,13 @@ pub(super) async fn read_request(
     };
     let (method, target, headers) = parse_head(&buffer[..head_end])?;
     buffer.drain(..head_end + 4);
+    if headers
+        .get("expect")
+        .is_some_and(|value| value == "100-continue")
+    {
+        let asks = b"HTTP/1.1 100 Continue\r\n\r\n";
+        stream.write_all(asks).await.ok()?;
+    }
 
     let body = if headers
         .get("transfer-encoding")

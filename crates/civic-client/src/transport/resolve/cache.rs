@@ -255,3 +255,34 @@ fn make_room(names: &mut HashMap<String, Name>) {
         names.remove(&oldest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::transport::resolve::resolver::Resolve;
+
+    struct Local;
+
+    impl Resolve for Local {
+        async fn resolve(&self, _: &str) -> io::Result<Addresses> {
+            Ok(Addresses::new([Ipv4Addr::LOCALHOST.into()]))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_1024_names_are_remembered_and_the_least_recently_used_one_is_forgotten() {
+        let names = NameCache::new(Arc::new(Local), Duration::from_secs(10));
+        for number in 0..3000 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            names.addresses(&format!("host-{number}")).await.unwrap();
+            names.addresses("always").await.unwrap();
+        }
+        let remembered = names.shared.names();
+        assert_eq!(remembered.len(), MAX_NAMES);
+        assert!(remembered.contains_key("always"));
+        assert!(remembered.contains_key("host-2999"));
+        assert!(!remembered.contains_key("host-0"));
+    }
+}
