@@ -27,8 +27,9 @@ pub use self::error_kind::ErrorKind;
 pub use self::facade::{Answer, RequestBuilder, ServiceClient, ServiceClientBuilder};
 pub use self::layer::{
     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff,
-    CollectBodyLayer, IdempotencyKeyLayer, Jitter, PeerMemory, PropagateContextLayer, RetryBudget,
-    RetryDecision, RetryEvent, RetryLayer, RetryPolicy, RetryScope,
+    CollectBodyLayer, IdempotencyKeyLayer, InFlightLimitLayer, Jitter, PeerMemory,
+    PropagateContextLayer, RetryBudget, RetryDecision, RetryEvent, RetryLayer, RetryPolicy,
+    RetryScope,
 };
 pub use self::not_retried::NotRetried;
 pub use self::options::CallOptions;

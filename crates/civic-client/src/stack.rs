@@ -5,7 +5,7 @@
 //! ```text
 //! propagate context          once per call
 //! idempotency key            once per call
-//!   (a concurrency limit would stand here)
+//! (in-flight limit)          if asked for
 //! retry                      policy, budget, backoff; what follows happens in each attempt
 //!   (a breaker would stand here, where it sees every failure)
 //! attempt span
@@ -38,6 +38,7 @@ use crate::layer::attempt_span::AttemptSpanLayer;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
+use crate::layer::in_flight_limit::InFlightLimitLayer;
 use crate::layer::propagate_context::PropagateContextLayer;
 use crate::layer::retry::RetryLayer;
 use crate::transport::Transport;
@@ -57,8 +58,10 @@ impl Stack {
         Self(BoxCloneSyncService::new(service))
     }
 
-    /// Creates the default stack over `transport`. Without a minter, it sends no token.
+    /// Creates the default stack over `transport`. Without a limit, any number of
+    /// calls may be under way; without a minter, it sends no token.
     pub(crate) fn standard(
+        limit: Option<InFlightLimitLayer>,
         retry: RetryLayer,
         timeout: AttemptTimeoutLayer,
         minter: Option<TokenMinter>,
@@ -69,6 +72,7 @@ impl Stack {
             ServiceBuilder::new()
                 .layer(PropagateContextLayer::new())
                 .layer(IdempotencyKeyLayer::new())
+                .layer(option_layer(limit))
                 .layer(retry)
                 .layer(AttemptSpanLayer::new())
                 .layer(timeout)

@@ -17,6 +17,7 @@ use crate::facade::client::ServiceClient;
 use crate::facade::header;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
+use crate::layer::in_flight_limit::InFlightLimitLayer;
 use crate::layer::retry::{Jitter, PeerMemory, RetryLayer, RetryPolicy, RetryScope};
 use crate::stack::Stack;
 use crate::transport::{DynResolve, Resolve, SystemResolver, Transport, TransportConfig};
@@ -31,6 +32,7 @@ pub struct ServiceClientBuilder {
     retry: RetryPolicy,
     attempt_timeout: Duration,
     max_body: usize,
+    max_in_flight: Option<usize>,
     transport: TransportConfig,
     resolver: Arc<dyn DynResolve>,
     default_headers: Result<HeaderMap, Error>,
@@ -91,6 +93,7 @@ impl ServiceClientBuilder {
             retry: RetryPolicy::new(),
             attempt_timeout: AttemptTimeoutLayer::DEFAULT,
             max_body: civic_envelope::MAX_SUCCESS_BYTES,
+            max_in_flight: None,
             transport: TransportConfig::new(),
             resolver: Arc::new(SystemResolver::new()),
             default_headers: Ok(HeaderMap::new()),
@@ -180,6 +183,17 @@ impl ServiceClientBuilder {
         self
     }
 
+    /// Sets how many calls may be under way at once, over all clones of the client. Others wait, in
+    /// the order of arrival, until their deadline and at most for 10 s, as [`InFlightLimitLayer`]
+    /// describes.
+    ///
+    /// Defaults to no limit but that on connections
+    /// ([`TransportConfig::with_max_connections`]).
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.max_in_flight = Some(calls);
+        self
+    }
+
     /// Sets how connections are made and kept.
     ///
     /// Defaults to [`TransportConfig::new`].
@@ -249,6 +263,7 @@ impl ServiceClientBuilder {
             }
         };
         let stack = Stack::standard(
+            self.max_in_flight.map(InFlightLimitLayer::new),
             RetryLayer::new(self.retry.clone()),
             AttemptTimeoutLayer::new(self.attempt_timeout),
             minter,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`PropagateContextLayer`] | call | one correlation id, the same on each attempt; the trace context, the deadline and the mark of a retry of the request being served |
 //! | [`IdempotencyKeyLayer`] | call | one `Idempotency-Key` for POST and PATCH |
+//! | [`InFlightLimitLayer`] | call | a limit on the calls under way; in the default stack if asked for |
 //! | [`RetryLayer`] | call | retries as a [`RetryPolicy`] says |
 //! | [`AttemptSpanLayer`] | attempt | a span with the names of OpenTelemetry |
 //! | [`AttemptTimeoutLayer`] | attempt | a time limit, the body included |
@@ -56,6 +57,7 @@
 //! | `CollectBodyLayer` outside of `AttemptTimeoutLayer` | no timeout covers the body |
 //! | `IdempotencyKeyLayer` or `PropagateContextLayer` inside of `RetryLayer` | each attempt looks like a call of its own |
 //! | `AttemptHeadersLayer` outside of `AttemptTimeoutLayer` | the peer is not told how long the caller waits |
+//! | `InFlightLimitLayer` inside of `RetryLayer` | a call that waits for its turn loses its place with each attempt |
 //! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that timed out looks like one that was cancelled |
 
 pub(crate) mod attempt_headers;
@@ -63,6 +65,7 @@ pub(crate) mod attempt_span;
 pub(crate) mod attempt_timeout;
 pub(crate) mod collect_body;
 pub(crate) mod idempotency_key;
+pub(crate) mod in_flight_limit;
 pub(crate) mod propagate_context;
 pub(crate) mod retry;
 
@@ -71,6 +74,7 @@ pub use self::attempt_span::{AttemptSpan, AttemptSpanFuture, AttemptSpanLayer};
 pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer};
 pub use self::collect_body::{CollectBody, CollectBodyFuture, CollectBodyLayer};
 pub use self::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey, IdempotencyKeyLayer};
+pub use self::in_flight_limit::{InFlightLimit, InFlightLimitFuture, InFlightLimitLayer};
 pub use self::propagate_context::{
     PropagateContext, PropagateContextFuture, PropagateContextLayer,
 };

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::EXPECT;
@@ -202,13 +202,15 @@ impl Connection {
             }
             Handover::WhenAsked => Some(Arc::<Gate>::default()),
         };
+        let asked = Arc::<AtomicBool>::default();
         if let Some(gate) = &gate {
             let headers = request.headers_mut();
             headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
-            let gate = Arc::clone(gate);
+            let (gate, asked) = (Arc::clone(gate), Arc::clone(&asked));
             on_informational(&mut request, move |response| {
                 if response.status() == StatusCode::CONTINUE {
                     handed_over();
+                    asked.store(true, Ordering::Relaxed);
                     gate.open();
                 }
             });
@@ -219,12 +221,13 @@ impl Connection {
             None => sent.await,
             Some(gate) => match timeout(CONTINUE_TIMEOUT, &mut sent).await {
                 Ok(sent) => sent,
-                Err(_) if gate.open() => {
-                    // Unless it asks yet, it ignores the question.
-                    self.was_question_ignored = true;
-                    sent.await
+                Err(_) => {
+                    gate.open();
+                    let sent = sent.await;
+                    // A peer that was only slow has asked by now.
+                    self.was_question_ignored = !asked.load(Ordering::Relaxed);
+                    sent
                 }
-                Err(_) => sent.await,
             },
         };
         let is_body_kept = gate.is_some_and(|gate| gate.seal());

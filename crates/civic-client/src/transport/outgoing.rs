@@ -80,16 +80,15 @@ impl Gate {
         }
     }
 
-    /// Lets the body pass, and returns whether it was kept back until now.
-    pub(super) fn open(&self) -> bool {
+    /// Lets the body pass, unless the gate is sealed.
+    pub(super) fn open(&self) {
         let mut state = self.state();
-        if matches!(*state, State::Open | State::Sealed) {
-            return false;
+        if matches!(*state, State::Sealed) {
+            return;
         }
         if let State::Waited(waker) = std::mem::replace(&mut *state, State::Open) {
             waker.wake();
         }
-        true
     }
 
     /// Keeps the body back for good, and returns whether nothing of it has passed.

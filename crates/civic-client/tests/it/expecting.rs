@@ -23,6 +23,7 @@ enum Then {
     Refuse,
     FailExpectation,
     IgnoreExpectation,
+    AnswerLate,
     Hang,
 }
 
@@ -85,6 +86,13 @@ async fn serve(
                 return;
             }
             Some(Then::IgnoreExpectation) => {}
+            Some(Then::AnswerLate) => {
+                sleep(2 * SECOND).await;
+                stream
+                    .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    .await
+                    .unwrap();
+            }
             None => {
                 if head.contains("expect: 100-continue") {
                     stream
@@ -243,4 +251,15 @@ async fn a_peer_that_reads_the_head_and_hangs_costs_the_attempt_and_the_post_is_
     assert!(error.phase() >= Some(Phase::Sending));
     assert_eq!(error.elapsed().as_secs(), 10);
     assert!(seen.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_slow_to_answer_the_question_once_is_asked_again() {
+    let (client, mut seen) = breaking(0, Then::AnswerLate).await;
+    for _ in 0..3 {
+        call(&client, &Method::POST).await.unwrap();
+        sleep(SECOND).await;
+        let (_, head) = seen.recv().await.unwrap();
+        assert!(head.contains("expect:"));
+    }
 }

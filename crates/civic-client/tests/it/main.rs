@@ -6,6 +6,7 @@ mod connections;
 mod expecting;
 mod facade;
 mod foreign_layers;
+mod in_flight;
 mod layers;
 mod not_found;
 mod policy;
