@@ -36,8 +36,8 @@ impl TransportConfig {
     /// could do harm. A connection that is new is always asked.
     ///
     /// A peer that is about to end closes its idle connections, whatever has arrived on them
-    /// unread. A request with a body that meets this would end with its transmission unknown. If the
-    /// body was held back, the request is incomplete, no peer can take it for whole, and it goes to
+    /// unread. A request with a body that meets this would end with its transmission unknown. If
+    /// the body was held back, the request is incomplete, no peer can take it for whole, and it goes to
     /// another connection. The price is one round trip. A peer that does not answer the question
     /// gets the body after a second, and is not asked again.
     ///

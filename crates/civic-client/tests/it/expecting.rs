@@ -14,8 +14,8 @@ use crate::support::{call, ends, exact, peer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a peer does with a connection after it has answered `answered` requests on it, when the head
-/// of the next one is there and its body is not.
+/// What a peer does with a connection after it has answered `answered` requests on it, when the
+/// head of the next one is there and its body is not.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Close,
