@@ -75,6 +75,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
 /// folder in it.
 const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
     ("fred", "crates/civic-lock/src", "store/redis"),
+    ("hickory_resolver", "crates/civic-client/src", "transport"),
     ("hyper", "crates/civic-client/src", "transport"),
     ("hyper_util", "crates/civic-client/src", "transport"),
 ];

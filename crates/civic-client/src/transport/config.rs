@@ -37,9 +37,9 @@ impl TransportConfig {
     ///
     /// A peer that is about to end closes its idle connections, whatever has arrived on them
     /// unread. A request with a body that meets this would end with its transmission unknown. If
-    /// the body was held back, the request is incomplete, no peer can take it for whole, and it goes to
-    /// another connection. The price is one round trip. A peer that does not answer the question
-    /// gets the body after a second, and is not asked again.
+    /// the body was held back, the request is incomplete: no peer can take it for whole, and it
+    /// goes to another connection. The price is one round trip. A peer that does not answer the
+    /// question gets the body after a second, and is not asked again.
     ///
     /// [`Duration::MAX`] stands for never. Use it for a peer that acts on the head of a request
     /// without waiting for the body that the head announces.

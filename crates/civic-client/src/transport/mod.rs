@@ -23,6 +23,8 @@ mod tried;
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;
 pub(crate) use self::resolve::DynResolve;
+#[cfg(feature = "hickory")]
+pub use self::resolve::HickoryResolver;
 pub use self::resolve::{Addresses, Resolve, SystemResolver};
 pub use self::service::{Transport, TransportFuture};
 pub(crate) use self::tried::Tried;

@@ -6,6 +6,8 @@ mod connections;
 mod expecting;
 mod facade;
 mod foreign_layers;
+#[cfg(feature = "hickory")]
+mod hickory;
 mod in_flight;
 mod layers;
 mod not_found;

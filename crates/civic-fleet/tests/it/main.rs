@@ -4,5 +4,6 @@ mod billing;
 mod node_responses;
 mod penalty_scheduler;
 mod routes;
+mod silent_name_servers;
 mod start_and_stop;
 mod support;
