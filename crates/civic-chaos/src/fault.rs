@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::topology::Topology;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +33,9 @@ pub(crate) enum Fault {
     CrashLoop,
     StepForward,
     StepBack,
+    Failover,
+    FailoverFrozen,
+    Reshard,
 }
 
 /// What a fault hits.
@@ -51,7 +56,7 @@ pub(crate) enum Class {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Kill,
         Self::Terminate,
         Self::PauseShort,
@@ -77,6 +82,9 @@ impl Fault {
         Self::CrashLoop,
         Self::StepForward,
         Self::StepBack,
+        Self::Failover,
+        Self::FailoverFrozen,
+        Self::Reshard,
     ];
 
     pub(crate) const fn class(self) -> Class {
@@ -90,7 +98,10 @@ impl Fault {
             | Self::PauseClients
             | Self::CutClients
             | Self::OutOfMemory
-            | Self::ReadOnly => Class::Server,
+            | Self::ReadOnly
+            | Self::Failover
+            | Self::FailoverFrozen
+            | Self::Reshard => Class::Server,
             Self::Delay
             | Self::BlackHole
             | Self::Reset
@@ -100,6 +111,21 @@ impl Fault {
             Self::Foreign | Self::ForgetFence | Self::ForgetTicks => Class::Key,
             Self::CrashLoop => Class::Work,
             Self::StepForward | Self::StepBack => Class::Clock,
+        }
+    }
+
+    /// Returns whether servers in this arrangement can have the fault.
+    pub(crate) const fn is_possible(self, topology: Topology) -> bool {
+        match self {
+            // Sentinels would make more of it.
+            Self::FreezeShort | Self::FreezeLong | Self::CrashKeep | Self::CrashEmpty => {
+                !matches!(topology, Topology::Sentinel)
+            }
+            Self::ReadOnly => matches!(topology, Topology::Single),
+            Self::Failover | Self::FailoverFrozen => matches!(topology, Topology::Sentinel),
+            Self::Reshard => matches!(topology, Topology::Cluster),
+            // A server that tells its clients where to go leads them around any proxy.
+            _ => matches!(topology, Topology::Single) || !matches!(self.class(), Class::Link),
         }
     }
 
@@ -130,6 +156,11 @@ impl Fault {
             Self::ForgetTicks => "key: the watermark beside it is deleted",
             Self::CrashLoop => "work: every holder of one tick dies of it",
             Self::StepForward => "clock: the server's goes two hours ahead, and right again",
+            Self::Failover => {
+                "server: the primary is killed, and the sentinels promote its replica"
+            }
+            Self::FailoverFrozen => "server: the primary is stopped until its replica is promoted",
+            Self::Reshard => "server: a slot with a lock moves to another node of the cluster",
             Self::StepBack => "clock: the server's goes two hours back, and right again",
         }
     }

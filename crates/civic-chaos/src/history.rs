@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::topology::Topology;
 
 /// One millisecond: instants and durations are in nanoseconds, instants by CLOCK_MONOTONIC.
 pub(crate) const MILLI: u64 = 1_000_000;
@@ -64,6 +65,13 @@ pub(crate) enum What {
         life: u32,
         outcome: Acquire,
         took_ms: u64,
+    },
+    /// What all callers of a crowd were answered in the last second.
+    Crowd {
+        life: u32,
+        answered: u64,
+        unavailable: u64,
+        memory_kb: u64,
     },
     /// The lease was lost, and its holder has been told.
     Told { life: u32, fence: u64 },
@@ -137,12 +145,16 @@ pub(crate) enum Kind {
     AtLeastOnce,
     AtMostOnce,
     Hammer,
+    /// Many callers in one process.
+    Crowd,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Backend {
     Redis,
+    Sentinel,
+    Cluster,
     /// A redis-server of its own, whose wall clock is set wrong and right again.
     Stepped,
     Host,
@@ -223,6 +235,24 @@ pub(crate) enum ForeignStep {
     Returned,
     /// The key was gone, or had another value or another ttl, before the peer's own ttl had passed.
     Damaged,
+}
+
+// ===== impl Backend =====
+
+impl Backend {
+    /// Returns the store that servers in this arrangement are.
+    pub(crate) const fn of(topology: Topology) -> Self {
+        match topology {
+            Topology::Single => Self::Redis,
+            Topology::Sentinel => Self::Sentinel,
+            Topology::Cluster => Self::Cluster,
+        }
+    }
+
+    /// Returns whether the store is what most faults of a server are meant for.
+    pub(crate) const fn is_main(self) -> bool {
+        matches!(self, Self::Redis | Self::Sentinel | Self::Cluster)
+    }
 }
 
 /// Keeps the records, and writes each to a file at once, so that they survive a crash of the

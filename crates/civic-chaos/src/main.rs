@@ -4,15 +4,19 @@
 //! | part | what it does |
 //! |---|---|
 //! | `plan` | makes the faults of a run from its seed, and nothing else |
-//! | `run`, `stage`, `replica`, `inject`, `peer`, `stepped` | play it: processes, proxies, signals |
+//! | `run`, `stage`, `replica`, `inject` | play it: processes, proxies, signals |
+//! | `crowd` | a replica: many callers of one lock in one process |
+//! | `main_server`, `stepped`, `peer` | the servers, and a Node peer of them |
 //! | `monitor`, `stall`, `history` | note what happened |
 //! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
 //! | `report` | prints |
 
 mod check;
+mod crowd;
 mod fault;
 mod history;
 mod inject;
+mod main_server;
 mod monitor;
 mod options;
 mod peer;
@@ -24,6 +28,7 @@ mod run;
 mod stage;
 mod stall;
 mod stepped;
+mod topology;
 
 use std::process::ExitCode;
 
@@ -41,6 +46,13 @@ async fn main() -> ExitCode {
     {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
+    }
+    // A replica of the driver, which starts it as it starts the others.
+    if let [stop_with_stdin, crowd, rest @ ..] = &arguments[..]
+        && stop_with_stdin == "--stop-with-stdin"
+        && crowd == "crowd"
+    {
+        return crowd::run(rest, interrupted()).await;
     }
     let options = match Options::parse(arguments) {
         Ok(options) => options,

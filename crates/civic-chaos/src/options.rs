@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::topology::Topology;
+
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask chaos [options]
 
@@ -14,7 +16,9 @@ Options:
   --seconds N          likewise; not less than 25
   --seed N             defaults to a random one, which is printed
   --backend NAME       redis, host or both; defaults to both
+  --topology NAME      of the servers: single, sentinel or cluster; defaults to single
   --replicas N         of each job; defaults to 3
+  --callers N          of one lock in one process; defaults to 0, which is none
   --clock FILE         the library of clock/shifted.c; without it no server's clock is set wrong
   --check FOLDER       injects nothing: checks the history in FOLDER again
 ";
@@ -32,7 +36,10 @@ pub(crate) struct Options {
     pub(crate) length: Duration,
     pub(crate) seed: u64,
     pub(crate) choice: Choice,
+    pub(crate) topology: Topology,
     pub(crate) replicas: usize,
+    /// How many callers of one lock are in one process. 0 is none, and no process.
+    pub(crate) callers: u32,
     pub(crate) check: Option<PathBuf>,
     /// The `civic` executable, whose `lock hold` is the hammer.
     pub(crate) civic: PathBuf,
@@ -50,7 +57,9 @@ impl Options {
             length: Duration::from_secs(600),
             seed: random_seed(),
             choice: Choice::Both,
+            topology: Topology::Single,
             replicas: 3,
+            callers: 0,
             check: None,
             civic: PathBuf::from("target/debug/civic"),
             fleet: PathBuf::from("target/debug/civic-fleet"),
@@ -69,11 +78,19 @@ impl Options {
                 "--seconds" => options.length = Duration::from_secs(number(&name, &value()?)?),
                 "--seed" => options.seed = number(&name, &value()?)?,
                 "--replicas" => options.replicas = number(&name, &value()?)? as usize,
+                "--callers" => options.callers = number(&name, &value()?)? as u32,
                 "--check" => options.check = Some(value()?.into()),
                 "--civic" => options.civic = value()?.into(),
                 "--fleet" => options.fleet = value()?.into(),
                 "--output" => options.output = value()?.into(),
                 "--clock" => options.clock = Some(value()?.into()),
+                "--topology" => {
+                    let value = value()?;
+                    options.topology = Topology::ALL
+                        .into_iter()
+                        .find(|topology| topology.name() == value)
+                        .ok_or_else(|| format!("there is no topology {value}"))?;
+                }
                 "--backend" => {
                     options.choice = match value()?.as_str() {
                         "redis" => Choice::Redis,
@@ -102,9 +119,10 @@ impl Options {
             Choice::Both => "both",
         };
         format!(
-            "cargo xtask chaos --seconds {} --seed {} --backend {backend} --replicas {}",
+            "cargo xtask chaos --seconds {} --seed {} --backend {backend} --topology {} --replicas {}",
             self.length.as_secs(),
             self.seed,
+            self.topology.name(),
             self.replicas
         )
     }
@@ -141,7 +159,9 @@ mod tests {
 
     #[test]
     fn the_replay_command_parses_to_the_same_options() {
-        let options = parse("--seconds 45 --seed 7 --backend redis --replicas 4").expect("valid");
+        let options =
+            parse("--seconds 45 --seed 7 --backend redis --topology sentinel --replicas 4")
+                .expect("valid");
         let replay = options.replay();
         let again = replay
             .strip_prefix("cargo xtask chaos ")
@@ -151,6 +171,7 @@ mod tests {
         assert_eq!(again.length, options.length);
         assert_eq!(again.seed, options.seed);
         assert_eq!(again.choice, options.choice);
+        assert_eq!(again.topology, options.topology);
         assert_eq!(again.replicas, options.replicas);
     }
 
@@ -161,6 +182,7 @@ mod tests {
             "--seed x",
             "--seed",
             "--backend files",
+            "--topology ring",
             "--seconds 5",
             "--replicas 1",
         ] {

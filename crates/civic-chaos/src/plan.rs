@@ -5,11 +5,10 @@
 //! From time to time there is a pause with one fault only: a holder of each store is killed or
 //! stopped in the middle of its work, so that nothing hinders the replica that takes over.
 
-use std::collections::VecDeque;
-
 use crate::fault::{Class, Fault};
 use crate::history::{Backend, Kind};
 use crate::random::Random;
+use crate::topology::Topology;
 
 /// The time before the first fault: all replicas have started, and have seen a tick or two.
 pub(crate) const WARM_UP_MS: u64 = 5000;
@@ -55,7 +54,7 @@ pub(crate) struct Shape {
     pub(crate) gives_up: bool,
 }
 
-pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
+pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shape]) -> Vec<Step> {
     let mut random = Random::new(seed);
     let end_ms = length_ms.saturating_sub(SETTLE_MS);
     let pauses = pauses(end_ms);
@@ -65,7 +64,7 @@ pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
             kill_holders(&mut random, pause, nth, groups, &mut steps);
         }
     }
-    let redis = groups.iter().any(|group| group.backend == Backend::Redis);
+    let redis = groups.iter().any(|group| group.backend.is_main());
     let classes: &[&[Class]] = if redis {
         &[
             &[Class::Server, Class::Key],
@@ -77,17 +76,12 @@ pub(crate) fn plan(seed: u64, length_ms: u64, groups: &[Shape]) -> Vec<Step> {
         &[&[Class::Replica], &[Class::Work]]
     };
     for classes in classes {
-        lane(&mut random, classes, &pauses, end_ms, groups, &mut steps);
+        let faults = faults(classes, topology, groups);
+        lane(&mut random, &faults, &pauses, end_ms, groups, &mut steps);
     }
     // A server of its own: the pauses of the others are not disturbed.
-    lane(
-        &mut random,
-        &[Class::Clock],
-        &[],
-        end_ms,
-        groups,
-        &mut steps,
-    );
+    let faults = faults(&[Class::Clock], topology, groups);
+    lane(&mut random, &faults, &[], end_ms, groups, &mut steps);
     steps.retain(|step| step.at_ms + step.lasts_ms <= end_ms);
     steps.sort_by_key(|step| step.at_ms);
     steps
@@ -99,8 +93,9 @@ impl Shape {
     /// Returns whether faults of this class are meant for the group.
     fn can_have(&self, class: Class) -> bool {
         match class {
-            Class::Replica => self.backend != Backend::Stepped,
-            Class::Server | Class::Link | Class::Key => self.backend == Backend::Redis,
+            Class::Replica => self.backend != Backend::Stepped && self.kind != Kind::Crowd,
+            Class::Link | Class::Key => self.backend.is_main() && self.kind != Kind::Crowd,
+            Class::Server => self.backend.is_main(),
             Class::Work => self.gives_up,
             Class::Clock => self.backend == Backend::Stepped,
         }
@@ -156,26 +151,24 @@ fn kill_holders(
 /// Plans faults one after the other, outside of the pauses.
 fn lane(
     random: &mut Random,
-    classes: &[Class],
+    faults: &[Fault],
     pauses: &[Pause],
     end_ms: u64,
     groups: &[Shape],
     steps: &mut Vec<Step>,
 ) {
     // A server, a key and the work of a job can have one fault at a time.
-    let one_at_a_time = classes != [Class::Replica] && classes != [Class::Link];
-    let classes: Vec<_> = classes
+    let one_at_a_time = !faults
         .iter()
-        .copied()
-        .filter(|&class| groups.iter().any(|shape| shape.can_have(class)))
-        .collect();
-    let mut bag = VecDeque::new();
+        .any(|fault| matches!(fault.class(), Class::Replica | Class::Link));
+    let mut bag = Vec::new();
     let mut at_ms = WARM_UP_MS + random.between(0, 800);
     while at_ms < end_ms {
         if bag.is_empty() {
-            bag = refill(random, &classes);
+            bag = faults.to_vec();
+            random.shuffle(&mut bag);
         }
-        let Some(fault) = bag.pop_front() else {
+        let Some(fault) = bag.pop() else {
             return;
         };
         let group = target(random, fault, groups);
@@ -211,13 +204,13 @@ pub(crate) fn skew(random: &mut Random) -> i64 {
     random.between(0, 4000) as i64 - 2000
 }
 
-fn refill(random: &mut Random, classes: &[Class]) -> VecDeque<Fault> {
-    let mut bag: Vec<_> = Fault::ALL
+/// Returns the faults of these classes that can come in this run.
+fn faults(classes: &[Class], topology: Topology, groups: &[Shape]) -> Vec<Fault> {
+    Fault::ALL
         .into_iter()
-        .filter(|fault| classes.contains(&fault.class()))
-        .collect();
-    random.shuffle(&mut bag);
-    bag.into()
+        .filter(|fault| classes.contains(&fault.class()) && fault.is_possible(topology))
+        .filter(|fault| groups.iter().any(|shape| shape.can_have(fault.class())))
+        .collect()
 }
 
 fn target(random: &mut Random, fault: Fault, groups: &[Shape]) -> usize {
@@ -249,6 +242,10 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         Fault::Foreign => random.between(500, 2500),
         // At most: it is over when the tick was given up.
         Fault::CrashLoop => 12_000,
+        // How long the old primary stays away after the failover.
+        Fault::Failover | Fault::FailoverFrozen => random.between(100, 1500),
+        // How long each key of the slot may be at either node.
+        Fault::Reshard => random.between(0, 300),
         Fault::StepForward | Fault::StepBack => random.between(12_000, 24_000),
     }
 }
@@ -299,24 +296,52 @@ mod tests {
 
     #[test]
     fn the_same_seed_plans_the_same_faults() {
-        let first = plan(7, 600_000, &GROUPS);
-        assert_eq!(first, plan(7, 600_000, &GROUPS));
-        assert_ne!(first, plan(8, 600_000, &GROUPS));
+        let first = plan(7, 600_000, Topology::Single, &GROUPS);
+        assert_eq!(first, plan(7, 600_000, Topology::Single, &GROUPS));
+        assert_ne!(first, plan(8, 600_000, Topology::Single, &GROUPS));
     }
 
     #[test]
     fn ten_minutes_see_every_fault_often() {
-        let steps = plan(1, 600_000, &GROUPS);
+        let steps = plan(1, 600_000, Topology::Single, &GROUPS);
         for fault in Fault::ALL {
+            if !fault.is_possible(Topology::Single) {
+                continue;
+            }
             let times = steps.iter().filter(|step| step.fault == fault).count();
-            assert!(times >= 10, "{fault:?} {times}");
+            assert!(times >= 8, "{fault:?} {times}");
+        }
+    }
+
+    #[test]
+    fn each_arrangement_of_servers_has_the_faults_that_are_its_own() {
+        for (topology, backend) in Topology::ALL.map(|topology| (topology, Backend::of(topology))) {
+            let groups = GROUPS.map(|shape| Shape {
+                backend: if shape.backend == Backend::Redis {
+                    backend
+                } else {
+                    shape.backend
+                },
+                ..shape
+            });
+            let planned: Vec<_> = plan(1, 600_000, topology, &groups)
+                .iter()
+                .map(|step| step.fault)
+                .collect();
+            for fault in Fault::ALL {
+                assert_eq!(
+                    planned.contains(&fault),
+                    fault.is_possible(topology),
+                    "{topology:?} {fault:?}"
+                );
+            }
         }
     }
 
     #[test]
     fn nothing_is_planned_for_the_warm_up_nor_for_the_end() {
         for seed in 0..50 {
-            for step in plan(seed, 60_000, &GROUPS) {
+            for step in plan(seed, 60_000, Topology::Single, &GROUPS) {
                 assert!(step.at_ms >= WARM_UP_MS);
                 assert!(step.at_ms + step.lasts_ms + SETTLE_MS <= 60_000);
                 assert!(step.skew_ms.abs() <= 2000);
@@ -327,7 +352,7 @@ mod tests {
     #[test]
     fn the_server_has_one_fault_at_a_time() {
         for seed in 0..50 {
-            let steps = plan(seed, 120_000, &GROUPS);
+            let steps = plan(seed, 120_000, Topology::Single, &GROUPS);
             let server: Vec<_> = steps
                 .iter()
                 .filter(|step| step.fault.class() == Class::Server)
@@ -341,7 +366,7 @@ mod tests {
     #[test]
     fn in_a_pause_there_is_nothing_but_the_kills() {
         for seed in 0..50 {
-            let steps = plan(seed, 120_000, &GROUPS);
+            let steps = plan(seed, 120_000, Topology::Single, &GROUPS);
             for pause in pauses(120_000 - SETTLE_MS) {
                 let inside: Vec<_> = steps
                     .iter()
@@ -360,7 +385,7 @@ mod tests {
     #[test]
     fn three_quarters_of_a_minute_are_enough_for_a_kill_that_can_be_measured() {
         for seed in 0..50 {
-            let steps = plan(seed, 45_000, &GROUPS);
+            let steps = plan(seed, 45_000, Topology::Single, &GROUPS);
             let alone = FIRST_PAUSE_MS + KILL_AFTER_MS;
             let kills = steps.iter().filter(|step| step.at_ms == alone).count();
             assert_eq!(kills, KILLED);
@@ -372,7 +397,7 @@ mod tests {
         let host = &GROUPS[3..];
         let classes = [Class::Replica, Class::Work];
         assert!(
-            plan(3, 120_000, host)
+            plan(3, 120_000, Topology::Single, host)
                 .iter()
                 .all(|step| classes.contains(&step.fault.class()))
         );

@@ -257,6 +257,14 @@ fn understand(line: &Value, life: u32) -> Option<What> {
             _ => None,
         };
     }
+    if event == "crowd" {
+        return Some(What::Crowd {
+            life,
+            answered: number("answered"),
+            unavailable: number("unavailable"),
+            memory_kb: number("memoryKb"),
+        });
+    }
     Some(What::Tick {
         life,
         event: serde_json::from_value(line["event"].clone()).ok()?,
@@ -338,6 +346,18 @@ mod tests {
         assert_eq!(line("busy", 2000), acquire(Acquire::Busy, 2000));
         assert_eq!(line("lost", 0), Some(What::Told { life: 3, fence: 7 }));
         assert_eq!(line("released", 0), None);
+    }
+
+    #[test]
+    fn a_line_of_a_crowd_is_understood() {
+        let line = json!({"event":"crowd","answered":4,"unavailable":3,"memoryKb":2,"monoNs":1});
+        let what = What::Crowd {
+            life: 5,
+            answered: 4,
+            unavailable: 3,
+            memory_kb: 2,
+        };
+        assert_eq!(understand(&line, 5), Some(what));
     }
 
     #[test]

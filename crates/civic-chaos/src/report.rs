@@ -6,6 +6,7 @@ use crate::check::{Verdict, View};
 use crate::fault::{Class, Fault};
 use crate::history::{Backend, Group, Phase, Record, What};
 use crate::inject::name;
+use crate::topology::Topology;
 
 /// How many lines of a history are shown per violation.
 const SHOWN_RECORDS: usize = 8;
@@ -65,13 +66,13 @@ pub(crate) fn print(records: &[Record], verdicts: &[Verdict]) {
 /// Why a fault was never injected, if it could not be.
 fn not_injected(fault: Fault, groups: &[&Group]) -> &'static str {
     let has = |backend| groups.iter().any(|group| group.backend == backend);
-    match fault.class() {
-        Class::Clock if has(Backend::Redis) && !has(Backend::Stepped) => {
-            "0: there is no library for it"
-        }
-        Class::Server | Class::Link | Class::Key | Class::Clock if !has(Backend::Redis) => {
-            "0: not without Redis"
-        }
+    let main = Topology::ALL
+        .into_iter()
+        .find(|&topology| has(Backend::of(topology)));
+    match (fault.class(), main) {
+        (Class::Clock, Some(_)) if !has(Backend::Stepped) => "0: there is no library for it",
+        (Class::Server | Class::Link | Class::Key | Class::Clock, None) => "0: not without Redis",
+        (_, Some(topology)) if !fault.is_possible(topology) => "0: not with these servers",
         _ => "0",
     }
 }

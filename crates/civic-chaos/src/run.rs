@@ -1,19 +1,21 @@
 //! A run: all replicas start, the plan is carried out, all replicas stop.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{fs, io};
 
-use civic_testkit::redis::{RedisServer, Reply, command};
+use civic_testkit::redis::{Reply, command};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::history::{Backend, Log, Record, Signal, What, millis, wall_clock_offset};
+use crate::history::{Group, Kind, Log, Record, Signal, What, millis, wall_clock_offset};
 use crate::inject::{Injector, name};
+use crate::main_server::MainServer;
 use crate::monitor;
 use crate::options::{Choice, Options};
 use crate::plan::{WARM_UP_MS, plan, skew};
@@ -36,14 +38,12 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     log.now(What::Clock { wall_offset });
     let _heart = Heart::start(log.clone());
 
-    // Written data survives a SIGKILL; with fsync the run would depend on the load of the disk.
-    let server = match options.choice {
+    let main = match options.choice {
         Choice::Host => None,
-        Choice::Redis | Choice::Both => {
-            Some(RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "no"]).await)
-        }
+        Choice::Redis | Choice::Both => Some(MainServer::start(options.topology).await),
     };
-    let addr = server.as_ref().map(RedisServer::addr);
+    // Elsewhere, a write may be seen twice, or be undone by a failover.
+    let addr = main.as_ref().and_then(MainServer::single);
     let (watching, mut watched) = watch::channel(false);
     let mut background = JoinSet::new();
     if let Some(addr) = addr {
@@ -51,17 +51,22 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         let _ = watched.wait_for(|&watched| watched).await;
     }
 
-    let stepped = match (&options.clock, &server) {
+    let stepped = match (&options.clock, &main) {
         (Some(library), Some(_)) => Some(SteppedServer::start(library).await?),
         _ => None,
     };
     let servers = Servers {
-        main: addr,
+        main: main.as_ref(),
         stepped: stepped.as_ref().map(SteppedServer::addr),
     };
     let files = TempDir::new()?;
-    let stage = Arc::new(Stage::set(options, folder, files.path(), &servers, &log).await?);
-    let steps = plan(options.seed, millis(options.length), &stage.shapes());
+    let stage = Arc::new(Stage::set(options, folder, files.path(), servers, &log).await?);
+    let steps = plan(
+        options.seed,
+        millis(options.length),
+        options.topology,
+        &stage.shapes(),
+    );
     println!(
         "{} replicas, {} faults planned; history in {}",
         stage.slots().count(),
@@ -79,7 +84,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
 
     let injector = Arc::new(Injector {
         stage: stage.clone(),
-        server: server.map(|server| Arc::new(Mutex::new(server))),
+        server: main.map(|server| Arc::new(Mutex::new(server))),
         clock: stepped.map(|server| Arc::new(Mutex::new(server))),
         watching: watched,
         next: AtomicUsize::new(1),
@@ -104,12 +109,18 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     each(&stage, |replica| replica.compare_resources()).await;
     log.now(What::End);
     stop(&stage).await?;
-    if let Some(addr) = addr {
-        let ttl = stage.groups.iter().map(|(group, _)| group.ttl_ms).max();
+    if let Some(server) = &injector.server {
+        let server = server.lock().await;
+        // What a crowd leaves behind lives for longer than anyone wants to wait.
+        let judged = || {
+            let groups = stage.groups.iter().map(|(group, _)| group);
+            groups.filter(|group| group.backend.is_main() && group.kind != Kind::Crowd)
+        };
+        let ttl = judged().map(|group| group.ttl_ms).max();
         sleep(Duration::from_millis(ttl.unwrap_or_default()) + EXPIRY_SLACK).await;
-        for (group, _) in &stage.groups {
-            if group.backend == Backend::Redis {
-                leftovers(addr, group.db, &log).await?;
+        for group in judged() {
+            for primary in server.primaries() {
+                leftovers(primary.addr(), group, &log).await?;
             }
         }
     }
@@ -140,16 +151,21 @@ async fn stop(stage: &Stage) -> io::Result<()> {
 }
 
 /// Records locks that still exist, and their other keys that would stay for ever.
-async fn leftovers(addr: std::net::SocketAddr, db: u8, log: &Log) -> io::Result<()> {
+async fn leftovers(addr: SocketAddr, group: &Group, log: &Log) -> io::Result<()> {
     // One script, because the helper sends one command per connection, which begins in database 0.
-    let script = "redis.call('SELECT', ARGV[1]) local left = {} \
-        for _, key in ipairs(redis.call('KEYS', '*lock:*')) do \
+    let script = "if ARGV[1] ~= '0' then redis.call('SELECT', ARGV[1]) end local left = {} \
+        for _, key in ipairs(redis.call('KEYS', '*lock:' .. ARGV[2] .. '*')) do \
           local ttl = redis.call('PTTL', key) \
           if string.sub(key, 1, 5) == 'lock:' or ttl == -1 then \
             left[#left + 1] = key .. ' ' .. ttl \
           end \
         end return left";
-    let Reply::Array(left) = command(addr, &["EVAL", script, "0", &db.to_string()]).await? else {
+    let Reply::Array(left) = command(
+        addr,
+        &["EVAL", script, "0", &group.db.to_string(), &group.lock],
+    )
+    .await?
+    else {
         return Err(io::Error::other(
             "the server does not say which keys are left",
         ));
@@ -157,7 +173,7 @@ async fn leftovers(addr: std::net::SocketAddr, db: u8, log: &Log) -> io::Result<
     for line in &left {
         if let Some((key, pttl)) = line.text().rsplit_once(' ') {
             log.now(What::Left {
-                db,
+                db: group.db,
                 key: key.to_owned(),
                 pttl: pttl.parse().unwrap_or(-1),
             });

@@ -4,13 +4,14 @@ use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use civic_testkit::proxy::FaultProxy;
 use tokio::sync::{Mutex, broadcast};
 
 use crate::history::{Backend, Group, Kind, Log, What};
+use crate::main_server::MainServer;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
 use crate::replica::{Began, Recipe, Replica};
@@ -23,6 +24,9 @@ const SHORT_GRACE_MS: u64 = 3000;
 /// The lock that penalty-scheduler acquires.
 const SCHEDULER_LOCK: &str = "cron:penalty-calculation";
 const HAMMER_LOCK: &str = "chaos:hammer";
+const CROWD_LOCK: &str = "chaos:crowd";
+/// The values that an outage may leave behind live as long: so an abandoned one is not soon gone.
+const CROWD_TTL_MS: u64 = 30_000;
 /// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
 const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
@@ -31,10 +35,17 @@ const UNLIMITED: u32 = 1000;
 
 /// The servers of a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Servers {
-    pub(crate) main: Option<SocketAddr>,
+pub(crate) struct Servers<'a> {
+    pub(crate) main: Option<&'a MainServer>,
     /// The one whose wall clock is set wrong.
     pub(crate) stepped: Option<SocketAddr>,
+}
+
+/// Where the replicas of a group keep their lock.
+#[derive(Debug)]
+enum Store {
+    Url(String),
+    Folder(PathBuf),
 }
 
 /// All replicas of a run.
@@ -64,7 +75,7 @@ impl Stage {
         options: &Options,
         folder: &Path,
         files: &Path,
-        servers: &Servers,
+        servers: Servers<'_>,
         log: &Log,
     ) -> io::Result<Self> {
         let (began, _) = broadcast::channel(256);
@@ -78,11 +89,16 @@ impl Stage {
             log.now(What::Group(group.clone()));
             let mut slots = Vec::new();
             for index in 0..group.replicas {
-                let proxy = match servers.of(group.backend) {
+                let proxy = match servers.behind_proxy(group.backend) {
                     Some(server) => Some(FaultProxy::start(server).await),
                     None => None,
                 };
-                let recipe = recipe(options, &group, index, folder, files, proxy.as_ref())?;
+                let store = match (&proxy, servers.main) {
+                    (Some(proxy), _) => Store::Url(format!("{}/{}", proxy.redis_url(), group.db)),
+                    (None, Some(main)) if group.backend.is_main() => Store::Url(main.url(group.db)),
+                    _ => Store::Folder(files.join(&group.name)),
+                };
+                let recipe = recipe(options, &group, index, folder, store)?;
                 slots.push(Slot {
                     recipe,
                     proxy,
@@ -132,12 +148,13 @@ impl Slot {
     }
 }
 
-impl Servers {
-    fn of(&self, backend: Backend) -> Option<SocketAddr> {
+impl Servers<'_> {
+    /// Returns the server that a proxy can stand in front of.
+    fn behind_proxy(&self, backend: Backend) -> Option<SocketAddr> {
         match backend {
-            Backend::Redis => self.main,
+            Backend::Redis => self.main.and_then(MainServer::single),
             Backend::Stepped => self.stepped,
-            Backend::Host => None,
+            Backend::Sentinel | Backend::Cluster | Backend::Host => None,
         }
     }
 }
@@ -164,7 +181,7 @@ fn lock(kind: Kind, name: &'static str, interval_ms: u64, job_ms: u64, grace_ms:
     }
 }
 
-fn groups(options: &Options, servers: &Servers) -> Vec<Group> {
+fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
     // The interval of the one is shorter than ttl + jitter, that of the other longer.
     let usual = [
         lock(Kind::AtLeastOnce, "at-least-once", 1000, 400, GRACE_MS),
@@ -177,9 +194,15 @@ fn groups(options: &Options, servers: &Servers) -> Vec<Group> {
         },
     ];
     let stepped = [lock(Kind::AtLeastOnce, "stepped", 2000, 300, GRACE_MS)];
+    // The store of one machine has no outage.
+    let crowd = lock(Kind::Crowd, "crowd", 0, 0, 0);
+    let mut on_main = usual.to_vec();
+    if options.callers > 0 {
+        on_main.push(crowd);
+    }
     let mut backends: Vec<(Backend, &[Lock])> = Vec::new();
     if servers.main.is_some() {
-        backends.push((Backend::Redis, &usual));
+        backends.push((Backend::of(options.topology), &on_main));
     }
     if servers.stepped.is_some() {
         backends.push((Backend::Stepped, &stepped));
@@ -192,6 +215,8 @@ fn groups(options: &Options, servers: &Servers) -> Vec<Group> {
         for (db, lock) in (0..).zip(locks) {
             let store = match backend {
                 Backend::Redis => "redis",
+                Backend::Sentinel => "sentinel",
+                Backend::Cluster => "cluster",
                 Backend::Stepped => "clock",
                 Backend::Host => "host",
             };
@@ -200,15 +225,22 @@ fn groups(options: &Options, servers: &Servers) -> Vec<Group> {
                 name: format!("{store}-{}", lock.name),
                 kind: lock.kind,
                 backend,
-                db,
-                lock: if lock.kind == Kind::Hammer {
-                    HAMMER_LOCK
-                } else {
-                    SCHEDULER_LOCK
-                }
-                .to_owned(),
-                replicas: options.replicas,
-                ttl_ms: TTL_MS,
+                // A cluster has one database: there the locks have different names.
+                db: if backend == Backend::Cluster { 0 } else { db },
+                lock: match (lock.kind, backend) {
+                    (Kind::Hammer, _) => HAMMER_LOCK.to_owned(),
+                    (Kind::Crowd, _) => CROWD_LOCK.to_owned(),
+                    (_, Backend::Cluster) => format!("{SCHEDULER_LOCK}:{}", lock.name),
+                    _ => SCHEDULER_LOCK.to_owned(),
+                },
+                replicas: match lock.kind {
+                    Kind::Crowd => 1,
+                    _ => options.replicas,
+                },
+                ttl_ms: match lock.kind {
+                    Kind::Crowd => CROWD_TTL_MS,
+                    _ => TTL_MS,
+                },
                 job_ms: lock.job_ms,
                 interval_ms: lock.interval_ms,
                 grace_ms: lock.grace_ms,
@@ -227,8 +259,7 @@ fn recipe(
     group: &Group,
     index: usize,
     folder: &Path,
-    files: &Path,
-    proxy: Option<&FaultProxy>,
+    store: Store,
 ) -> io::Result<Recipe> {
     let name = format!("{}-{index}", group.name);
     let mut environment: Vec<(String, String)> = ["PATH", "HOME"]
@@ -240,15 +271,14 @@ fn recipe(
         "RUST_LOG",
         "warn,civic_lock=debug,civic_fleet=info".to_owned(),
     );
-    match proxy {
-        Some(proxy) => set("REDIS_URL", format!("{}/{}", proxy.redis_url(), group.db)),
-        None => {
-            let files = files.join(&group.name);
+    match store {
+        Store::Url(url) => set("REDIS_URL", url),
+        Store::Folder(folder) => {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(&files)?;
-            set("CIVIC_LOCK_DIR", files.display().to_string());
+                .create(&folder)?;
+            set("CIVIC_LOCK_DIR", folder.display().to_string());
         }
     }
     let seconds = |millis: u64| (millis / 1000).to_string();
@@ -271,12 +301,21 @@ fn recipe(
             .map(str::to_owned)
             .into()
         }
+        Kind::Crowd => {
+            let (callers, ttl) = (options.callers.to_string(), seconds(group.ttl_ms));
+            ["crowd", CROWD_LOCK, &callers, &ttl]
+                .map(str::to_owned)
+                .into()
+        }
         Kind::AtLeastOnce | Kind::AtMostOnce => {
             let delivery = match group.kind {
                 Kind::AtMostOnce => "at-most-once",
                 _ => "at-least-once",
             };
             set("CIVIC_DELIVERY", delivery.to_owned());
+            if group.lock != SCHEDULER_LOCK {
+                set("CIVIC_JOB", group.lock.clone());
+            }
             set(
                 "CIVIC_SCHEDULE",
                 format!("@every {}s", seconds(group.interval_ms)),
@@ -293,6 +332,7 @@ fn recipe(
     Ok(Recipe {
         executable: match group.kind {
             Kind::Hammer => options.civic.clone(),
+            Kind::Crowd => std::env::current_exe()?,
             Kind::AtLeastOnce | Kind::AtMostOnce => options.fleet.clone(),
         },
         group: group.group,

@@ -15,6 +15,10 @@ pub(super) fn fences(view: &View<'_>) -> Verdict {
         "fences are unique and grow, whatever the server has lost",
     );
     for group in 0..view.groups.len() {
+        // A crowd counts its answers only.
+        if view.groups[group].kind == Kind::Crowd {
+            continue;
+        }
         let mut seen: BTreeMap<u64, &Lease> = BTreeMap::new();
         let mut last: Option<&Lease> = None;
         for lease in view.leases_of(group) {
@@ -115,7 +119,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
     let alive = view.lives[&stale.life].killed.is_none() && stale.end.is_some();
     let knows = match view.groups[stale.group].kind {
         Kind::Hammer => stale.told.is_some(),
-        Kind::AtLeastOnce | Kind::AtMostOnce => stale.ended != Ended::Done,
+        Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Crowd => stale.ended != Ended::Done,
     };
     if alive && !knows && !lost {
         verdict.violated(

@@ -10,6 +10,7 @@
 
 mod clock;
 mod crashes;
+mod crowd;
 mod exclusion;
 #[cfg(test)]
 mod fixture;
@@ -35,5 +36,6 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.extend(limits::check(&view));
     verdicts.push(crashes::crashes(&view));
     verdicts.extend(clock::clock(&view));
+    verdicts.extend(crowd::crowd(&view));
     verdicts
 }

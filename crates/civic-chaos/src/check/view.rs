@@ -7,7 +7,7 @@ use super::life::Life;
 use super::span::{AFTERMATH, Span};
 use crate::fault::{Class, Fault};
 use crate::history::{
-    Backend, Edge, Group, Kind, MILLI, Phase, Record, SECOND, ServerState, TickEvent, What,
+    Edge, Group, Kind, MILLI, Phase, Record, SECOND, ServerState, TickEvent, What,
 };
 
 /// A history in order.
@@ -201,6 +201,7 @@ impl<'a> View<'a> {
             What::Server { .. }
             | What::Acquire { .. }
             | What::Write { .. }
+            | What::Crowd { .. }
             | What::Foreign { .. }
             | What::Resources { .. }
             | What::Left { .. } => {}
@@ -242,7 +243,7 @@ impl<'a> View<'a> {
         self.groups
             .iter()
             .copied()
-            .filter(|group| group.kind != Kind::Hammer)
+            .filter(|group| !matches!(group.kind, Kind::Hammer | Kind::Crowd))
     }
 
     /// Returns the instant until which the holder was at work, by its own account, at least.
@@ -288,7 +289,7 @@ impl<'a> View<'a> {
 
     /// Returns whether the group's store has lost its data in between.
     pub(crate) fn was_lost(&self, group: usize, from: u64, to: u64) -> bool {
-        self.groups[group].backend == Backend::Redis
+        self.groups[group].backend.is_main()
             && self.losses.iter().any(|loss| loss.meets(Span { from, to }))
     }
 
@@ -322,7 +323,7 @@ impl<'a> View<'a> {
 
     fn hits(&self, fault: &Injected, group: usize) -> bool {
         match fault.fault.class() {
-            Class::Server => self.groups[group].backend == Backend::Redis,
+            Class::Server => self.groups[group].backend.is_main(),
             Class::Key | Class::Work | Class::Clock => fault.group == Some(group),
             Class::Replica | Class::Link => fault
                 .life

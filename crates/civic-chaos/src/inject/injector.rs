@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use civic_testkit::redis::RedisServer;
 use tokio::sync::{Mutex, watch};
 
 use crate::fault::{Class, Fault};
 use crate::history::{Phase, What};
+use crate::main_server::MainServer;
 use crate::plan::Step;
 use crate::stage::Stage;
 use crate::stepped::SteppedServer;
@@ -16,7 +16,7 @@ use crate::stepped::SteppedServer;
 #[derive(Debug)]
 pub(crate) struct Injector {
     pub(crate) stage: Arc<Stage>,
-    pub(crate) server: Option<Arc<Mutex<RedisServer>>>,
+    pub(crate) server: Option<Arc<Mutex<MainServer>>>,
     /// The server whose wall clock is set wrong.
     pub(crate) clock: Option<Arc<Mutex<SteppedServer>>>,
     pub(crate) watching: watch::Receiver<bool>,

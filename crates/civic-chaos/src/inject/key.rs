@@ -33,13 +33,13 @@ impl Injector {
         let Some(server) = &self.server else {
             return Ok(());
         };
-        let addr = server.lock().await.addr();
         let (group, _) = &self.stage.groups[step.group];
         let target = Target {
             life: None,
             group: Some(step.group),
         };
         let key = format!("{{lock:{}}}:{which}", group.lock);
+        let addr = server.lock().await.home_of(&key).await?;
         let number = self.begin(step.fault, target, &format!("{key} of {}", group.name));
         let forgotten = async { Peer::connect(addr, group.db).await?.delete(&key).await };
         let done = timeout(PEER_LIMIT, forgotten).await;
@@ -52,9 +52,9 @@ impl Injector {
         let Some(server) = &self.server else {
             return Ok(());
         };
-        let addr = server.lock().await.addr();
         let (group, _) = &self.stage.groups[step.group];
         let key = format!("lock:{}", group.lock);
+        let addr = server.lock().await.home_of(&key).await?;
         let value = format!("1:{}", 1_700_000_000_000 + step.at_ms);
         let since = Instant::now();
         let taken = timeout(PEER_LIMIT, async {

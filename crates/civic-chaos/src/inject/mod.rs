@@ -6,6 +6,7 @@ mod key;
 mod link;
 mod replica;
 mod server;
+mod topology;
 mod work;
 
 pub(crate) use self::injector::{Injector, name};

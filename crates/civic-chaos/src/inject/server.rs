@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::injector::{Injector, Target};
 use crate::fault::Fault;
 use crate::history::{ServerState, What};
+use crate::main_server::MainServer;
 use crate::plan::Step;
 
 // ===== impl Injector =====
@@ -28,6 +29,7 @@ impl Injector {
         let lasts = Duration::from_millis(step.lasts_ms);
         match step.fault {
             Fault::FreezeShort | Fault::FreezeLong => {
+                let server = server.one(step.variant);
                 self.state(ServerState::Away);
                 server.stop();
                 sleep(lasts).await;
@@ -35,6 +37,8 @@ impl Injector {
                 self.state(ServerState::Back);
             }
             Fault::CrashKeep | Fault::CrashEmpty => {
+                let is_watched = server.single().is_some();
+                let server = server.one(step.variant);
                 self.state(ServerState::Away);
                 server.kill();
                 if step.fault == Fault::CrashEmpty {
@@ -44,49 +48,59 @@ impl Injector {
                 sleep(lasts).await;
                 server.restart().await;
                 self.state(ServerState::Back);
-                let mut watching = self.watching.clone();
-                let _ = watching.wait_for(|&watching| watching).await;
+                if is_watched {
+                    let mut watching = self.watching.clone();
+                    let _ = watching.wait_for(|&watching| watching).await;
+                }
             }
-            Fault::FlushScripts => {
-                ask(&server, &["SCRIPT", "FLUSH"]).await?;
-            }
+            Fault::FlushScripts => ask_all(&server, &["SCRIPT", "FLUSH"]).await?,
             Fault::PauseClients => {
                 let mode = if step.variant.is_multiple_of(2) {
                     "ALL"
                 } else {
                     "WRITE"
                 };
-                ask(
-                    &server,
-                    &["CLIENT", "PAUSE", &step.lasts_ms.to_string(), mode],
-                )
-                .await?;
+                let millis = step.lasts_ms.to_string();
+                ask_all(&server, &["CLIENT", "PAUSE", &millis, mode]).await?;
                 sleep(lasts).await;
             }
-            Fault::CutClients => cut_clients(&server).await?,
+            Fault::CutClients => {
+                for primary in server.primaries() {
+                    cut_clients(primary).await?;
+                }
+            }
             Fault::OutOfMemory => {
-                ask(&server, &["CONFIG", "SET", "maxmemory", "1"]).await?;
+                ask_all(&server, &["CONFIG", "SET", "maxmemory", "1"]).await?;
                 sleep(lasts).await;
-                ask(&server, &["CONFIG", "SET", "maxmemory", "0"]).await?;
+                ask_all(&server, &["CONFIG", "SET", "maxmemory", "0"]).await?;
             }
             Fault::ReadOnly => {
                 // A primary that does not exist: port 1.
-                ask(&server, &["REPLICAOF", "127.0.0.1", "1"]).await?;
+                ask_all(&server, &["REPLICAOF", "127.0.0.1", "1"]).await?;
                 sleep(lasts).await;
-                ask(&server, &["REPLICAOF", "NO", "ONE"]).await?;
+                ask_all(&server, &["REPLICAOF", "NO", "ONE"]).await?;
             }
+            Fault::Failover | Fault::FailoverFrozen => self.failover(step, &mut server).await,
+            Fault::Reshard => self.reshard(step, &server).await?,
             _ => {}
         }
         self.end(number, step.fault, target);
         Ok(())
     }
 
-    fn state(&self, state: ServerState) {
+    pub(super) fn state(&self, state: ServerState) {
         self.stage.log.now(What::Server { state });
     }
 }
 
-async fn ask(server: &RedisServer, words: &[&str]) -> io::Result<Reply> {
+async fn ask_all(server: &MainServer, words: &[&str]) -> io::Result<()> {
+    for primary in server.primaries() {
+        ask(primary, words).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn ask(server: &RedisServer, words: &[&str]) -> io::Result<Reply> {
     match command(server.addr(), words).await? {
         Reply::Error(error) => Err(io::Error::other(format!("{words:?}: {error}"))),
         reply => Ok(reply),

@@ -11,6 +11,7 @@ fn help_lists_the_options() {
         "--seconds",
         "--seed",
         "--backend",
+        "--topology",
         "--replicas",
         "--check",
         "--clock",

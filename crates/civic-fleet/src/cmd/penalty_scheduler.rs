@@ -30,6 +30,9 @@ const JOB: &str = "cron:penalty-calculation";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// The name of the job, and of its lock. Replicas of one name share their ticks.
+    #[arg(long, env = "CIVIC_JOB", default_value = JOB, value_name = "NAME")]
+    job: String,
     /// When penalties are calculated: a cron expression of five fields, or six with seconds in
     /// front, or "@every 1s", aligned to the epoch.
     #[arg(long, env = "CIVIC_SCHEDULE", default_value = "0 2 * * *")]
@@ -117,7 +120,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         .replica
         .unwrap_or_else(|| std::process::id().to_string());
 
-    let mut job = Job::new(JOB, schedule)
+    let name = args.job;
+    let mut job = Job::new(name.as_str(), schedule)
         .map_err(|error| StartError::refused(&error))?
         .ttl(args.lock_ttl)
         .delivery(args.delivery)
@@ -152,7 +156,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         })
         .map_err(|error| StartError::refused(&error))?;
 
-    tracing::info!(job = JOB, backend = ?locks.backend(), "waiting for ticks");
+    tracing::info!(job = name, backend = ?locks.backend(), "waiting for ticks");
     scheduler.run(shutdown.draining()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

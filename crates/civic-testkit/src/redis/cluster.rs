@@ -21,14 +21,21 @@ impl RedisCluster {
     ///
     /// Panics if there is no redis-server, or when the cluster is not up within 30 s.
     pub async fn start(count: u32) -> Self {
+        Self::start_with(count, &[]).await
+    }
+
+    /// Starts `count` nodes with further arguments, such as `["--appendonly", "yes"]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`start`](Self::start).
+    pub async fn start_with(count: u32, arguments: &[&str]) -> Self {
         let mut nodes = Vec::new();
         let mut bus = Vec::new();
         for _ in 0..count {
             let port = free_port().to_string();
-            nodes.push(
-                RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-port", &port])
-                    .await,
-            );
+            let cluster = ["--cluster-enabled", "yes", "--cluster-port", &port];
+            nodes.push(RedisServer::start_with(&[&cluster, arguments].concat()).await);
             bus.push(port);
         }
         let first = &nodes[0];

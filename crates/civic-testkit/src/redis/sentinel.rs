@@ -24,11 +24,21 @@ impl RedisSentinel {
     ///
     /// Panics if there is no redis-server, or when they do not find each other within 30 s.
     pub async fn start() -> Self {
+        Self::start_with(Duration::from_millis(500)).await
+    }
+
+    /// Starts them with sentinels that hold a server for dead after this time without an answer.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`start`](Self::start).
+    pub async fn start_with(down_after: Duration) -> Self {
+        let down_after = down_after.as_millis();
         let primary = RedisServer::start().await;
         let replica = RedisServer::replica_of(&primary).await;
         let config = format!(
             "sentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
-             sentinel down-after-milliseconds {SERVICE} 500\n\
+             sentinel down-after-milliseconds {SERVICE} {down_after}\n\
              sentinel failover-timeout {SERVICE} 3000\n",
             primary.port()
         );
@@ -73,6 +83,25 @@ impl RedisSentinel {
         self.replica
             .until_info("the replica is the primary", |info| {
                 has_line(info, "role:master")
+            })
+            .await;
+    }
+
+    /// Gives each of the two its new name after a [failover](Self::until_failed_over), makes the
+    /// old primary the replica of the new one, and waits until it is in sync.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the old primary does not answer or is not in sync within 20 s.
+    pub async fn swap(&mut self) {
+        std::mem::swap(&mut self.primary, &mut self.replica);
+        let port = self.primary.port().to_string();
+        self.replica
+            .command(&["REPLICAOF", "127.0.0.1", &port])
+            .await;
+        self.replica
+            .until_info("the old primary follows the new one", |info| {
+                has_line(info, "master_link_status:up")
             })
             .await;
     }

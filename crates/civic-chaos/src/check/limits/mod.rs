@@ -8,7 +8,7 @@ use super::span::Span;
 use super::verdict::Verdict;
 use super::view::View;
 use crate::fault::Class;
-use crate::history::{Acquire, Backend, Kind, MILLI, SECOND, What};
+use crate::history::{Acquire, Kind, MILLI, SECOND, What};
 
 /// How much longer than any promised time a busy machine may take.
 pub(super) const SLACK: u64 = 3 * SECOND;
@@ -167,7 +167,7 @@ fn leftovers(view: &View<'_>) -> Verdict {
     verdict.checks = view
         .leases
         .iter()
-        .filter(|lease| view.groups[lease.group].backend == Backend::Redis)
+        .filter(|lease| view.groups[lease.group].backend.is_main())
         .count() as u64;
     for (index, record) in view.records.iter().enumerate() {
         if let What::Left { key, pttl, .. } = &record.what {

@@ -36,10 +36,13 @@ pub(super) fn lost(
         verdict.violated(format!("no tick of {} was ever run", group.name), []);
         return;
     };
+    let grace = group.grace_ms * MILLI;
     if let Some(end) = view.end {
         verdict.checks += 1;
         let patience = (group.ttl_ms + group.interval_ms + group.poll_cap_ms) * MILLI + 2 * SKEW;
-        if view.due(last) + patience < end {
+        let settled = settled_at(&ticks[&last]).unwrap_or_default();
+        // One that has a backlog is behind, by its grace at most, but it does not stand still.
+        if settled + patience < end || view.due(last) + grace + patience < end {
             verdict.violated(
                 format!(
                     "{} stands still: its last tick that was run was due {} s before the end",
@@ -94,6 +97,13 @@ pub(super) fn lost(
         }
         tick += group.interval_ms;
     }
+}
+
+/// Returns the instant at which the tick was run, or given up.
+fn settled_at(tick: &Tick<'_>) -> Option<u64> {
+    let ends = tick.starts.iter().filter_map(|lease| lease.end);
+    let reports = tick.missed.iter().chain(&tick.dead_letters).copied();
+    ends.chain(reports).map(|(_, at)| at).max()
 }
 
 /// Returns whether the report of a tick that was given up may be lost. A replica records first, and

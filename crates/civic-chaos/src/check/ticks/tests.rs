@@ -91,6 +91,25 @@ fn a_scheduler_that_stands_still_is_seen() {
 }
 
 #[test]
+fn a_backlog_that_is_worked_off_is_no_standstill_and_one_beyond_the_grace_is() {
+    let story = |late: u64| {
+        let mut story = good(ticks());
+        story.run(15_000 + late, 1, 15_000, 110);
+        story.push(17_000 + late, What::End);
+        story
+    };
+    let behind = |late| {
+        let verdict = verdict(&story(late), LOST);
+        verdict
+            .violations
+            .iter()
+            .any(|violation| violation.text.contains("stands still"))
+    };
+    assert!(!behind(18_000));
+    assert!(behind(60_000));
+}
+
+#[test]
 fn a_scheduler_that_never_ran_is_seen() {
     let mut story = Story::new(ticks());
     story.start(1);

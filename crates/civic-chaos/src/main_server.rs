@@ -1,0 +1,94 @@
+//! The servers that all replicas on Redis share: one, or a primary with sentinels, or a cluster.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use civic_testkit::redis::{RedisCluster, RedisSentinel, RedisServer, Reply, command};
+
+use crate::topology::Topology;
+
+/// Written data survives a SIGKILL; with fsync the run would depend on the load of the disk.
+const KEEP: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "no"];
+/// How long a primary must be silent to be replaced. A machine that is busy for a moment is not
+/// enough.
+const DOWN_AFTER: Duration = Duration::from_secs(2);
+const NODES: u32 = 3;
+
+/// The servers that all replicas on Redis share.
+#[derive(Debug)]
+pub(crate) enum MainServer {
+    Single(RedisServer),
+    Sentinel(RedisSentinel),
+    Cluster(RedisCluster),
+}
+
+// ===== impl MainServer =====
+
+impl MainServer {
+    pub(crate) async fn start(topology: Topology) -> Self {
+        match topology {
+            Topology::Single => Self::Single(RedisServer::start_with(&KEEP).await),
+            Topology::Sentinel => Self::Sentinel(RedisSentinel::start_with(DOWN_AFTER).await),
+            Topology::Cluster => Self::Cluster(RedisCluster::start_with(NODES, &KEEP).await),
+        }
+    }
+
+    /// Returns the address of a single server: only there a proxy can stand in front, because the
+    /// others tell their clients where to go.
+    pub(crate) fn single(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Single(server) => Some(server.addr()),
+            Self::Sentinel(_) | Self::Cluster(_) => None,
+        }
+    }
+
+    /// Returns the URL of a database. A cluster has one only.
+    pub(crate) fn url(&self, db: u8) -> String {
+        match self {
+            Self::Single(server) => format!("{}/{db}", server.url()),
+            Self::Sentinel(sentinel) => sentinel.url().replacen('?', &format!("/{db}?"), 1),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+
+    /// Returns the servers that take writes.
+    pub(crate) fn primaries(&self) -> Vec<&RedisServer> {
+        match self {
+            Self::Single(server) => vec![server],
+            Self::Sentinel(sentinel) => vec![&sentinel.primary],
+            Self::Cluster(cluster) => cluster.nodes.iter().collect(),
+        }
+    }
+
+    /// Returns one of those servers.
+    pub(crate) fn one(&mut self, variant: u64) -> &mut RedisServer {
+        match self {
+            Self::Single(server) => server,
+            Self::Sentinel(sentinel) => &mut sentinel.primary,
+            Self::Cluster(cluster) => {
+                let index = variant % cluster.nodes.len() as u64;
+                &mut cluster.nodes[index as usize]
+            }
+        }
+    }
+
+    /// Returns the address of the server that has this key.
+    pub(crate) async fn home_of(&self, key: &str) -> io::Result<SocketAddr> {
+        let Self::Cluster(cluster) = self else {
+            return Ok(self.primaries()[0].addr());
+        };
+        for node in &cluster.nodes {
+            // Another node says MOVED.
+            if !matches!(
+                command(node.addr(), &["EXISTS", key]).await?,
+                Reply::Error(_)
+            ) {
+                return Ok(node.addr());
+            }
+        }
+        Err(io::Error::other(format!(
+            "no node of the cluster has {key}"
+        )))
+    }
+}
