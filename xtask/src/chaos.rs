@@ -4,7 +4,7 @@
 //! not wait for its dependencies.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{Command as Xtask, Help};
@@ -20,6 +20,9 @@ pub(crate) const COMMAND: Xtask = Xtask {
 
 /// Where histories go, one folder per seed.
 const OUTPUT: &str = "chaos";
+
+/// The source of the library that gives a server a wall clock of its own.
+const CLOCK: &str = "crates/civic-chaos/clock/shifted.c";
 
 /// A file system in memory, where there is one.
 const MEMORY: &str = "/dev/shm";
@@ -44,9 +47,39 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         .arg(sh::target().join(OUTPUT))
         .args(arguments)
         .env("CIVIC_REDIS_SERVER", redis);
+    match clock() {
+        Ok(library) => {
+            command.arg("--clock").arg(library);
+        }
+        // The driver says in its report that it did not inject them.
+        Err(reason) => println!("    no server gets a wrong clock: {reason}"),
+    }
     // The stores are put to the test, not the disk and what else it is busy with.
     if Path::new(MEMORY).is_dir() {
         command.env("TMPDIR", MEMORY);
     }
     Ok(command)
+}
+
+/// Builds the library that gives a server a wall clock of its own.
+///
+/// libfaketime is no way to have one: Debian's redis-server is linked with jemalloc, which reads
+/// the clock before that library has found the function that it replaces.
+fn clock() -> Result<PathBuf, String> {
+    if !cfg!(target_os = "linux") {
+        return Err("only Linux lets a library replace the clock of a program".into());
+    }
+    let folder = sh::target().join("tools");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let library = folder.join("shifted-clock.so");
+    sh::run(
+        Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(sh::root().join(CLOCK)),
+    )
+    .map_err(|error| {
+        format!("{error}. It needs a C compiler; run: sudo apt-get install -y gcc libc6-dev")
+    })?;
+    Ok(library)
 }

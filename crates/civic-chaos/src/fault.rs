@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Failover,
     FailoverFrozen,
     Reshard,
+    Deploy,
+    TwoSchedules,
 }
 
 /// What a fault hits.
@@ -51,12 +53,14 @@ pub(crate) enum Class {
     Key,
     /// The fault is in the work of one job: it ends every replica that does it.
     Work,
+    /// The fault is a deployment: replicas come back with another schedule.
+    Deployment,
     /// The fault hits the wall clock of a server that has one of its own.
     Clock,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Kill,
         Self::Terminate,
         Self::PauseShort,
@@ -85,6 +89,8 @@ impl Fault {
         Self::Failover,
         Self::FailoverFrozen,
         Self::Reshard,
+        Self::Deploy,
+        Self::TwoSchedules,
     ];
 
     pub(crate) const fn class(self) -> Class {
@@ -110,6 +116,7 @@ impl Fault {
             | Self::SkipReply => Class::Link,
             Self::Foreign | Self::ForgetFence | Self::ForgetTicks => Class::Key,
             Self::CrashLoop => Class::Work,
+            Self::Deploy | Self::TwoSchedules => Class::Deployment,
             Self::StepForward | Self::StepBack => Class::Clock,
         }
     }
@@ -156,6 +163,8 @@ impl Fault {
             Self::ForgetTicks => "key: the watermark beside it is deleted",
             Self::CrashLoop => "work: every holder of one tick dies of it",
             Self::StepForward => "clock: the server's goes two hours ahead, and right again",
+            Self::Deploy => "deployment: all replicas, one by one, with another schedule",
+            Self::TwoSchedules => "deployment: one replica with another schedule, and back again",
             Self::Failover => {
                 "server: the primary is killed, and the sentinels promote its replica"
             }

@@ -45,9 +45,14 @@ pub(crate) enum What {
         group: usize,
         pid: u32,
         skew_ms: i64,
+        /// The deployment that it belongs to, and the interval of its schedule.
+        deployment: u32,
+        interval_ms: u64,
     },
     /// The driver sent a signal.
     Signal { life: u32, signal: Signal },
+    /// What the process has logged about replicas with another schedule, once it is gone.
+    Logged { life: u32, other_schedules: u64 },
     /// The process is gone. If `forced`, it did not stop when told to, and was killed.
     Exit { life: u32, forced: bool },
     /// A replica of a scheduler reports an event.
@@ -144,6 +149,8 @@ pub(crate) struct Group {
 pub(crate) enum Kind {
     AtLeastOnce,
     AtMostOnce,
+    /// At least once, with a schedule that changes from deployment to deployment.
+    Deployed,
     Hammer,
     /// Many callers in one process.
     Crowd,

@@ -23,6 +23,9 @@ const CALM_MS: u64 = 15_000;
 /// How long after the beginning of its pause a kill comes, so that earlier faults are over.
 const KILL_AFTER_MS: u64 = 2_500;
 
+/// How long a clock that was wrong is right: replicas look at it as often as they poll.
+const RIGHT_MS: u64 = 11_000;
+
 /// A fault that is going to be injected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Step {
@@ -71,9 +74,10 @@ pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shap
             &[Class::Replica],
             &[Class::Link],
             &[Class::Work],
+            &[Class::Deployment],
         ]
     } else {
-        &[&[Class::Replica], &[Class::Work]]
+        &[&[Class::Replica], &[Class::Work], &[Class::Deployment]]
     };
     for classes in classes {
         let faults = faults(classes, topology, groups);
@@ -90,11 +94,17 @@ pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shap
 // ===== impl Shape =====
 
 impl Shape {
+    /// Returns whether the group is there for faults of every kind.
+    fn is_ordinary(&self) -> bool {
+        !matches!(self.kind, Kind::Crowd | Kind::Deployed)
+    }
+
     /// Returns whether faults of this class are meant for the group.
     fn can_have(&self, class: Class) -> bool {
         match class {
-            Class::Replica => self.backend != Backend::Stepped && self.kind != Kind::Crowd,
-            Class::Link | Class::Key => self.backend.is_main() && self.kind != Kind::Crowd,
+            Class::Replica => self.backend != Backend::Stepped && self.is_ordinary(),
+            Class::Link | Class::Key => self.backend.is_main() && self.is_ordinary(),
+            Class::Deployment => self.kind == Kind::Deployed,
             Class::Server => self.backend.is_main(),
             Class::Work => self.gives_up,
             Class::Clock => self.backend == Backend::Stepped,
@@ -180,7 +190,12 @@ fn lane(
             step.at_ms = pause.to_ms + random.between(0, 800);
         }
         let busy_ms = if one_at_a_time { step.lasts_ms } else { 0 };
-        at_ms = step.at_ms + busy_ms + random.between(300, 1500);
+        let right_ms = if fault.class() == Class::Clock {
+            RIGHT_MS
+        } else {
+            0
+        };
+        at_ms = step.at_ms + busy_ms + right_ms + random.between(300, 1500);
         steps.push(step);
     }
 }
@@ -246,6 +261,8 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         Fault::Failover | Fault::FailoverFrozen => random.between(100, 1500),
         // How long each key of the slot may be at either node.
         Fault::Reshard => random.between(0, 300),
+        Fault::Deploy => 4000,
+        Fault::TwoSchedules => random.between(9000, 12_000),
         Fault::StepForward | Fault::StepBack => random.between(12_000, 24_000),
     }
 }
@@ -254,7 +271,7 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const GROUPS: [Shape; 5] = [
+    const GROUPS: [Shape; 6] = [
         Shape {
             backend: Backend::Redis,
             kind: Kind::AtLeastOnce,
@@ -265,6 +282,13 @@ mod tests {
         Shape {
             backend: Backend::Redis,
             kind: Kind::Hammer,
+            replicas: 3,
+            ttl_ms: 2000,
+            gives_up: false,
+        },
+        Shape {
+            backend: Backend::Redis,
+            kind: Kind::Deployed,
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
@@ -394,7 +418,7 @@ mod tests {
 
     #[test]
     fn without_redis_only_replicas_are_hit() {
-        let host = &GROUPS[3..];
+        let host = &GROUPS[4..];
         let classes = [Class::Replica, Class::Work];
         assert!(
             plan(3, 120_000, Topology::Single, host)

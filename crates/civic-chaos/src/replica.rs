@@ -5,7 +5,7 @@
 //! process is gone, for whatever reason.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -21,6 +21,8 @@ use crate::history::{Acquire, Edge, Log, Signal, TickEvent, What, monotonic};
 
 /// There are thousands of busy answers: only those that took longer than this are recorded.
 const SLOW_MS: u64 = 100;
+/// What a replica says when it finds another schedule of its job.
+const OTHER_SCHEDULE: &str = "also has the schedule";
 /// How long an orderly stop may take. Both programs end themselves after 12 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,14 @@ pub(crate) struct Began {
     pub(crate) tick: Option<u64>,
 }
 
+/// A deployment, which all replicas of it share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deployment {
+    pub(crate) number: u32,
+    /// The interval of the schedule, if the schedule is what changes.
+    pub(crate) interval_ms: u64,
+}
+
 /// A running replica.
 #[derive(Debug)]
 pub(crate) struct Replica {
@@ -57,6 +67,9 @@ pub(crate) struct Replica {
     _stdin: Option<tokio::process::ChildStdin>,
     log: Log,
     events: Option<PathBuf>,
+    log_file: PathBuf,
+    /// How long the file was when it started.
+    logged: u64,
     files_at_start: Option<u64>,
 }
 
@@ -65,6 +78,7 @@ impl Replica {
         recipe: &Recipe,
         life: u32,
         skew_ms: i64,
+        deployment: Deployment,
         log: &Log,
         began: broadcast::Sender<Began>,
     ) -> io::Result<Self> {
@@ -72,6 +86,7 @@ impl Replica {
             .create(true)
             .append(true)
             .open(&recipe.log_file)?;
+        let logged = stderr.metadata()?.len();
         let events = recipe
             .events
             .as_ref()
@@ -84,6 +99,10 @@ impl Replica {
             .envs(recipe.environment.iter().cloned())
             .env("REPLICA", format!("{}.{life}", recipe.name))
             .env("CIVIC_CLOCK_SKEW_MS", skew_ms.to_string())
+            .env(
+                "CIVIC_SCHEDULE",
+                format!("@every {}s", deployment.interval_ms / 1000),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -107,6 +126,8 @@ impl Replica {
             group: recipe.group,
             pid: child.id().unwrap_or_default(),
             skew_ms,
+            deployment: deployment.number,
+            interval_ms: deployment.interval_ms,
         });
         let reader = tokio::spawn(hear(stdout, life, recipe.group, log.clone(), began));
         Ok(Self {
@@ -116,6 +137,8 @@ impl Replica {
             _stdin: stdin,
             log: log.clone(),
             events,
+            log_file: recipe.log_file.clone(),
+            logged,
             files_at_start: None,
         })
     }
@@ -153,6 +176,11 @@ impl Replica {
         };
         let life = self.life;
         self.log.now(What::Exit { life, forced });
+        let other_schedules = count_lines(&self.log_file, self.logged, OTHER_SCHEDULE)?;
+        self.log.now(What::Logged {
+            life,
+            other_schedules,
+        });
         // The pipe is closed: the rest of it is read to its end.
         let _ = (&mut self.reader).await;
         if let Some(events) = &self.events {
@@ -294,6 +322,16 @@ fn each_tick(what: What, line: &Value) -> Vec<What> {
         attempt: 0,
     };
     (0..count).map(tick).collect()
+}
+
+/// Counts the lines with these words from this position of the file on.
+fn count_lines(path: &Path, from: u64, words: &str) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    file.seek(io::SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().filter(|line| line.contains(words)).count() as u64)
 }
 
 /// Reads when a hammer has entered and left.

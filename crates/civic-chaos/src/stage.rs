@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 
 use civic_testkit::proxy::FaultProxy;
 use tokio::sync::{Mutex, broadcast};
@@ -14,7 +15,7 @@ use crate::history::{Backend, Group, Kind, Log, What};
 use crate::main_server::MainServer;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
-use crate::replica::{Began, Recipe, Replica};
+use crate::replica::{Began, Deployment, Recipe, Replica};
 
 const TTL_MS: u64 = 2000;
 /// Longer than any outage, so that no tick is missed.
@@ -30,6 +31,9 @@ const CROWD_TTL_MS: u64 = 30_000;
 /// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
 const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
+/// The schedules of a job that is deployed again and again: more than a store keeps apart, so that
+/// one that comes again is a new one.
+const INTERVALS_MS: [u64; 6] = [2000, 3000, 4000, 5000, 6000, 7000];
 /// More holders than a tick can lose in its grace.
 const UNLIMITED: u32 = 1000;
 
@@ -55,6 +59,7 @@ pub(crate) struct Stage {
     pub(crate) log: Log,
     pub(crate) began: broadcast::Sender<Began>,
     lives: AtomicU32,
+    deployments: AtomicU32,
 }
 
 /// The place of one replica, which outlives it.
@@ -68,6 +73,8 @@ pub(crate) struct Slot {
     pub(crate) link: Mutex<()>,
     /// The number of the replica that is in it.
     life: AtomicU32,
+    /// What the next replica in it is deployed with.
+    deployment: StdMutex<Deployment>,
 }
 
 impl Stage {
@@ -84,6 +91,7 @@ impl Stage {
             log: log.clone(),
             began,
             lives: AtomicU32::new(1),
+            deployments: AtomicU32::new(1),
         };
         for group in groups(options, servers) {
             log.now(What::Group(group.clone()));
@@ -105,6 +113,10 @@ impl Stage {
                     replica: Mutex::new(None),
                     link: Mutex::new(()),
                     life: AtomicU32::new(0),
+                    deployment: StdMutex::new(Deployment {
+                        number: 0,
+                        interval_ms: group.interval_ms,
+                    }),
                 });
             }
             stage.groups.push((group, slots));
@@ -128,9 +140,20 @@ impl Stage {
     /// Starts a replica in an empty place.
     pub(crate) fn start(&self, slot: &Slot, skew_ms: i64) -> io::Result<Replica> {
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
-        let replica = Replica::start(&slot.recipe, life, skew_ms, &self.log, self.began.clone())?;
+        let deployment = *slot.deployment();
+        let began = self.began.clone();
+        let replica = Replica::start(&slot.recipe, life, skew_ms, deployment, &self.log, began)?;
         slot.life.store(life, Ordering::Relaxed);
         Ok(replica)
+    }
+
+    /// Returns a deployment with another schedule than the ones before it.
+    pub(crate) fn next_deployment(&self) -> Deployment {
+        let number = self.deployments.fetch_add(1, Ordering::Relaxed);
+        Deployment {
+            number,
+            interval_ms: INTERVALS_MS[number as usize % INTERVALS_MS.len()],
+        }
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
@@ -141,6 +164,12 @@ impl Stage {
 impl Slot {
     pub(crate) fn life(&self) -> u32 {
         self.life.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn deployment(&self) -> MutexGuard<'_, Deployment> {
+        self.deployment
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -188,6 +217,7 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
         lock(Kind::AtMostOnce, "at-most-once", 3000, 2500, GRACE_MS),
         lock(Kind::Hammer, "hammer", 0, 0, 0),
         lock(Kind::AtLeastOnce, "short-grace", 1000, 200, SHORT_GRACE_MS),
+        lock(Kind::Deployed, "deployed", INTERVALS_MS[0], 200, GRACE_MS),
         Lock {
             max_attempts: 3,
             ..lock(Kind::AtLeastOnce, "crash-loop", 2000, 400, GRACE_MS)
@@ -307,7 +337,7 @@ fn recipe(
                 .map(str::to_owned)
                 .into()
         }
-        Kind::AtLeastOnce | Kind::AtMostOnce => {
+        Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => {
             let delivery = match group.kind {
                 Kind::AtMostOnce => "at-most-once",
                 _ => "at-least-once",
@@ -316,10 +346,6 @@ fn recipe(
             if group.lock != SCHEDULER_LOCK {
                 set("CIVIC_JOB", group.lock.clone());
             }
-            set(
-                "CIVIC_SCHEDULE",
-                format!("@every {}s", seconds(group.interval_ms)),
-            );
             set("CIVIC_JOB_MS", group.job_ms.to_string());
             set("CIVIC_LOCK_TTL", seconds(group.ttl_ms));
             set("CIVIC_MISFIRE_GRACE", seconds(group.grace_ms));
@@ -333,7 +359,7 @@ fn recipe(
         executable: match group.kind {
             Kind::Hammer => options.civic.clone(),
             Kind::Crowd => std::env::current_exe()?,
-            Kind::AtLeastOnce | Kind::AtMostOnce => options.fleet.clone(),
+            Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => options.fleet.clone(),
         },
         group: group.group,
         arguments,

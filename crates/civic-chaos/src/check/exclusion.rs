@@ -119,7 +119,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
     let alive = view.lives[&stale.life].killed.is_none() && stale.end.is_some();
     let knows = match view.groups[stale.group].kind {
         Kind::Hammer => stale.told.is_some(),
-        Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Crowd => stale.ended != Ended::Done,
+        _ => stale.ended != Ended::Done,
     };
     if alive && !knows && !lost {
         verdict.violated(

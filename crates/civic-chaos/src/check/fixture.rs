@@ -93,6 +93,24 @@ impl Story {
                 group: 0,
                 pid: life,
                 skew_ms: 0,
+                deployment: 0,
+                interval_ms: 1000,
+            },
+        )
+    }
+
+    /// Starts a replica of a deployment whose schedule has this interval, in seconds.
+    pub(super) fn deployed(&mut self, at: u64, life: u32, number: u32, seconds: u64) -> &mut Self {
+        self.push(
+            at,
+            What::Start {
+                life,
+                replica: format!("replica-{life}"),
+                group: 0,
+                pid: life,
+                skew_ms: 0,
+                deployment: number,
+                interval_ms: 1000 * seconds,
             },
         )
     }

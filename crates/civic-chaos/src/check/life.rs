@@ -8,6 +8,10 @@ use crate::history::Signal;
 pub(crate) struct Life<'a> {
     pub(crate) replica: &'a str,
     pub(crate) group: usize,
+    pub(crate) deployment: u32,
+    pub(crate) interval_ms: u64,
+    /// How often it has said that another replica has another schedule.
+    pub(crate) other_schedules: u64,
     pub(crate) started: u64,
     pub(crate) killed: Option<u64>,
     pub(crate) terminated: Option<u64>,
@@ -34,15 +38,19 @@ impl Life<'_> {
         }
     }
 
-    /// Returns whether the process was alive and running for all of the span.
-    pub(crate) fn is_well(&self, span: Span) -> bool {
-        let gone = [self.killed, self.terminated, self.exit]
+    /// Returns the instant at which it ended, or was told to.
+    pub(crate) fn gone(&self) -> u64 {
+        [self.killed, self.terminated, self.exit]
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or(u64::MAX);
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Returns whether the process was alive and running for all of the span.
+    pub(crate) fn is_well(&self, span: Span) -> bool {
         self.started <= span.from
-            && gone >= span.to
+            && self.gone() >= span.to
             && !self.pauses.iter().any(|pause| pause.meets(span))
     }
 }

@@ -11,6 +11,7 @@
 mod clock;
 mod crashes;
 mod crowd;
+mod deployments;
 mod exclusion;
 #[cfg(test)]
 mod fixture;
@@ -37,5 +38,6 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.push(crashes::crashes(&view));
     verdicts.extend(clock::clock(&view));
     verdicts.extend(crowd::crowd(&view));
+    verdicts.extend(deployments::deployments(&view));
     verdicts
 }

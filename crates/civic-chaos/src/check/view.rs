@@ -74,6 +74,8 @@ impl<'a> View<'a> {
                 life,
                 replica,
                 group,
+                deployment,
+                interval_ms,
                 ..
             } => {
                 self.lives.insert(
@@ -81,6 +83,9 @@ impl<'a> View<'a> {
                     Life {
                         replica,
                         group: *group,
+                        deployment: *deployment,
+                        interval_ms: *interval_ms,
+                        other_schedules: 0,
                         started: at,
                         killed: None,
                         terminated: None,
@@ -92,6 +97,14 @@ impl<'a> View<'a> {
             What::Signal { life, signal } => {
                 if let Some(life) = self.lives.get_mut(life) {
                     life.signalled(at, *signal);
+                }
+            }
+            What::Logged {
+                life,
+                other_schedules,
+            } => {
+                if let Some(life) = self.lives.get_mut(life) {
+                    life.other_schedules = *other_schedules;
                 }
             }
             What::Exit { life, .. } => {
@@ -324,7 +337,9 @@ impl<'a> View<'a> {
     fn hits(&self, fault: &Injected, group: usize) -> bool {
         match fault.fault.class() {
             Class::Server => self.groups[group].backend.is_main(),
-            Class::Key | Class::Work | Class::Clock => fault.group == Some(group),
+            Class::Key | Class::Work | Class::Clock | Class::Deployment => {
+                fault.group == Some(group)
+            }
             Class::Replica | Class::Link => fault
                 .life
                 .and_then(|life| self.lives.get(&life))

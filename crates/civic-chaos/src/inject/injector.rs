@@ -40,6 +40,7 @@ impl Injector {
             Class::Server => self.server(&step).await,
             Class::Key => self.key(&step).await,
             Class::Work => self.work(&step).await,
+            Class::Deployment => self.deploy(&step).await,
             Class::Clock => self.clock(&step).await,
         }
     }

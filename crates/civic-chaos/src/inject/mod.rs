@@ -1,6 +1,7 @@
 //! Injects the faults of the plan, and takes them back: one file per class of faults.
 
 mod clock;
+mod deployment;
 mod injector;
 mod key;
 mod link;

@@ -8,7 +8,7 @@ use crate::{chaos, stderr, stdout};
 const HISTORY: [&str; 10] = [
     r#"{"at":1,"what":"clock","wallOffset":0}"#,
     r#"{"at":2,"what":"group","group":0,"name":"host-hammer","kind":"hammer","backend":"host","db":0,"lock":"it","replicas":1,"ttlMs":2000,"jobMs":0,"intervalMs":0,"graceMs":0,"maxAttempts":1000,"commandTimeoutMs":1000,"pollCapMs":5000}"#,
-    r#"{"at":3,"what":"start","life":1,"replica":"host-hammer-0","group":0,"pid":1,"skewMs":0}"#,
+    r#"{"at":3,"what":"start","life":1,"replica":"host-hammer-0","group":0,"pid":1,"skewMs":0,"deployment":0,"intervalMs":0}"#,
     r#"{"at":1000000000,"what":"hold","life":1,"edge":"enter","fence":7}"#,
     r#"{"at":1100000000,"what":"hold","life":1,"edge":"leave","fence":7}"#,
     r#"{"at":1200000000,"what":"hold","life":1,"edge":"enter","fence":8}"#,
