@@ -1,9 +1,9 @@
 //! Acquires a lock once, or waits for it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
@@ -15,6 +15,7 @@ use crate::name::LockName;
 use crate::outcome::{Acquisition, OnUnavailable};
 use crate::store::answer::Acquired;
 use crate::timing::{Ttl, jitter};
+use crate::weak_map::WeakMap;
 
 /// A waiter asks at least this often, and on average twice as often: a hint can be lost.
 const MAX_POLL: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ pub(crate) struct Acquirer {
 
 /// One queue per name, for the callers of this process that wait for it.
 #[derive(Clone, Debug, Default)]
-struct Queues(Arc<Mutex<HashMap<LockName, Weak<tokio::sync::Mutex<()>>>>>);
+struct Queues(Arc<Mutex<WeakMap<LockName, tokio::sync::Mutex<()>>>>);
 
 // ===== impl Acquirer =====
 
@@ -76,6 +77,10 @@ impl Acquirer {
 
     /// Acquires the lock, and waits for it at most as long as `within`.
     pub(crate) async fn waiting(&self, name: &LockName, ttl: Ttl, within: Duration) -> Acquisition {
+        if Handle::try_current().is_err() {
+            // Refused: there is nothing to wait by.
+            return self.once(name, ttl).await;
+        }
         let deadline = Instant::now() + within;
         let queue = self.queues.get(name);
         let Ok(_turn) = tokio::time::timeout_at(deadline, queue.lock()).await else {
@@ -108,12 +113,6 @@ impl Acquirer {
 impl Queues {
     fn get(&self, name: &LockName) -> Arc<tokio::sync::Mutex<()>> {
         let mut queues = self.0.lock();
-        if let Some(queue) = queues.get(name).and_then(Weak::upgrade) {
-            return queue;
-        }
-        queues.retain(|_, queue| queue.strong_count() > 0);
-        let queue = Arc::new(tokio::sync::Mutex::new(()));
-        queues.insert(name.clone(), Arc::downgrade(&queue));
-        queue
+        queues.share(name, |_| true, tokio::sync::Mutex::default)
     }
 }

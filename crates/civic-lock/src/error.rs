@@ -13,7 +13,17 @@ pub struct Error(Box<Repr>);
 struct Repr {
     kind: ErrorKind,
     detail: String,
+    sent: Sent,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Whether the command can have reached the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sent {
+    /// It was never sent: the store has done nothing, and there is nothing to undo.
+    Never,
+    /// It was sent, or it may have been.
+    Maybe,
 }
 
 /// What went wrong, and so what the caller should do.
@@ -29,8 +39,9 @@ pub enum ErrorKind {
     /// The store did not answer within the command timeout. It may have acted; the library undoes
     /// what it may have done.
     Timeout,
-    /// There is no connection to the store, or it broke. The store may have acted; the library
-    /// undoes what it may have done.
+    /// There is no connection to the store, or it broke. If the command was sent, the store may
+    /// have acted, and the library undoes what it may have done; [`Error::is_ambiguous`] tells the
+    /// two apart.
     Connection,
     /// The store's answer does not belong to the command. The connection was dropped, and the
     /// library undoes what may have been done.
@@ -74,6 +85,7 @@ impl Error {
         Self(Box::new(Repr {
             kind,
             detail: detail.into(),
+            sent: Sent::Maybe,
             source: None,
         }))
     }
@@ -84,6 +96,21 @@ impl Error {
 
     pub(crate) fn timeout(after: Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("no answer within {after:?}"))
+    }
+
+    /// There is no runtime to send anything.
+    pub(crate) fn no_runtime() -> Self {
+        Self::new(
+            ErrorKind::Config,
+            "there is no Tokio runtime here. Call it from a task of a runtime",
+        )
+        .never_sent()
+    }
+
+    /// Marks the error of a command that was not sent.
+    pub(crate) fn never_sent(mut self) -> Self {
+        self.0.sent = Sent::Never;
+        self
     }
 
     /// The runtime ended before the answer came.
@@ -112,10 +139,11 @@ impl Error {
     /// Returns whether the store may have done what was asked, although no valid answer arrived.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(
-            self.0.kind,
-            ErrorKind::Timeout | ErrorKind::Connection | ErrorKind::Corrupt
-        )
+        self.0.sent == Sent::Maybe
+            && matches!(
+                self.0.kind,
+                ErrorKind::Timeout | ErrorKind::Connection | ErrorKind::Corrupt
+            )
     }
 }
 

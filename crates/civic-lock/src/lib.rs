@@ -25,6 +25,7 @@ mod service;
 )]
 mod store;
 mod timing;
+mod weak_map;
 
 pub use self::admin::{
     Admin, BreakOutcome, JobRun, JobSchedule, JobStatus, LockStatus, RunRequest,

@@ -1,10 +1,11 @@
 //! Acquires leases and claims ticks, and undoes acquires whose answer was lost.
 //!
 //! An acquire that gets no answer may have been carried out. Its holder value is then an
-//! [orphan](super::orphans), which is undone in the background. Until then, every further acquire
-//! of this process lists its orphans, and may take a key that holds one of them. A lost answer thus
-//! never locks out its own process. Each acquisition has its own holder value, so a delayed command
-//! of an earlier one cannot affect the lease of a later one.
+//! [orphan](super::orphans), which is undone in the background. Until then, an acquire that finds
+//! one of this process's orphans under the key is sent once more and may take it. A lost answer
+//! thus never locks out its own process, and one acquire names one orphan at most, however many
+//! there are. Each acquisition has its own holder value, so a delayed command of an earlier one
+//! cannot affect the lease of a later one.
 //!
 //! The acquire itself runs in its own task. If its caller stops waiting, at any await, the lease is
 //! given back.
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::boot_clock;
@@ -27,8 +29,10 @@ use crate::lease::orphans::{Orphan, Orphans};
 use crate::lease::task;
 use crate::name::LockName;
 use crate::store::answer::{Acquired, Claimed};
-use crate::store::command::{Acquire, Claim, ClaimDue, ClaimRequest, ClaimTerms};
+use crate::store::command::{Acquire, Acquiring, Claim, ClaimDue, ClaimRequest, ClaimTerms};
 use crate::store::holder::Holder;
+use crate::store::host::Transition;
+use crate::store::redis::Scripted;
 use crate::store::store::Store;
 use crate::timing::{Timing, Ttl};
 
@@ -100,9 +104,9 @@ impl Leases {
             let command = Acquire {
                 holder: pending.holder.clone(),
                 ttl,
-                orphans: leases.0.orphans.holders(&pending.name),
+                orphans: Vec::new(),
             };
-            match leases.0.store.run(&pending.name, command).await {
+            match leases.send(&pending, command).await {
                 Ok(acquired) => acquired.try_map(|fence| leases.start(pending, fence)),
                 Err(error) => Err(leases.undo(pending, error)),
             }
@@ -130,9 +134,9 @@ impl Leases {
                 ttl,
                 request,
                 terms,
-                orphans: leases.0.orphans.holders(&pending.name),
+                orphans: Vec::new(),
             };
-            match leases.0.store.run(&pending.name, command).await {
+            match leases.send(&pending, command).await {
                 Ok(claimed) => claimed.try_map(|fence| leases.start(pending, fence)),
                 Err(error) => Err(leases.undo(pending, error)),
             }
@@ -165,9 +169,9 @@ impl Leases {
                 ttl,
                 retain,
                 attempts,
-                orphans: leases.0.orphans.holders(&pending.name),
+                orphans: Vec::new(),
             };
-            match leases.0.store.run(&pending.name, command).await {
+            match leases.send(&pending, command).await {
                 Ok(claimed) => claimed.try_map(|fence| leases.start(pending, fence)),
                 Err(error) => Err(leases.undo(pending, error)),
             }
@@ -177,6 +181,25 @@ impl Leases {
             guard.on_drop(Ending::Abandon);
         }
         claimed
+    }
+
+    /// Sends an acquire, and once more if an orphan of this process has the key.
+    async fn send<C>(&self, pending: &Pending, command: C) -> Result<C::Answer, Error>
+    where
+        C: Acquiring + Clone + Scripted + Transition,
+    {
+        let Inner { store, orphans, .. } = &*self.0;
+        let answer = store.run(&pending.name, command.clone()).await?;
+        let orphan = C::blocked_by(&answer).and_then(|held| orphans.find(&pending.name, held));
+        let Some(orphan) = orphan else {
+            return Ok(answer);
+        };
+        let left = store
+            .command_timeout()
+            .saturating_sub(boot_clock::now().saturating_sub(pending.sent));
+        store
+            .run_within(left, &pending.name, command.over(orphan))
+            .await
     }
 
     fn begin(&self, name: LockName, ttl: Ttl, undo: Ending) -> Result<Pending, Error> {
@@ -245,8 +268,11 @@ impl Leases {
 async fn run_detached<T: Send + 'static>(
     work: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
 ) -> Result<T, Error> {
+    let Ok(runtime) = Handle::try_current() else {
+        return Err(Error::no_runtime());
+    };
     let (answer, answered) = oneshot::channel();
-    tokio::spawn(async move {
+    runtime.spawn(async move {
         let _ = answer.send(work.await);
     });
     answered

@@ -59,9 +59,9 @@ impl LeaseGuard {
 
     /// Releases the lock, and returns whether the lease lasted until now.
     ///
-    /// This method returns within the command timeout. If the store has not confirmed the release
-    /// by then, the release is repeated in the background until it is confirmed or the ttl has
-    /// passed.
+    /// This method returns within the command timeout, and at once if the lease is lost already. If
+    /// the store has not confirmed the release by then, the release is repeated in the background
+    /// until it is confirmed or the ttl has passed.
     ///
     /// # Cancel safety
     ///
@@ -75,12 +75,14 @@ impl LeaseGuard {
         if !self.lease.is_protected() {
             return LeaseEnd::Unprotected;
         }
-        let sure = self.lease.check().is_ok();
+        if self.lease.check().is_err() {
+            // Lost is lost, whatever the store says to the release. Dropping the guard sends it.
+            return LeaseEnd::Lost;
+        }
         match self.finish(Ending::Release { hold }).await {
             Ok(Ownership::NotOurs) => LeaseEnd::Lost,
             // Without an answer, only the clock tells whether the lease lasted.
-            Ok(Ownership::Ours) | Err(_) if sure => LeaseEnd::Kept,
-            Ok(Ownership::Ours) | Err(_) => LeaseEnd::Lost,
+            Ok(Ownership::Ours) | Err(_) => LeaseEnd::Kept,
         }
     }
 

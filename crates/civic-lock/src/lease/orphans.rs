@@ -1,9 +1,11 @@
-//! Holder values that may be stored under a key although no lease uses them, and how they are
-//! removed.
+//! Values that may be under a key although no lease uses them, and how they are taken back.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::AbortHandle;
 
 use crate::boot_clock;
 use crate::lease::end::Ending;
@@ -14,54 +16,57 @@ use crate::store::holder::Holder;
 use crate::store::store::Store;
 use crate::timing::Backoff;
 
-/// The holder values of this process that may be stored under a key although no lease uses them.
-/// Cheap to clone.
+/// The values of this process that may be under a key although no lease uses them. Cheap to clone.
 ///
-/// An acquire whose answer was lost may have been carried out, so its holder value is an orphan.
-/// One task per lock name undoes each such acquire, until the store confirms that or the ttl has
-/// passed.
+/// An acquire whose answer was lost may have been carried out, so its value is an orphan. One task
+/// per name takes its orphans back until that is confirmed, or until their ttl has passed. A value
+/// whose acquire was never sent is none, and neither is one that a lease uses, or one that is kept
+/// for a minimum hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Orphans(Arc<Mutex<HashMap<LockName, Vec<Orphan>>>>);
+pub(super) struct Orphans(Arc<Mutex<HashMap<LockName, Family>>>);
+
+/// The orphans of one name.
+#[derive(Debug, Default)]
+struct Family {
+    orphans: HashMap<Holder, Orphan>,
+    /// What takes them back. It ends with its runtime, and then the next orphan starts another one.
+    task: Option<AbortHandle>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Orphan {
     pub(super) holder: Holder,
-    /// The command that undoes the acquire.
+    /// What takes it back.
     pub(super) undo: Ending,
-    /// From this moment on, the key has expired by itself.
+    /// The key has expired by itself from then on.
     pub(super) until: Duration,
 }
 
+// ===== impl Orphans =====
+
 impl Orphans {
-    /// Returns the orphans of a lock, which the next acquire passes to the store.
-    pub(super) fn holders(&self, name: &LockName) -> Vec<Holder> {
-        self.0
-            .lock()
-            .get(name)
-            .map(|orphans| orphans.iter().map(|orphan| orphan.holder.clone()).collect())
-            .unwrap_or_default()
+    /// Returns the orphan of a name whose value is this one.
+    pub(super) fn find(&self, name: &LockName, value: &str) -> Option<Holder> {
+        let all = self.0.lock();
+        let (holder, _) = all.get(name)?.orphans.get_key_value(value)?;
+        Some(holder.clone())
     }
 
-    /// Adds an orphan, and starts the task that undoes it unless the lock already has such a task.
+    /// Adds an orphan, and starts the task that takes it back if there is none.
     pub(super) fn add(&self, store: &Store, name: &LockName, orphan: Orphan) {
         let mut all = self.0.lock();
-        let orphans = all.entry(name.clone()).or_default();
-        let is_first = orphans.is_empty();
-        orphans.push(orphan);
-        if is_first {
-            tokio::spawn(self.clone().take_back(store.clone(), name.clone()));
+        let family = all.entry(name.clone()).or_default();
+        family.orphans.insert(orphan.holder.clone(), orphan);
+        if family.task.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = tokio::spawn(self.clone().take_back(store.clone(), name.clone()));
+            family.task = Some(task.abort_handle());
         }
     }
 
     async fn take_back(self, store: Store, name: LockName) {
         let mut backoff = Backoff::new(MAX_RETRY_DELAY);
         while let Some(orphan) = self.next(&name) {
-            match orphan
-                .undo
-                .clone()
-                .send(&store, &name, &orphan.holder)
-                .await
-            {
+            match orphan.undo.send(&store, &name, &orphan.holder).await {
                 Ok(_) => {
                     self.remove(&name, &orphan.holder);
                     backoff = Backoff::new(MAX_RETRY_DELAY);
@@ -70,7 +75,7 @@ impl Orphans {
                     tracing::debug!(
                         %name,
                         %error,
-                        "an acquire whose answer was lost could not be undone yet"
+                        "an acquire whose answer was lost is not undone yet"
                     );
                     tokio::time::sleep(backoff.wait()).await;
                 }
@@ -78,14 +83,14 @@ impl Orphans {
         }
     }
 
-    /// Returns the next orphan to undo. `None` ends the task: the name is removed while the mutex
-    /// is still locked, so an orphan that is added later starts a new task.
+    /// Returns the next one to take back. `None` ends the task: the name is removed under the same
+    /// lock.
     fn next(&self, name: &LockName) -> Option<Orphan> {
         let now = boot_clock::now();
         let mut all = self.0.lock();
-        let orphans = all.get_mut(name)?;
-        orphans.retain(|orphan| now < orphan.until);
-        let next = orphans.first().cloned();
+        let family = all.get_mut(name)?;
+        family.orphans.retain(|_, orphan| now < orphan.until);
+        let next = family.orphans.values().next().cloned();
         if next.is_none() {
             all.remove(name);
         }
@@ -93,8 +98,16 @@ impl Orphans {
     }
 
     fn remove(&self, name: &LockName, holder: &Holder) {
-        if let Some(orphans) = self.0.lock().get_mut(name) {
-            orphans.retain(|orphan| orphan.holder != *holder);
+        if let Some(family) = self.0.lock().get_mut(name) {
+            family.orphans.remove(holder);
         }
+    }
+}
+
+// ===== impl Holder =====
+
+impl Borrow<str> for Holder {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }

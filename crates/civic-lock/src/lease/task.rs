@@ -21,6 +21,9 @@ use crate::timing::Backoff;
 /// The longest wait between two attempts to release a key, while the store does not confirm it.
 pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
+/// How late a lease notices, at the latest, that the machine was suspended beyond its deadline.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+
 pub(super) async fn drive(
     store: Store,
     shared: Arc<Shared>,
@@ -122,6 +125,14 @@ async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndReques
     }
 }
 
+/// Sleeps until then by the boot clock. The timers of the runtime do not count the time in which
+/// the machine was suspended, so no sleep is longer than [`MAX_SLEEP`].
 async fn sleep_until(until: Duration) {
-    tokio::time::sleep(until.saturating_sub(boot_clock::now())).await;
+    loop {
+        let left = until.saturating_sub(boot_clock::now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(MAX_SLEEP)).await;
+    }
 }

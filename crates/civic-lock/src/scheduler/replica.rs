@@ -70,8 +70,12 @@ impl Replica {
 
     /// Whether this replica's clock and the store's differ by too much to claim anything.
     pub(super) fn is_clock_suspect(&self, store: Tick) -> bool {
-        let limit = self.settings.max_skew.max(MAX_DIFFERENCE);
-        self.local_now().distance(store) > limit
+        self.local_now().distance(store) > self.max_difference()
+    }
+
+    /// By how much this replica's clock and the store's may differ.
+    pub(super) fn max_difference(&self) -> Duration {
+        self.settings.max_skew.max(MAX_DIFFERENCE)
     }
 
     /// Returns what is remembered of ticks that were given up.

@@ -36,7 +36,7 @@ use crate::scheduler::replica::{Outage, Replica, Stopped};
 use crate::scheduler::run::Work;
 use crate::scheduler::tick::Tick;
 use crate::store::answer::Claimed;
-use crate::store::command::{ClaimRequest, ClaimTerms};
+use crate::store::command::{ClaimRequest, ClaimTerms, ClockTerms};
 use crate::store::hints::Hints;
 use crate::timing::jitter;
 
@@ -240,6 +240,12 @@ impl JobWorker {
                     known.forget_look();
                     return Ok(());
                 }
+                Ok(Claimed::ClockSuspect { now }) => {
+                    tracing::debug!(%job, store_now = now, "the clocks differ too much");
+                    // The next look reports it.
+                    known.forget_look();
+                    return Ok(());
+                }
                 Ok(Claimed::Paused { since }) => {
                     if known.paused.is_due(Duration::MAX) {
                         let since = Tick::from_millis(since);
@@ -329,7 +335,12 @@ impl JobWorker {
             max_skew: settings.max_skew,
             retain: job.retain_of(tick),
         };
+        let clock = ClockTerms {
+            local: self.replica.local_now().as_millis(),
+            most: self.replica.max_difference().as_millis() as u64,
+        };
         let terms = ClaimTerms {
+            clock: Some(clock),
             generation: Some(known.generation),
             schedule: Some(known.fingerprint()),
             attempts: Some(job.attempt_limit()),

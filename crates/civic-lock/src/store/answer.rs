@@ -106,6 +106,9 @@ pub(crate) enum Claimed<T> {
     Unscheduled { first: u64 },
     /// The job is paused.
     Paused { since: u64 },
+    /// The caller's clock and the store's differ by more than they may: one of them is wrong, and
+    /// nothing was decided by it. See [`ClockTerms`](super::command::ClockTerms).
+    ClockSuspect { now: u64 },
     /// An operator has set the watermark: believe it, even if it is lower.
     Reset { generation: u64, done: u64 },
     /// The tick was claimed as often as it may be: give it up with [`Miss`](super::command::Miss).
@@ -159,6 +162,14 @@ impl<T> Acquired<T> {
 // ===== impl Claimed =====
 
 impl<T> Claimed<T> {
+    /// The holder that runs it.
+    pub(crate) fn running(&self) -> Option<&str> {
+        match self {
+            Self::Running { holder, .. } => Some(holder),
+            _ => None,
+        }
+    }
+
     pub(crate) fn try_map<U, E>(
         self,
         map: impl FnOnce(T) -> Result<U, E>,
@@ -181,6 +192,7 @@ impl<T> Claimed<T> {
             Self::RanByPeer { holder, ttl, tick } => Claimed::RanByPeer { holder, ttl, tick },
             Self::Unscheduled { first } => Claimed::Unscheduled { first },
             Self::Paused { since } => Claimed::Paused { since },
+            Self::ClockSuspect { now } => Claimed::ClockSuspect { now },
             Self::Reset { generation, done } => Claimed::Reset { generation, done },
             Self::Exhausted { tick, done } => Claimed::Exhausted { tick, done },
             Self::Running { holder, ttl, tick } => Claimed::Running { holder, ttl, tick },

@@ -22,6 +22,15 @@ pub(crate) trait Command: Send + 'static {
     type Answer: Send + 'static;
 }
 
+/// A command that takes the key.
+pub(crate) trait Acquiring: Command {
+    /// The holder that has kept it from taking the key.
+    fn blocked_by(answer: &Self::Answer) -> Option<&str>;
+
+    /// The same command, for which a key with this value counts as absent or as ours.
+    fn over(self, orphan: Holder) -> Self;
+}
+
 /// Releases the key and leaves the tick claimed, so that another replica takes it over at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Abandon {
@@ -78,9 +87,24 @@ pub(crate) struct ClaimRequest {
     pub(crate) retain: Duration,
 }
 
+/// The caller's own clock: a store whose clock differs by more does nothing, since one of the two
+/// is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct ClockTerms {
+    /// What the caller's clock showed when the command was sent, in milliseconds since the epoch.
+    #[serde(rename = "clock")]
+    pub(crate) local: u64,
+    /// By how much the two may differ, in milliseconds.
+    #[serde(rename = "differ")]
+    pub(crate) most: u64,
+}
+
 /// On which further terms a tick is claimed. By default there are none.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub(crate) struct ClaimTerms {
+    /// `None` if the caller's clock does not matter.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock: Option<ClockTerms>,
     /// The generation of the watermark that the caller knows, see
     /// [`Reset`](super::operator::Reset).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,4 +267,40 @@ impl Command for Sight {
 
 impl Command for Unclaim {
     type Answer = Ownership;
+}
+
+impl Acquiring for Acquire {
+    fn blocked_by(answer: &Acquired<u64>) -> Option<&str> {
+        match answer {
+            Acquired::Busy { holder, .. } => Some(holder),
+            Acquired::Granted(_) => None,
+        }
+    }
+
+    fn over(mut self, orphan: Holder) -> Self {
+        self.orphans.push(orphan);
+        self
+    }
+}
+
+impl Acquiring for Claim {
+    fn blocked_by(answer: &Claimed<u64>) -> Option<&str> {
+        answer.running()
+    }
+
+    fn over(mut self, orphan: Holder) -> Self {
+        self.orphans.push(orphan);
+        self
+    }
+}
+
+impl Acquiring for ClaimDue {
+    fn blocked_by(answer: &Claimed<u64>) -> Option<&str> {
+        answer.running()
+    }
+
+    fn over(mut self, orphan: Holder) -> Self {
+        self.orphans.push(orphan);
+        self
+    }
 }

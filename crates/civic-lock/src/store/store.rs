@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::error::Error;
 use crate::name::LockName;
 use crate::store::hints::Hints;
@@ -20,6 +22,9 @@ pub(crate) enum Store {
 impl Store {
     /// Lists names. What is listed may be gone by now, and a name may come twice.
     pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<LockName>, Error> {
+        if Handle::try_current().is_err() {
+            return Err(Error::no_runtime());
+        }
         match self {
             Self::Redis(store) => store.list(listing).await,
             Self::Host(store) => store.list(listing).await,
@@ -52,6 +57,9 @@ impl Store {
     where
         C: Scripted + Transition,
     {
+        if Handle::try_current().is_err() {
+            return Err(Error::no_runtime());
+        }
         match self {
             Self::Redis(store) => store.run(within, name, command).await,
             Self::Host(store) => store.run(within, name, command).await,

@@ -132,6 +132,11 @@ impl Store {
             return request.take(self, claimed, ticks.attempt + counted);
         }
         if tick <= done && rules.follow(Rule::WatermarkIsAsked) {
+            // An at-most-once tick is done when it is claimed, and runs while its holder has the
+            // key.
+            if ticks.claimed == Some(tick) && ticks.claimant == held && !free {
+                return running;
+            }
             return Answer::AlreadyDone(done);
         }
         if tick > now + settings.max_skew {

@@ -18,6 +18,11 @@ impl Transition for Claim {
         let wall = now.wall_ms();
         let at_most_once = request.delivery == Delivery::AtMostOnce;
         let grace = request.grace.as_millis() as u64;
+        if let Some(clock) = self.terms.clock
+            && wall.abs_diff(clock.local) > clock.most
+        {
+            return Claimed::ClockSuspect { now: wall };
+        }
         let Some(mut done) = state.ticks.done else {
             return Claimed::Unregistered { now: wall };
         };
@@ -82,6 +87,14 @@ impl Transition for Claim {
             return self.grant(state, now, process, (claimed, attempt + 1, done));
         }
         if request.tick <= done {
+            // An at-most-once tick is done when it is claimed, and runs for as long as its holder
+            // has the key.
+            if state.ticks.claimed == Some(request.tick)
+                && let Some(held) = busy
+                && state.ticks.claimant.as_ref() == Some(&held)
+            {
+                return running(state, now, held);
+            }
             return Claimed::AlreadyDone { done };
         }
         if let Some(schedule) = &self.terms.schedule {

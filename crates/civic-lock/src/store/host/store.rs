@@ -1,9 +1,8 @@
 //! Runs commands on files: locks the guard, reads the state, steps, writes.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::store::host::transitions::{Transition, step};
 use crate::store::host::watch::Watch;
 use crate::store::listing::Listing;
 use crate::store::settings::Settings;
+use crate::weak_map::WeakMap;
 
 /// Locks in files of this machine.
 pub(crate) struct HostStore {
@@ -27,7 +27,7 @@ pub(crate) struct HostStore {
 pub(super) struct Shared {
     pub(super) folder: Folder,
     liveness: LivenessFile,
-    watches: Mutex<HashMap<LockName, Weak<Watch>>>,
+    watches: Mutex<WeakMap<LockName, Watch>>,
 }
 
 // ===== impl HostStore =====
@@ -67,7 +67,7 @@ impl HostStore {
         let work = tokio::task::spawn_blocking(move || {
             let (folder, process) = (&shared.folder, shared.liveness.process());
             let Some(_guard) = folder.guard(&name, deadline)? else {
-                return Err(Error::timeout(within));
+                return Err(Error::timeout(within).never_sent());
             };
             // Read under the guard: a wait for it must not age the clock.
             let now = Moment::now();
@@ -108,15 +108,11 @@ impl HostStore {
     pub(crate) fn hints(&self, name: &LockName) -> Hints {
         let name = &self.settings.namespace.stored(name);
         let mut watches = self.shared.watches.lock();
-        let watch = watches
-            .get(name)
-            .and_then(Weak::upgrade)
-            .unwrap_or_else(|| {
-                watches.retain(|_, watch| watch.strong_count() > 0);
-                let watch = Arc::new(Watch::start(self.shared.folder.state_path(name)));
-                watches.insert(name.clone(), Arc::downgrade(&watch));
-                watch
-            });
+        let watch = watches.share(
+            name,
+            |watch| !watch.is_finished(),
+            || Watch::start(self.shared.folder.state_path(name)),
+        );
         Hints::new(watch.subscribe(), watch)
     }
 }

@@ -38,6 +38,11 @@ impl Watch {
         Self { releases, task }
     }
 
+    /// The task ends with its runtime.
+    pub(super) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.releases.subscribe()
     }

@@ -41,8 +41,9 @@ pub(super) fn builder(url: &str, command_timeout: Duration) -> Result<Builder, E
             performance.default_command_timeout = command_timeout;
         });
     // Without an end: a policy that ends makes a client that never comes back. The first delay
-    // comes before the first attempt.
-    let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
+    // comes before the first attempt. The longest one bounds how long a server that has come back
+    // goes unnoticed.
+    let mut policy = ReconnectPolicy::new_exponential(0, 20, 500, 2);
     policy.set_jitter(20);
     builder.set_policy(policy);
     Ok(builder)
@@ -55,6 +56,7 @@ fn config(url: &str) -> Result<Config, Error> {
              redis[s]-sentinel://…?sentinelServiceName=…, or the same with valkey",
         )
     };
+    let wrong = |what: &str| Error::config(format!("the URL of Redis {what}"));
     let (scheme, rest) = url.trim().split_once("://").ok_or_else(invalid)?;
     let scheme = scheme.to_ascii_lowercase();
     let (base, topology) = scheme
@@ -73,6 +75,7 @@ fn config(url: &str) -> Result<Config, Error> {
         Some("sentinel") => format!("redis-sentinel://{rest}"),
         Some(_) => return Err(invalid()),
     };
+    check_address(rest).map_err(wrong)?;
     // Without the parser's error, which might quote the URL.
     let mut config = Config::from_url(&plain).map_err(|_| invalid())?;
     config.fail_fast = false;
@@ -80,6 +83,33 @@ fn config(url: &str) -> Result<Config, Error> {
         encrypt(&mut config)?;
     }
     Ok(config)
+}
+
+/// Says what is wrong with the host or the port: the parser's error does not.
+fn check_address(rest: &str) -> Result<(), &'static str> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let address = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, address)| address);
+    let (host, port) = match address.strip_prefix('[') {
+        Some(v6) => {
+            let (host, after) = v6
+                .split_once(']')
+                .ok_or("has an IPv6 address without a `]`")?;
+            (host, after.strip_prefix(':'))
+        }
+        None => match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    if host.is_empty() {
+        return Err("names no host, as in redis://localhost:6379");
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(()),
+        Some(Ok(0) | Err(_)) => Err("has a port that is not a number from 1 to 65535"),
+    }
 }
 
 #[cfg(not(feature = "tls"))]
@@ -112,4 +142,36 @@ fn encrypt(config: &mut Config) -> Result<(), Error> {
         .with_no_client_auth();
     config.tls = Some(fred::types::config::TlsConnector::from(tls).into());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_wrong_host_or_port_is_refused_by_saying_which() {
+        for (url, says) in [
+            ("redis://localhost:99999", "port"),
+            ("redis://localhost:0", "port"),
+            ("redis://localhost:x", "port"),
+            ("redis://user:hunter2@localhost:99999/1", "port"),
+            ("redis://[::1]:99999", "port"),
+            ("redis://:1", "names no host"),
+            ("redis://", "names no host"),
+            ("redis://user:hunter2@:6379", "names no host"),
+            ("redis-cluster:///0", "names no host"),
+            ("redis://[::1", "`]`"),
+        ] {
+            let error = config(url).expect_err(url).to_string();
+            assert!(error.contains(says), "{url}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        for url in [
+            "redis://localhost",
+            "redis://[::1]:6379",
+            "redis://u:p@h:1/3",
+        ] {
+            config(url).expect(url);
+        }
+    }
 }

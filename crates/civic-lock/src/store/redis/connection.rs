@@ -9,14 +9,13 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::broadcast::{self};
 use tokio::time::{Instant, timeout_at};
 
 use crate::boot_clock;
 use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::name::LockName;
+use crate::store::redis::connect_failure::{ConnectFailure, record_failures, servers};
 use crate::store::redis::error::{from_client, is_moving, is_unknown_script};
 use crate::store::redis::invocation::Invocation;
 use crate::store::redis::reply::Reply;
@@ -32,6 +31,7 @@ const SCAN_COUNT: &str = "1000";
 pub(super) struct Connector {
     builder: Builder,
     command_timeout: Duration,
+    servers: Arc<str>,
     connection: Mutex<Option<Arc<Connection>>>,
 }
 
@@ -42,12 +42,8 @@ pub(super) struct Connection {
     last_reply: AtomicU64,
     clock: Mutex<Option<ClockSample>>,
     failure: Arc<Mutex<Option<ConnectFailure>>>,
-}
-
-/// Why the last attempt to connect has failed.
-struct ConnectFailure {
-    kind: ErrorKind,
-    detail: String,
+    /// Where it connects to, for errors.
+    servers: Arc<str>,
 }
 
 /// The server's clock was `server_us` at the latest when ours was `at`.
@@ -62,6 +58,7 @@ struct ClockSample {
 impl Connector {
     pub(super) fn new(builder: Builder, command_timeout: Duration) -> Self {
         Self {
+            servers: servers(&builder),
             builder,
             command_timeout,
             connection: Mutex::new(None),
@@ -78,7 +75,10 @@ impl Connector {
         if let Some(connection) = slot.as_ref().filter(|open| !open.task.is_finished()) {
             return Ok(connection.clone());
         }
-        let client = self.builder.build().map_err(|error| from_client(&error))?;
+        let client = self
+            .builder
+            .build()
+            .map_err(|error| from_client(&error).never_sent())?;
         let failure = Arc::default();
         tokio::spawn(record_failures(
             client.error_rx(),
@@ -92,6 +92,7 @@ impl Connector {
             last_reply: AtomicU64::new(boot_clock::nanos(boot_clock::now())),
             clock: Mutex::new(None),
             failure,
+            servers: self.servers.clone(),
         });
         *slot = Some(connection.clone());
         Ok(connection)
@@ -131,7 +132,10 @@ impl Connector {
         let name = invocation.name;
         let server_us = match connection.server_us() {
             Some(server_us) => server_us,
-            None => self.sample_clock(&connection, name, deadline).await?,
+            None => self
+                .sample_clock(&connection, name, deadline)
+                .await
+                .map_err(Error::never_sent)?,
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let args = invocation.args_until(server_us + left.as_micros() as u64);
@@ -161,7 +165,7 @@ impl Connector {
                 .send(&connection, name, "EVAL", with(script.text), deadline)
                 .await;
         }
-        let reply = Reply::read(strings(value?), &invocation.echo)
+        let reply = Reply::read(strings(value?), &invocation.expected_echo())
             .inspect_err(|_| self.replace(&connection))?;
         connection.record_clock(reply.server_us()?, sent);
         Ok(reply)
@@ -260,7 +264,7 @@ impl Connector {
         let began = boot_clock::now();
         let within = deadline.saturating_duration_since(Instant::now());
         if within.is_zero() {
-            return Err(Error::timeout(self.command_timeout));
+            return Err(Error::timeout(self.command_timeout).never_sent());
         }
         connection.connected(deadline).await?;
         let options = Options {
@@ -304,7 +308,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 connected = self.client.wait_for_connect() => {
-                    connected.map_err(|error| from_client(&error))?;
+                    connected.map_err(|error| from_client(&error).never_sent())?;
                 }
                 () = tokio::time::sleep_until(deadline) => {
                     return Err(self.not_connected());
@@ -317,16 +321,21 @@ impl Connection {
     }
 
     fn not_connected(&self) -> Error {
+        let servers = &self.servers;
         match &*self.failure.lock() {
             Some(failure) if failure.kind == ErrorKind::Refused => {
                 Error::new(ErrorKind::Refused, &failure.detail)
             }
             Some(failure) => Error::new(
                 ErrorKind::Connection,
-                format!("connecting takes too long: {}", failure.detail),
+                format!("cannot connect to {servers}: {}", failure.detail),
             ),
-            None => Error::new(ErrorKind::Connection, "connecting takes too long"),
+            None => Error::new(
+                ErrorKind::Connection,
+                format!("cannot connect to {servers}: it does not answer"),
+            ),
         }
+        .never_sent()
     }
 
     /// For how long it has said nothing to a command that began at `began`.
@@ -355,35 +364,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Dropping the client does not end its task.
         self.task.abort();
-    }
-}
-
-/// Remembers why the last attempt to connect has failed. Ends with the client.
-async fn record_failures(
-    mut errors: broadcast::Receiver<(fred::error::Error, Option<Server>)>,
-    mut connections: broadcast::Receiver<Server>,
-    failure: Arc<Mutex<Option<ConnectFailure>>>,
-) {
-    loop {
-        let latest = tokio::select! {
-            biased;
-            error = errors.recv() => match error {
-                Ok((error, _)) => {
-                    let error = from_client(&error);
-                    Some(ConnectFailure {
-                        kind: error.kind(),
-                        detail: error.detail().to_owned(),
-                    })
-                }
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return,
-            },
-            connected = connections.recv() => match connected {
-                Ok(_) | Err(RecvError::Lagged(_)) => None,
-                Err(RecvError::Closed) => return,
-            },
-        };
-        *failure.lock() = latest;
     }
 }
 

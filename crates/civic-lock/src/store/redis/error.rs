@@ -31,7 +31,27 @@ pub(super) fn from_client(error: &fred::error::Error) -> Error {
         _ if is_error_reply(&details) => ErrorKind::Refused,
         _ => ErrorKind::Connection,
     };
-    Error::new(kind, details)
+    let not_sent = matches!(error.kind(), Client::Backpressure);
+    let error = Error::new(kind, details);
+    if not_sent { error.never_sent() } else { error }
+}
+
+/// Returns what the client library says about a failed connection, in words: it prints the error of
+/// the operating system as a structure.
+pub(super) fn in_words(details: &str) -> String {
+    let between = |before: &str, after: &str| {
+        let rest = details.split_once(before)?.1;
+        Some(rest.split_once(after)?.0)
+    };
+    if details.starts_with("Os {")
+        && let Some(code) = between("code: ", ",").and_then(|code| code.parse().ok())
+    {
+        return std::io::Error::from_raw_os_error(code).to_string();
+    }
+    match between("error: ", " }") {
+        Some(error) if details.starts_with("Custom {") => error.trim_matches('"').to_owned(),
+        _ => details.to_owned(),
+    }
 }
 
 /// Returns whether a text is an error reply of the server, such as `OOM command not allowed…` or
@@ -39,4 +59,30 @@ pub(super) fn from_client(error: &fred::error::Error) -> Error {
 fn is_error_reply(details: &str) -> bool {
     let word = details.split(' ').next().unwrap_or_default();
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_connection_is_told_in_words() {
+        for (details, words) in [
+            (
+                "Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }",
+                "Connection refused (os error 111)",
+            ),
+            (
+                "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }",
+                "InvalidCertificate(UnknownIssuer)",
+            ),
+            (
+                "Custom { kind: Other, error: \"failed to lookup address\" }",
+                "failed to lookup address",
+            ),
+            ("Unable to connect", "Unable to connect"),
+        ] {
+            assert_eq!(in_words(details), words);
+        }
+    }
 }

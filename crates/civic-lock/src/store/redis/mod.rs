@@ -23,6 +23,7 @@
 //! script functions drop timeouts and attempt limits silently.
 
 mod config;
+mod connect_failure;
 mod connection;
 mod error;
 mod invocation;

@@ -26,7 +26,7 @@ pub(crate) struct RedisStore {
     /// A connection for acquire and `WAIT`, one pair at a time: on any other connection, `WAIT`
     /// answers for writes that are not ours.
     acknowledged: tokio::sync::Mutex<Connector>,
-    /// The echoes of the commands that have no holder.
+    /// Tells the replies to two commands of one holder apart.
     serial: AtomicU64,
     subscriber: Mutex<Option<Subscriber>>,
 }
@@ -81,10 +81,10 @@ impl RedisStore {
             script: C::SCRIPT,
             name,
             keys: command.keys(name),
-            echo: command.echo().map_or_else(
-                || format!("#{}", self.serial.fetch_add(1, Ordering::Relaxed)),
-                |holder| holder.as_str().to_owned(),
-            ),
+            echo: command
+                .echo()
+                .map_or_else(|| "#".to_owned(), |holder| holder.as_str().to_owned()),
+            serial: self.serial.fetch_add(1, Ordering::Relaxed),
             args: command.args(name),
         };
         let deadline = Instant::now() + within;
@@ -99,10 +99,12 @@ impl RedisStore {
     }
 
     pub(crate) fn hints(&self, name: &LockName) -> Hints {
-        self.subscriber
-            .lock()
-            .get_or_insert_with(|| Subscriber::start(self.connector.builder()))
-            .subscribe(self.settings.namespace.stored(name).hint_channel())
+        let mut subscriber = self.subscriber.lock();
+        let subscriber = match &mut *subscriber {
+            Some(running) if !running.is_finished() => running,
+            none => none.insert(Subscriber::start(self.connector.builder())),
+        };
+        subscriber.subscribe(self.settings.namespace.stored(name).hint_channel())
     }
 
     /// Lists names by their keys. Every primary of a Cluster is asked.
@@ -133,7 +135,7 @@ impl RedisStore {
     ) -> Result<Reply, Error> {
         let name = invocation.name;
         let Ok(connector) = timeout_at(deadline, self.acknowledged.lock()).await else {
-            return Err(Error::timeout(self.settings.command_timeout));
+            return Err(Error::timeout(self.settings.command_timeout).never_sent());
         };
         let connection = connector.connection()?;
         let id = || vec!["ID".to_owned()];
@@ -141,7 +143,8 @@ impl RedisStore {
         // has answered for a connection that has written nothing.
         let before = connector
             .send(&connection, name, "CLIENT", id(), deadline)
-            .await?;
+            .await
+            .map_err(Error::never_sent)?;
         let reply = connector.run(invocation, deadline).await?;
         if reply.outcome() != Reply::GRANTED {
             return Ok(reply);

@@ -8,6 +8,7 @@ use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::Builder;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::mutex::Mutex;
 use crate::store::hints::Hints;
@@ -18,6 +19,8 @@ pub(super) struct Subscriber {
     channels: Arc<Channels>,
     /// The task ends when it is dropped.
     commands: mpsc::UnboundedSender<Command>,
+    /// `None` if it could not be started.
+    task: Option<AbortHandle>,
 }
 
 /// Who listens to which channel.
@@ -43,14 +46,27 @@ impl Subscriber {
     pub(super) fn start(builder: &Builder) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let channels = Arc::<Channels>::default();
-        match builder.build_subscriber_client() {
+        let task = match builder.build_subscriber_client() {
             Ok(client) => {
-                tokio::spawn(listen(client, receiver, channels.clone()));
+                let task = tokio::spawn(listen(client, receiver, channels.clone()));
+                Some(task.abort_handle())
             }
             // Waiters poll as well.
-            Err(error) => tracing::debug!(%error, "cannot listen for release hints"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot listen for release hints");
+                None
+            }
+        };
+        Self {
+            channels,
+            commands,
+            task,
         }
-        Self { channels, commands }
+    }
+
+    /// The task ends with its runtime.
+    pub(super) fn is_finished(&self) -> bool {
+        self.task.as_ref().is_some_and(AbortHandle::is_finished)
     }
 
     pub(super) fn subscribe(&self, channel: String) -> Hints {

@@ -367,6 +367,7 @@ fn read_claimed(reply: &Reply) -> Result<Claimed<u64>, Error> {
             ttl: reply.duration(1)?,
             tick: reply.optional(2)?,
         }),
+        "clock_suspect" => Ok(Claimed::ClockSuspect { now: reply.now()? }),
         "clock_ahead" => Ok(Claimed::ClockAhead { now: reply.now()? }),
         "too_late" => Ok(Claimed::TooLate {
             tick: reply.number(0)?,

@@ -1,12 +1,14 @@
 //! The promises of the lock.
 
 mod admin;
+mod crowd;
 mod faults;
 mod lease;
 mod lost;
 mod peers;
 mod processes;
 mod refusals;
+mod runtimes;
 mod settings;
 mod slots;
 mod topologies;

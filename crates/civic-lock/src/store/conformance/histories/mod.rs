@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::delivery::Delivery;
 use crate::name::LockName;
 use crate::store::command::{
-    Abandon, Acquire, Claim, ClaimDue, ClaimRequest, ClaimTerms, Complete, CompleteDue, HandOver,
-    Miss, Peek, Record, Register, Release, Renew, Sight, Unclaim,
+    Abandon, Acquire, Claim, ClaimDue, ClaimRequest, ClaimTerms, ClockTerms, Complete, CompleteDue,
+    HandOver, Miss, Peek, Record, Register, Release, Renew, Sight, Unclaim,
 };
 use crate::store::conformance::support::{holder, ttl};
 use crate::store::history::RunRecord;
@@ -158,7 +158,12 @@ async fn random_command(both: &mut Both<'_>, random: &mut Random) {
                 before: tick + random.one(&[1, 20_000]),
                 any_form: random.below(2) == 0,
             };
+            let clock = ClockTerms {
+                local: now - random.one(&[0, 120_000]),
+                most: 60_000,
+            };
             let terms = ClaimTerms {
+                clock: random.one(&[None, None, Some(clock)]),
                 generation,
                 schedule: random.one(&[None, Some(schedule)]),
                 attempts: random.one(&[None, Some(2)]),

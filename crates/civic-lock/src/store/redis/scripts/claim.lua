@@ -25,6 +25,7 @@
 -- ARGV[8]  ttl of fence and watermark, ms
 -- ARGV[9]  values that no lease uses, separated by spaces: a key that holds one counts as ours
 -- ARGV[10] JSON, absent for none of it:
+--          clock, differ  the caller's clock, ms, and by how much it may differ from this server's
 --          generation  the one that the caller knows
 --          schedule    fingerprint of its schedule, see sight.lua
 --          attempts    how often a tick may be claimed, hand-overs not counted
@@ -42,6 +43,7 @@
 --        'exhausted', tick, done: it was claimed too often; miss.lua gives it up
 --        'running', holder, ttl in ms, tick
 --        'clock_ahead'
+--        'clock_suspect'
 --        'too_late', tick, done: nothing has changed; miss.lua gives it up
 --        'unregistered'
 local held = redis.call('GET', KEYS[1])
@@ -56,6 +58,9 @@ local at_most_once = ARGV[7] == 'at_most_once'
 local orphans = values_of(ARGV[9])
 local terms = ARGV[10] and cjson.decode(ARGV[10]) or {}
 
+if terms.clock and math.abs(now - terms.clock) > terms.differ then
+  return answer('clock_suspect')
+end
 if not done then
   return answer('unregistered')
 end
@@ -119,6 +124,10 @@ if claimed and claimed > done then
   return grant(claimed, attempt + 1)
 end
 if tick <= done then
+  -- An at-most-once tick is done when it is claimed, and runs while its holder has the key.
+  if claimed == tick and held == claimant and not free then
+    return running()
+  end
   return answer('already_done', int(done))
 end
 if terms.schedule then

@@ -1,12 +1,15 @@
 -- Put before every script.
 --
--- ARGV[1]  echo: the holder, or a number never used before; the first item of every reply
--- ARGV[2]  not_after: microseconds of this server's clock; 0 for none
+-- ARGV[1]  echo: the holder, or a word that stands for none
+-- ARGV[2]  not_after: microseconds of this server's clock; 0 for none. A space and a number may
+--          follow that was never used before: the reply begins with it too, so that the reply to
+--          one command is never taken for that to another one of the same holder
 --
--- Reply: {echo, microseconds of this server's clock, outcome, ...}. All are strings; an empty one
--- stands for none. A command that its caller has given up on answers 'expired' and does nothing: it
--- may have waited in the buffer of a server that was stopped.
+-- Reply: {echo and number, microseconds of this server's clock, outcome, ...}. All are strings; an
+-- empty one stands for none. A command that its caller has given up on answers 'expired' and does
+-- nothing: it may have waited in the buffer of a server that was stopped.
 local echo = ARGV[1]
+local not_after, serial = string.match(ARGV[2], '^(%d+)(.*)$')
 -- Read once per script: it is not frozen while the script runs.
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -18,7 +21,7 @@ local function int(number)
 end
 
 local function answer(...)
-  return {echo, int(now_us), ...}
+  return {echo .. serial, int(now_us), ...}
 end
 
 -- The set of the values in an argument, which are separated by spaces.
@@ -61,6 +64,6 @@ local function announce(channel)
   redis.pcall('PUBLISH', channel, '')
 end
 
-if tonumber(ARGV[2]) > 0 and now_us > tonumber(ARGV[2]) then
+if tonumber(not_after) > 0 and now_us > tonumber(not_after) then
   return answer('expired')
 end
