@@ -5,11 +5,12 @@
 //! ```text
 //! propagate context          once per call
 //! idempotency key            once per call
+//!   (layers of `layer_call` stand here: a cache, for example)
 //! (in-flight limit)          if asked for
 //! retry                      policy, budget, backoff; what follows happens in each attempt
-//!   (a breaker would stand here, where it sees every failure)
 //! attempt span
 //! attempt timeout            10 s, the body included
+//!   (layers of `layer_attempt` stand here: a breaker or a signature, for example)
 //! attempt headers            what is left of it, and which attempt it is
 //! internal headers           a token for this attempt
 //! collect body               16 MiB; of an error response 64 KiB and 1 s
@@ -22,6 +23,9 @@
 //! body would not cover the body.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -29,6 +33,7 @@ use civic_auth::{InternalHeadersLayer, TokenMinter};
 use http::{Request, Response};
 use tower::ServiceBuilder;
 use tower::util::{BoxCloneSyncService, option_layer};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::Body;
@@ -43,11 +48,19 @@ use crate::layer::propagate_context::PropagateContextLayer;
 use crate::layer::retry::RetryLayer;
 use crate::transport::Transport;
 
-/// Any stack that turns a request into a whole response, with its type erased.
+/// The rest of a client's stack, with its type erased: what a layer of your own wraps.
+///
+/// [`ServiceClientBuilder::layer_call`](crate::ServiceClientBuilder::layer_call) and
+/// [`ServiceClientBuilder::layer_attempt`](crate::ServiceClientBuilder::layer_attempt) take such
+/// layers.
 #[derive(Clone)]
-pub(crate) struct Stack(BoxCloneSyncService<Request<Body>, Response<Bytes>, Error>);
+pub struct ClientService(BoxCloneSyncService<Request<Body>, Response<Bytes>, Error>);
 
-impl Stack {
+/// A layer of a user, with its type erased.
+#[derive(Clone)]
+pub(crate) struct UserLayer(Arc<dyn Fn(ClientService) -> ClientService + Send + Sync>);
+
+impl ClientService {
     pub(crate) fn new<S>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync + 'static,
@@ -58,44 +71,107 @@ impl Stack {
         Self(BoxCloneSyncService::new(service))
     }
 
-    /// Creates the default stack over `transport`. Without a limit, any number of
-    /// calls may be under way; without a minter, it sends no token.
-    pub(crate) fn standard(
-        limit: Option<InFlightLimitLayer>,
-        retry: RetryLayer,
-        timeout: AttemptTimeoutLayer,
-        minter: Option<TokenMinter>,
-        collect: CollectBodyLayer,
-        transport: Transport,
-    ) -> Self {
-        Self::new(
-            ServiceBuilder::new()
-                .layer(PropagateContextLayer::new())
-                .layer(IdempotencyKeyLayer::new())
-                .layer(option_layer(limit))
-                .layer(retry)
-                .layer(AttemptSpanLayer::new())
-                .layer(timeout)
-                .layer(AttemptHeadersLayer::new())
-                .layer(option_layer(minter.map(InternalHeadersLayer::new)))
-                .layer(collect)
-                .service(transport),
-        )
+    /// Wraps the service in these layers, the first one outermost.
+    fn within(self, layers: &[UserLayer]) -> Self {
+        layers
+            .iter()
+            .rev()
+            .fold(self, |service, UserLayer(layer)| layer(service))
     }
 }
 
-impl fmt::Debug for Stack {
+impl UserLayer {
+    pub(crate) fn new<L>(layer: L) -> Self
+    where
+        L: Layer<ClientService> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
+        L::Service: 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
+        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
+    {
+        Self(Arc::new(move |inner| {
+            ClientService::new(layer.layer(inner))
+        }))
+    }
+}
+
+/// What the default stack is made of.
+pub(crate) struct Parts {
+    /// `None` if no keys are generated.
+    pub(crate) idempotency_key: Option<IdempotencyKeyLayer>,
+    pub(crate) call_layers: Vec<UserLayer>,
+    /// Without a limit, any number of calls may be under way.
+    pub(crate) limit: Option<InFlightLimitLayer>,
+    pub(crate) retry: RetryLayer,
+    pub(crate) timeout: AttemptTimeoutLayer,
+    pub(crate) attempt_layers: Vec<UserLayer>,
+    /// Without a minter, no token is sent.
+    pub(crate) minter: Option<TokenMinter>,
+    pub(crate) collect: CollectBodyLayer,
+    pub(crate) transport: Transport,
+}
+
+impl Parts {
+    /// Puts the default stack together.
+    pub(crate) fn stack(self) -> ClientService {
+        let exchange = ServiceBuilder::new()
+            .layer(AttemptHeadersLayer::new())
+            .layer(option_layer(self.minter.map(InternalHeadersLayer::new)))
+            .layer(self.collect)
+            .service(self.transport);
+        let attempts = ServiceBuilder::new()
+            .layer(option_layer(self.limit))
+            .layer(self.retry)
+            .layer(AttemptSpanLayer::new())
+            .layer(self.timeout);
+        // A box costs an allocation per attempt: there is one only where a layer needs it.
+        if self.attempt_layers.is_empty() {
+            once_per_call(
+                self.idempotency_key,
+                &self.call_layers,
+                attempts.service(exchange),
+            )
+        } else {
+            let exchange = ClientService::new(exchange).within(&self.attempt_layers);
+            once_per_call(
+                self.idempotency_key,
+                &self.call_layers,
+                attempts.service(exchange),
+            )
+        }
+    }
+}
+
+fn once_per_call<S>(
+    key: Option<IdempotencyKeyLayer>,
+    layers: &[UserLayer],
+    attempts: S,
+) -> ClientService
+where
+    S: Service<Request<Body>, Response = Response<Bytes>, Error = Error>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    let outermost = ServiceBuilder::new()
+        .layer(PropagateContextLayer::new())
+        .layer(option_layer(key));
+    if layers.is_empty() {
+        ClientService::new(outermost.service(attempts))
+    } else {
+        ClientService::new(outermost.service(ClientService::new(attempts).within(layers)))
+    }
+}
+
+impl fmt::Debug for ClientService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stack")
+        f.write_str("ClientService")
     }
 }
 
-impl Service<Request<Body>> for Stack {
+impl Service<Request<Body>> for ClientService {
     type Response = Response<Bytes>;
     type Error = Error;
-    type Future = <BoxCloneSyncService<Request<Body>, Response<Bytes>, Error> as Service<
-        Request<Body>,
-    >>::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.0.poll_ready(cx)

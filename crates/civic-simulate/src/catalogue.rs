@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::reasons::{FEWER_RETRIES, NOT_REPEATED, RETURNS_TOGETHER, Reasons, WAITS_AS_ASKED};
+use crate::reasons::{
+    FEWER_RETRIES, NOT_REPEATED, RETURNS_TOGETHER, Reasons, WAITS_AS_ASKED, WITHIN_BUDGET,
+};
 use crate::scenario::{Load, Scenario};
 use crate::server::{Handler, Latency, Node, Status};
 
@@ -118,8 +120,8 @@ fn fast_503s_then_revert() -> Scenario {
     let healthy = Handler::new(OK, after(120));
     Scenario {
         reasons: Reasons {
-            default_stack: Some(FEWER_RETRIES),
-            everything: Some(WAITS_AS_ASKED),
+            default_stack: Some(WITHIN_BUDGET),
+            everything: Some(WITHIN_BUDGET),
         },
         ..Scenario::new(
             "fast_503s_then_revert",
@@ -204,7 +206,7 @@ fn all_nodes_500() -> Scenario {
     Scenario {
         reasons: Reasons {
             default_stack: Some(NOT_REPEATED),
-            ..Reasons::default()
+            everything: Some(WITHIN_BUDGET),
         },
         ..Scenario::new(
             "all_nodes_500",
@@ -249,7 +251,7 @@ fn one_endpoint_dies_on_each_server() -> Scenario {
         ends_at: s(60),
         reasons: Reasons {
             default_stack: Some(NOT_REPEATED),
-            ..Reasons::default()
+            everything: Some(WITHIN_BUDGET),
         },
         ..Scenario::new(
             "one_endpoint_dies_on_each_server",
@@ -264,7 +266,7 @@ fn live_reloading() -> Scenario {
     Scenario {
         reasons: Reasons {
             default_stack: Some(NOT_REPEATED),
-            ..Reasons::default()
+            everything: Some(WITHIN_BUDGET),
         },
         ..Scenario::new(
             "live_reloading",

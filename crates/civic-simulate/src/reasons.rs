@@ -24,7 +24,14 @@ pub(crate) const WAITS_AS_ASKED: &str = "It waits for the second that `Retry-Aft
     the header and comes back sooner, which is welcome only in a simulation in which the other node \
     is well.";
 
-/// Why a stack is behind where many calls are refused at the same time.
-pub(crate) const RETURNS_TOGETHER: &str = "Calls that were refused together with `Retry-After: 1` come back together, \
-    scattered over a tenth of that second. The peer does not read the header and scatters its first \
-    retry over a whole second.";
+/// Why a stack is behind where many calls of one client are refused at the same time.
+pub(crate) const RETURNS_TOGETHER: &str = "The budget of the client lets a fifth of its calls and a hundred more be \
+    repeated, and the others end with `429`. What is repeated waits for `Retry-After: 1` and comes \
+    back scattered over a tenth of that second. The peer repeats every call up to three times and \
+    does not read the header.";
+
+/// Why a stack is behind where a peer fails for seconds on end and the retries would have outlasted
+/// it.
+pub(crate) const WITHIN_BUDGET: &str = "Its retries in ten seconds are at most a fifth of the calls and ten per \
+    second. The peer makes up to three for every call, and a failing service gets four times its load \
+    from it: here the servers cope with that, because their failures cost nothing.";

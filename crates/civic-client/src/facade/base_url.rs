@@ -6,13 +6,14 @@ use http::uri::{Authority, Scheme};
 use crate::error::Error;
 use crate::facade::path;
 
-/// Where a service is: `http://host[:port][/prefix]`, and nothing else.
+/// Where a service is: `http://host[:port][/prefix]`, or the same with `https`, and nothing else.
 ///
 /// Refused are another scheme, a missing host, a user and password, a query, a fragment and dot
 /// segments: they would be dropped silently, would leak, or would mean something else than what was
 /// meant.
 #[derive(Clone, Debug)]
 pub(super) struct BaseUrl {
+    scheme: Scheme,
     authority: Authority,
     /// Without a slash at its end; empty if there is none.
     prefix: String,
@@ -32,14 +33,12 @@ impl BaseUrl {
         let Ok(uri) = text.parse::<Uri>() else {
             return refuse("is malformed; expected http://host[:port][/prefix]");
         };
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return refuse("asks for https, and this client has no TLS; use http://");
-            }
+        // The parser lower-cases it.
+        let scheme = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => scheme.clone(),
             Some(_) => return refuse("has a scheme that is not supported; use http://"),
             None => return refuse("has no scheme; expected http://host[:port][/prefix]"),
-        }
+        };
         let Some(authority) = uri.authority().cloned() else {
             return refuse("has no host");
         };
@@ -60,8 +59,15 @@ impl BaseUrl {
         if path::has_dot_segment(uri.path()) {
             return refuse("must not have dot segments");
         }
+        if !path::is_encoded(uri.path()) {
+            return refuse("has a character in its path that must be percent-encoded");
+        }
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { authority, prefix })
+        Ok(Self {
+            scheme,
+            authority,
+            prefix,
+        })
     }
 
     /// Returns the URL of a path and its query parameters.
@@ -72,11 +78,15 @@ impl BaseUrl {
             target.push_str(&path::encoded_pairs(query));
         }
         Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(target)
             .build()
             .map_err(|error| Error::request("the URL is too long").with_source(error))
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
     }
 
     pub(super) const fn authority(&self) -> &Authority {
@@ -86,7 +96,7 @@ impl BaseUrl {
 
 impl std::fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.prefix)
     }
 }
 
@@ -103,6 +113,9 @@ mod tests {
             ("http://localhost:3020/", "http://localhost:3020/x"),
             ("http://[::1]:80", "http://[::1]:80/x"),
             ("http://gateway/roll/v1/", "http://gateway/roll/v1/x"),
+            ("http://gateway/a%20b/~c", "http://gateway/a%20b/~c/x"),
+            ("https://gateway:8443/v1", "https://gateway:8443/v1/x"),
+            ("HTTPS://gateway", "https://gateway/x"),
         ];
         for (text, joined) in cases {
             assert_eq!(
@@ -132,7 +145,6 @@ mod tests {
             ("http://host:http", "port"),
             ("http://ho st", "malformed"),
             ("http://host/ü ", "malformed"),
-            ("https://host", "TLS"),
             ("ftp://host", "scheme"),
             ("unix:/var/run/x", "malformed"),
             ("http://user:hunter2@host", "user or a password"),
@@ -140,6 +152,11 @@ mod tests {
             ("http://host/?", "query"),
             ("http://host/#top", "fragment"),
             ("http://host/a/../b", "dot segments"),
+            ("http://host/%zz", "percent-encoded"),
+            ("http://host/%4", "percent-encoded"),
+            ("http://host/{x}", "percent-encoded"),
+            ("http://host/\"x\"", "percent-encoded"),
+            ("http://host/a|b", "percent-encoded"),
             ("http://host/%2E%2e/b", "dot segments"),
         ];
         let mut wrong = Vec::new();

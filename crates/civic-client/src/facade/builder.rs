@@ -1,5 +1,6 @@
 //! The settings of a client, decided once for all of its calls.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt};
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use civic_auth::TokenMinter;
 use civic_envelope::UnwrapMode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::Body;
@@ -17,9 +19,10 @@ use crate::facade::client::ServiceClient;
 use crate::facade::header;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
+use crate::layer::idempotency_key::IdempotencyKeyLayer;
 use crate::layer::in_flight_limit::InFlightLimitLayer;
 use crate::layer::retry::{Jitter, PeerMemory, RetryLayer, RetryPolicy, RetryScope};
-use crate::stack::Stack;
+use crate::stack::{ClientService, Parts, UserLayer};
 use crate::transport::{DynResolve, Resolve, SystemResolver, Transport, TransportConfig};
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
@@ -39,6 +42,11 @@ pub struct ServiceClientBuilder {
     #[cfg(feature = "garde")]
     validation: Option<Validation>,
     unwrap_mode: UnwrapMode,
+    idempotency_keys: bool,
+    call_layers: Vec<UserLayer>,
+    attempt_layers: Vec<UserLayer>,
+    /// The settings that only the default stack uses, as far as they were set.
+    of_the_stack: BTreeSet<&'static str>,
 }
 
 impl fmt::Debug for ServiceClientBuilder {
@@ -100,6 +108,10 @@ impl ServiceClientBuilder {
             #[cfg(feature = "garde")]
             validation: None,
             unwrap_mode: UnwrapMode::default(),
+            idempotency_keys: true,
+            call_layers: Vec::new(),
+            attempt_layers: Vec::new(),
+            of_the_stack: BTreeSet::new(),
         }
     }
 
@@ -107,12 +119,14 @@ impl ServiceClientBuilder {
     ///
     /// There is no default: a client needs either a minter or [`anonymous`](Self::anonymous).
     pub fn minter(mut self, minter: TokenMinter) -> Self {
+        self.of_the_stack.insert("minter");
         self.identity = Identity::Service(minter);
         self
     }
 
     /// Makes the client send no token, for peers that are public.
     pub fn anonymous(mut self) -> Self {
+        self.of_the_stack.insert("anonymous");
         self.identity = Identity::Anonymous;
         self
     }
@@ -121,6 +135,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`RetryPolicy::new`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.of_the_stack.insert("retry");
         self.retry = policy;
         self
     }
@@ -129,6 +144,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to 2.
     pub fn retries(mut self, retries: u32) -> Self {
+        self.of_the_stack.insert("retries");
         self.retry = self.retry.with_retries(retries);
         self
     }
@@ -137,6 +153,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`RetryScope::Idempotent`].
     pub fn retry_scope(mut self, scope: RetryScope) -> Self {
+        self.of_the_stack.insert("retry_scope");
         self.retry = self.retry.with_scope(scope);
         self
     }
@@ -145,6 +162,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`Jitter::Proportional`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.of_the_stack.insert("jitter");
         self.retry = self.retry.with_jitter(jitter);
         self
     }
@@ -154,7 +172,18 @@ impl ServiceClientBuilder {
     /// Defaults to `true`. [`RetryPolicy::with_trust_closing_answer`] says what it is, and when to
     /// switch it off.
     pub fn trust_closing_answer(mut self, trust: bool) -> Self {
+        self.of_the_stack.insert("trust_closing_answer");
         self.retry = self.retry.with_trust_closing_answer(trust);
+        self
+    }
+
+    /// Makes the client generate no `Idempotency-Key`, for peers that refuse the header.
+    ///
+    /// A key that a call sets is sent all the same. Without a key, a peer cannot recognise a POST
+    /// that reaches it twice.
+    pub fn without_idempotency_keys(mut self) -> Self {
+        self.of_the_stack.insert("without_idempotency_keys");
+        self.idempotency_keys = false;
         self
     }
 
@@ -163,6 +192,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to a memory of the client's own, which its clones share.
     pub fn peer_memory(mut self, memory: PeerMemory) -> Self {
+        self.of_the_stack.insert("peer_memory");
         self.retry = self.retry.with_peer_memory(memory);
         self
     }
@@ -171,6 +201,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.of_the_stack.insert("timeout");
         self.attempt_timeout = timeout;
         self
     }
@@ -190,6 +221,7 @@ impl ServiceClientBuilder {
     /// Defaults to no limit but that on connections
     /// ([`TransportConfig::with_max_connections`]).
     pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.of_the_stack.insert("max_in_flight");
         self.max_in_flight = Some(calls);
         self
     }
@@ -198,6 +230,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`TransportConfig::new`].
     pub fn transport(mut self, config: TransportConfig) -> Self {
+        self.of_the_stack.insert("transport");
         self.transport = config;
         self
     }
@@ -206,6 +239,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`SystemResolver`](crate::transport::SystemResolver).
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.of_the_stack.insert("resolver");
         self.resolver = Arc::new(resolver);
         self
     }
@@ -244,6 +278,59 @@ impl ServiceClientBuilder {
         self
     }
 
+    /// Adds a layer that sees each call once, outside of the retries: a limit of calls in flight,
+    /// for example, or a cache.
+    ///
+    /// The first one that is added is the outermost. It sees the request with its correlation id
+    /// and its idempotency key, and it sees the outcome of the last attempt. The deadline of the
+    /// call covers it; a wait inside of its future ends there.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use civic_client::{Error, ServiceClient};
+    /// use tower::timeout::TimeoutLayer;
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = ServiceClient::builder("http://localhost:3020")
+    ///     .anonymous()
+    ///     .layer_call(TimeoutLayer::new(Duration::from_secs(20)))
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn layer_call<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<ClientService> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
+        L::Service: 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
+        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
+    {
+        self.of_the_stack.insert("layer_call");
+        self.call_layers.push(UserLayer::new(layer));
+        self
+    }
+
+    /// Adds a layer that sees each attempt, under its timeout: one more header per attempt, for
+    /// example, a signature, or a circuit breaker.
+    ///
+    /// The first one that is added is the outermost. It sees the request before the headers of the
+    /// attempt and the token are written, and the response with its whole body.
+    pub fn layer_attempt<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<ClientService> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
+        L::Service: 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
+        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
+    {
+        self.of_the_stack.insert("layer_attempt");
+        self.attempt_layers.push(UserLayer::new(layer));
+        self
+    }
+
     /// Builds the client, over the default stack.
     ///
     /// # Errors
@@ -262,37 +349,56 @@ impl ServiceClientBuilder {
                 ));
             }
         };
-        let stack = Stack::standard(
-            self.max_in_flight.map(InFlightLimitLayer::new),
-            RetryLayer::new(self.retry.clone()),
-            AttemptTimeoutLayer::new(self.attempt_timeout),
+        if self.base.as_ref().is_ok_and(BaseUrl::is_https) {
+            return Err(Error::config(
+                "the base URL asks for https, and the built-in transport has no TLS; use http://, or \
+                 give build_over() a stack whose transport has TLS",
+            ));
+        }
+        let stack = Parts {
+            idempotency_key: self.idempotency_keys.then(IdempotencyKeyLayer::new),
+            call_layers: std::mem::take(&mut self.call_layers),
+            limit: self.max_in_flight.map(InFlightLimitLayer::new),
+            retry: RetryLayer::new(self.retry.clone()),
+            timeout: AttemptTimeoutLayer::new(self.attempt_timeout),
+            attempt_layers: std::mem::take(&mut self.attempt_layers),
             minter,
-            CollectBodyLayer::new().with_max_success(self.max_body),
-            Transport::over(self.transport, Arc::clone(&self.resolver)),
-        );
+            collect: CollectBodyLayer::new().with_max_success(self.max_body),
+            transport: Transport::over(self.transport, Arc::clone(&self.resolver)),
+        }
+        .stack();
         self.over(stack)
     }
 
     /// Builds the client over a stack of your own.
     ///
-    /// That stack does everything that layers do: the retries, timeouts and tokens of this builder
-    /// are not used. Its error may be that of any tower layer: see [`Error::transport`] for what
-    /// becomes of it.
+    /// That stack does everything that layers do: retries, timeouts, tokens and connections are its
+    /// business, and a setting of this builder that it would not use is an error. The base URL may
+    /// ask for `https`: whether there is TLS is for the transport to say. The error of the stack
+    /// may be that of any tower layer: see [`Error::transport`] for what becomes of it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the base URL is malformed or a default
-    /// header is illegal.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the base URL is malformed, a default header
+    /// is illegal, or a setting of the default stack was made.
     pub fn build_over<S>(self, service: S) -> Result<ServiceClient, Error>
     where
         S: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync + 'static,
         S::Error: Into<Error>,
         S::Future: Send + 'static,
     {
-        self.over(Stack::new(service))
+        if !self.of_the_stack.is_empty() {
+            let settings: Vec<_> = self.of_the_stack.iter().copied().collect();
+            return Err(Error::config(format!(
+                "build_over() does not use what was set with {}: that belongs to the default stack. \
+                 Put it into the stack that you give, or call build()",
+                settings.join(", ")
+            )));
+        }
+        self.over(ClientService::new(service))
     }
 
-    fn over(self, stack: Stack) -> Result<ServiceClient, Error> {
+    fn over(self, stack: ClientService) -> Result<ServiceClient, Error> {
         Ok(ServiceClient {
             base: Arc::new(self.base?),
             stack,

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use crate::facade::base_url::BaseUrl;
 use crate::facade::builder::ServiceClientBuilder;
 use crate::facade::request::RequestBuilder;
-use crate::stack::Stack;
+use crate::stack::ClientService;
 use crate::url_template::UrlTemplate;
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
@@ -22,7 +22,7 @@ use crate::validate::Validation;
 #[doc(alias = "BaseServiceClient")]
 pub struct ServiceClient {
     pub(super) base: Arc<BaseUrl>,
-    pub(super) stack: Stack,
+    pub(super) stack: ClientService,
     pub(super) default_headers: HeaderMap,
     #[cfg(feature = "garde")]
     pub(super) validation: Validation,

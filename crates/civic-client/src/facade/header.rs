@@ -1,12 +1,14 @@
 //! Which headers a caller may set.
 
+use civic_auth::CORRELATION_ID;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderName, HeaderValue};
 
 use crate::error::Error;
+use crate::layer::idempotency_key::IDEMPOTENCY_KEY;
 
 /// The framing of the message and the connection are the business of the transport: a caller that
 /// could set these headers could make two requests out of one.
@@ -22,6 +24,23 @@ const RESERVED: [HeaderName; 10] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+
+/// Headers of which a request has one value.
+const SINGLE: [HeaderName; 8] = [
+    ACCEPT,
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    USER_AGENT,
+    IDEMPOTENCY_KEY,
+    CORRELATION_ID,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+/// Returns whether a request has one value of this header.
+pub(super) fn is_single(name: &HeaderName) -> bool {
+    SINGLE.contains(name)
+}
 
 /// Returns the header, with the value of a credential marked as sensitive.
 pub(super) fn checked<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), Error>

@@ -112,6 +112,27 @@ pub(super) fn has_dot_segment(path: &str) -> bool {
     })
 }
 
+/// Returns whether a path consists of what may stand in one (RFC 3986, section 3.3): a server or a
+/// proxy may refuse or change anything else.
+pub(super) fn is_encoded(path: &str) -> bool {
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let legal = match byte {
+            b'%' => {
+                let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+                hex() && hex()
+            }
+            b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => true,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !legal {
+            return false;
+        }
+    }
+    true
+}
+
 /// Returns `a=b&c=d`, percent-encoded.
 pub(super) fn encoded_pairs(pairs: &[(String, String)]) -> String {
     let mut text = String::new();

@@ -1,6 +1,8 @@
 //! One call in the making.
 
+use std::collections::HashSet;
 use std::fmt::{self, Display};
+use std::mem;
 use std::time::Duration;
 
 use civic_auth::{CorrelationId, RequestContext};
@@ -60,6 +62,8 @@ pub struct RequestBuilder<'a> {
     query: Vec<(String, String)>,
     /// Method and headers; the URL and the extensions are added when the request is sent.
     parts: Result<Parts, Error>,
+    /// The names that `header` was called with.
+    added: HashSet<HeaderName>,
     body: Body,
     options: CallOptions,
     deadline: Option<Duration>,
@@ -94,6 +98,7 @@ impl<'a> RequestBuilder<'a> {
             params: Vec::new(),
             query: Vec::new(),
             parts: Ok(parts),
+            added: HashSet::new(),
             body: Body::empty(),
             options: CallOptions::new(),
             deadline: None,
@@ -193,20 +198,33 @@ impl<'a> RequestBuilder<'a> {
         self.content("application/octet-stream", body.into())
     }
 
-    /// Sets a header, in place of one of the same name.
+    /// Adds a header, in place of a default one of the client.
+    ///
+    /// The same name may be added again, and is then sent again, except where HTTP or this crate
+    /// knows only one value: `Content-Type`, `Authorization`, `Accept`, `User-Agent`,
+    /// `Idempotency-Key` and the headers of correlation and tracing. Of these, the last one counts.
     ///
     /// Headers that belong to the connection, such as `Host` and `Content-Length`, are an error.
     /// `Authorization` is replaced if the client has a minter.
-    pub fn header<N, V>(self, name: N, value: V) -> Self
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        self.with_parts(|parts| {
+        let mut added = mem::take(&mut self.added);
+        let mut this = self.with_parts(|parts| {
             let (name, value) = header::checked(name, value)?;
-            parts.headers.insert(name, value);
+            // The first value of a call's own replaces the client's.
+            let first = added.insert(name.clone());
+            if first || header::is_single(&name) {
+                parts.headers.insert(name, value);
+            } else {
+                parts.headers.append(name, value);
+            }
             Ok(())
-        })
+        });
+        this.added = added;
+        this
     }
 
     /// Sets `Authorization` to a bearer token, for peers that are not services of this platform.

@@ -1,5 +1,7 @@
 //! The ways to send a request.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 #[cfg(feature = "garde")]
 use garde::Validate;
@@ -15,7 +17,8 @@ use crate::error_kind::ErrorKind;
 use crate::facade::answer::Answer;
 use crate::facade::request::RequestBuilder;
 use crate::options::CallOptions;
-use crate::stack::Stack;
+use crate::stack::ClientService;
+use crate::transmission::Transmission;
 
 // ===== impl RequestBuilder: sending it =====
 
@@ -162,18 +165,24 @@ impl RequestBuilder<'_> {
     }
 }
 
-/// Waits for the stack, at most until the deadline. A stack that was built by hand may have a limit
-/// at its top, where none of its own timeouts covers the wait.
+/// How long after its deadline a call is cut that has not ended by itself. The layers of the
+/// default stack end it at the deadline, and say how many attempts were made; this is for layers
+/// that know of no deadline.
+const GRACE: Duration = Duration::from_millis(1);
+
+/// Waits for the stack and for its response, at most until the deadline.
 async fn call_when_ready(
-    mut stack: Stack,
+    mut stack: ClientService,
     request: Request<Body>,
 ) -> Result<Response<Bytes>, Error> {
-    let ready = stack.ready();
-    let stack = match CallOptions::of(request.extensions()).deadline() {
-        Some(deadline) => timeout_at(deadline, ready)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Deadline))??,
-        None => ready.await?,
+    let Some(deadline) = CallOptions::of(request.extensions()).deadline() else {
+        return stack.ready().await?.call(request).await;
     };
-    stack.call(request).await
+    // A stack that was built by hand may have a limit at its top, where none of its own timeouts
+    // covers the wait.
+    let stack = timeout_at(deadline, stack.ready())
+        .await
+        .map_err(|_| Error::new(ErrorKind::Deadline).with_transmission(Transmission::NotSent))??;
+    let response = timeout_at(deadline + GRACE, stack.call(request)).await;
+    response.unwrap_or_else(|_| Err(Error::new(ErrorKind::Deadline)))
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,7 +24,7 @@ use crate::url_template::UrlTemplate;
 /// |---|---|
 /// | `otel.name` | `{method} {url.template}`, or the method alone; never the path, which contains ids |
 /// | `otel.kind` | `client` |
-/// | `http.request.method` | the method |
+/// | `http.request.method` | the method, or `_OTHER` for one that is none of the nine usual ones |
 /// | `url.template` | the template, if the request has a [`UrlTemplate`] in its extensions |
 /// | `server.address`, `server.port` | the peer's |
 /// | `http.request.resend_count` | 1 for the first retry, 2 for the second; absent for the first attempt |
@@ -101,7 +101,7 @@ where
 }
 
 fn span_of<B>(request: &Request<B>) -> Span {
-    let method = request.method().as_str();
+    let method = method_of(request.method());
     let template = request
         .extensions()
         .get::<UrlTemplate>()
@@ -134,6 +134,23 @@ fn span_of<B>(request: &Request<B>) -> Span {
         "error.type" = field::Empty,
         correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),
     )
+}
+
+/// Returns the name of a method; a caller may invent methods, and metrics must not have a series
+/// for each of them.
+fn method_of(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS
+        | Method::CONNECT
+        | Method::TRACE => method.as_str(),
+        _ => "_OTHER",
+    }
 }
 
 pin_project! {

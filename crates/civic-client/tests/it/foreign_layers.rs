@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{call, ends, exact};
+use crate::support::{bare, call, ends};
 
 /// A client over a stack that was built by hand.
 fn over<S>(stack: S) -> ServiceClient
@@ -28,7 +28,7 @@ where
     S::Error: Into<Error>,
     S::Future: Send + 'static,
 {
-    exact("http://localhost").build_over(stack).unwrap()
+    bare("http://localhost").build_over(stack).unwrap()
 }
 
 fn retry() -> RetryLayer {

@@ -21,7 +21,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{attempt_spans, call, ends, exact, minter, same_on_all};
+use crate::support::{attempt_spans, bare, call, ends, exact, minter, same_on_all};
 
 fn post() -> Request<Body> {
     let mut request = Request::new(Body::from("1"));
@@ -280,7 +280,7 @@ async fn the_default_stack_rebuilt_by_hand_behaves_the_same() {
         .service(Transport::default());
     let clients = [
         exact(&plain.url()).build().unwrap(),
-        exact(&rebuilt.url()).build_over(stack).unwrap(),
+        bare(&rebuilt.url()).build_over(stack).unwrap(),
     ];
     let mut outcomes = [const { Vec::new() }; 2];
     for (client, outcomes) in clients.iter().zip(&mut outcomes) {
@@ -322,7 +322,7 @@ async fn the_client_waits_for_a_stack_that_is_not_ready_inside_its_own_future() 
         .service(service_fn(|_: Request<Body>| async {
             Ok::<_, Infallible>(Response::new(Bytes::new()))
         }));
-    let client = exact("http://localhost").build_over(limited).unwrap();
+    let client = bare("http://localhost").build_over(limited).unwrap();
     let held = gate.acquire_owned().await.unwrap();
     let mut waiting = Box::pin(call(&client, &Method::GET));
     tokio::select! {
@@ -344,7 +344,7 @@ async fn the_deadline_covers_the_wait_for_a_stack_that_is_not_ready() {
         .service(service_fn(|_: Request<Body>| async {
             Ok::<_, Infallible>(Response::new(Bytes::new()))
         }));
-    let client = exact("http://localhost").build_over(limited).unwrap();
+    let client = bare("http://localhost").build_over(limited).unwrap();
     let id = CorrelationId::parse("given").unwrap();
     let request = client.get("/").deadline(Duration::from_secs(2));
     let error = ends(request.correlation_id(id.clone()).send())

@@ -1,6 +1,7 @@
 //! The client against a peer on a real socket, one promise per test.
 
 mod amplification;
+mod any_peer;
 mod attempts;
 mod connections;
 mod expecting;
@@ -16,6 +17,7 @@ mod pooling;
 mod request;
 mod resolving;
 mod retry;
+mod seams;
 mod support;
 mod telemetry;
 mod terminal;

@@ -256,3 +256,31 @@ async fn an_anonymous_client_can_send_a_token_of_another_platform() {
     let sent = last(&peer);
     assert!(!sent.header("authorization").unwrap().contains("foreign"));
 }
+
+#[tokio::test]
+async fn a_header_may_be_sent_more_than_once_and_replaces_the_clients_default() {
+    let peer = Upstream::start([Step::status(204)]).await;
+    let client = exact(&peer.url())
+        .default_header("x-tag", "default")
+        .default_header("x-tenant", "north")
+        .build()
+        .unwrap();
+    let request = client.post("/").header("x-tag", "a").header("x-tag", "b");
+    let request = request
+        .header("content-type", "text/plain")
+        .header("content-type", "text/csv")
+        .header("x-correlation-id", "one")
+        .header("x-correlation-id", "two")
+        .body("x");
+    request.send().await.unwrap();
+    let attempts = peer.attempts();
+    let values = |name: &str| -> Vec<String> {
+        let all = attempts[0].headers.get_all(name).iter();
+        all.map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(values("x-tag"), ["a", "b"]);
+    assert_eq!(values("x-tenant"), ["north"]);
+    assert_eq!(values("content-type"), ["text/csv"]);
+    assert_eq!(values("x-correlation-id"), ["two"]);
+}

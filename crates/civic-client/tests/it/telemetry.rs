@@ -180,3 +180,19 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
         assert!(!seen.contains(unsaid), "{unsaid} leaked");
     }
 }
+
+#[tokio::test]
+async fn a_method_that_no_one_knows_is_other_so_that_callers_cannot_make_up_label_values() {
+    let capture = Capture::start();
+    let (_peer, client) = peer([Step::status(204)]).await;
+    for method in ["PROPFIND", "get", "X-1"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        client.request(method, "/").send().await.unwrap();
+    }
+    let spans = attempt_spans(&capture);
+    let methods: Vec<_> = spans
+        .iter()
+        .map(|fields| fields.get("http.request.method"))
+        .collect();
+    assert_eq!(methods, [Some("_OTHER"); 3]);
+}

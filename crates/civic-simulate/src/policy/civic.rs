@@ -15,7 +15,9 @@ use crate::network::{CALL, ONE_NAME};
 
 pub(super) const DEFAULT: &str = "civic-client's default stack: at most 2 retries after 500 ms and \
     1 s, each times uniform(0.8, 1.2). A POST is retried only where the server cannot have executed \
-    it: never sent, or 429 and 503 with `Retry-After`, which is waited for.";
+    it: never sent, or 429 and 503 with `Retry-After`, which is waited \
+    for. The retries of a client have its budget (20 % of the calls and 10 per second), and what a \
+    429 says about the limit of a route is remembered for its other calls.";
 
 pub(super) const EVERYTHING: &str = "The same layers, set up for calls that may be repeated: the \
     caller declares every call idempotent, allows as many retries as the peer (3), and gives each \

@@ -206,6 +206,20 @@ enum Count {
     Limit { limit: Arc<Limit>, probes: bool },
 }
 
+impl Ticket {
+    /// Notes that the call was answered, and that the answer said nothing of a limit: one that was
+    /// known before holds no longer.
+    pub(super) fn not_limited(&self) {
+        if let Count::Limit {
+            limit,
+            probes: true,
+        } = &self.count
+        {
+            limit.state().window = None;
+        }
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         match &self.count {
@@ -345,6 +359,13 @@ mod tests {
         assert!(goes(&limit).is_none());
         // It is given up, or takes too long: another one probes.
         drop(probe);
+        // An answer that says nothing of a limit ends it.
+        let probe = goes(&limit).expect("another one probes");
+        probe.not_limited();
+        drop(probe);
+        assert!(goes(&limit).is_some() && goes(&limit).is_some());
+        limit.note(&says(0, 3600));
+        tokio::time::advance(MAX_MEMORY).await;
         let _slow = goes(&limit).expect("another one probes");
         assert!(goes(&limit).is_none());
         tokio::time::advance(PROBE_TIME).await;

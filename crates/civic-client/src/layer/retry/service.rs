@@ -139,10 +139,12 @@ where
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result, policy.now());
-        let told = result.as_ref().ok();
-        let told = told.and_then(|response| Told::by(response, policy.now()));
-        if let Some(told) = told {
-            policy.memory().told(peer, &route, &told);
+        if let Ok(response) = &result {
+            match (Told::by(response, policy.now()), &ticket) {
+                (Some(told), _) => policy.memory().told(peer, &route, &told),
+                (None, Some(ticket)) => ticket.not_limited(),
+                (None, None) => {}
+            }
         }
         drop(ticket);
         let ended = (

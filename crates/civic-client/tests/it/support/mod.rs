@@ -52,6 +52,15 @@ pub(crate) fn exact(url: &str) -> ServiceClientBuilder {
     builder
 }
 
+/// A builder for a client over a stack of the test's own.
+pub(crate) fn bare(url: &str) -> ServiceClientBuilder {
+    civic_testkit::log::install();
+    let builder = ServiceClient::builder(url);
+    #[cfg(feature = "garde")]
+    let builder = builder.validation(civic_client::Validation::Enforce);
+    builder
+}
+
 pub(crate) fn client_of(peer: &Upstream) -> ServiceClient {
     exact(&peer.url()).build().unwrap()
 }
