@@ -1,11 +1,12 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::{call, lock, token};
+use crate::{call, job, lock, token};
 
 /// The operator's tool for services that are built with civic: calls them, mints and inspects their
-/// tokens, and holds their locks.
+/// tokens, and shows and changes what their locks and scheduled jobs do.
 ///
 /// Configured by JWT_SECRET, REDIS_URL and RUST_LOG. Machine-readable output is one JSON object per
 /// line on stdout; logs go to stderr. Exit code 0 is success, 1 is failure, 2 is a mistake in the
@@ -25,10 +26,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Call a service with the default client stack, and print the unwrapped answer.
     Call(call::Args),
-    /// Acquire, hold and release locks.
+    /// List, inspect and break locks, and hold one.
     #[command(subcommand)]
     Lock(lock::Command),
+    /// List, run, pause and repair scheduled jobs.
+    #[command(subcommand)]
+    Job(job::Command),
     /// Mint a token, or say why one is refused.
     #[command(subcommand)]
     Token(token::Command),
+    /// Print the completions of this tool for a shell.
+    Completions {
+        /// The shell that reads them.
+        shell: Shell,
+    },
 }

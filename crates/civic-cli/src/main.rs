@@ -3,15 +3,18 @@
 
 mod call;
 mod cli;
+mod job;
 mod lock;
 mod output;
 mod start_error;
 mod supervisor;
+mod table;
 mod token;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
@@ -39,6 +42,16 @@ async fn run(command: Command) -> Result<ExitCode, StartError> {
         Command::Lock(command) => {
             log_to_stderr("warn");
             lock::run(command).await
+        }
+        Command::Job(command) => {
+            log_to_stderr("warn");
+            job::run(command).await
+        }
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            let name = command.get_name().to_owned();
+            clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use std::{fmt, io};
 
 use civic_auth::Secret;
+use civic_lock::ErrorKind;
 
 /// Why a command ended before its work began, or could not go on.
 #[derive(Debug)]
 pub(crate) enum StartError {
     /// The environment or the command line is wrong; the operator has to change it. Exit code 2.
     Config(String),
+    /// The lock store could not be asked, or does not know what was asked for. Exit code 1.
+    Store(String),
     /// The system refused: a file that cannot be written, say. Exit code 1.
     System(io::Error),
 }
@@ -43,7 +46,7 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Config(_) => 2,
-            Self::System(_) => 1,
+            Self::Store(_) | Self::System(_) => 1,
         })
     }
 }
@@ -51,13 +54,22 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(reason) => f.write_str(reason),
+            Self::Config(reason) | Self::Store(reason) => f.write_str(reason),
             Self::System(error) => error.fmt(f),
         }
     }
 }
 
 impl Error for StartError {}
+
+impl From<civic_lock::Error> for StartError {
+    fn from(error: civic_lock::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Config | ErrorKind::Name => Self::refused(&error),
+            _ => Self::Store(chain(&error)),
+        }
+    }
+}
 
 impl From<io::Error> for StartError {
     fn from(error: io::Error) -> Self {

@@ -17,6 +17,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -33,12 +34,15 @@ use crate::start_error::StartError;
 /// average a pause is twice as long.
 const HAMMER_PAUSE: Duration = Duration::from_millis(4);
 
+/// What a ttl may be.
+const TTLS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(604_800);
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The name of the lock; its key is lock:NAME.
-    name: String,
-    /// How long the lease lives without a renewal, in seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    name: LockName,
+    /// How long the lease lives without a renewal, in seconds, from 0.5 to 604800 (7 days).
+    #[arg(long, value_name = "SECONDS", value_parser = ttl)]
     ttl: Duration,
     /// How long the lock is held, in milliseconds.
     #[arg(long, value_name = "MS")]
@@ -106,11 +110,10 @@ struct Tally {
 /// installed.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
-    let name = LockName::new(&args.name).map_err(|error| StartError::refused(&error))?;
     let trial = Trial {
         locks,
-        key: name.key(),
-        name,
+        key: args.name.key(),
+        name: args.name,
         ttl: args.ttl,
         hold: Duration::from_millis(args.hold),
     };
@@ -150,6 +153,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "a number of seconds is expected".to_owned())
+}
+
+/// A ttl that a lease may have.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = seconds(text)?;
+    if TTLS.contains(&ttl) {
+        Ok(ttl)
+    } else {
+        Err("a ttl is 0.5 to 604800 seconds (7 days)".to_owned())
+    }
 }
 
 struct Trial {

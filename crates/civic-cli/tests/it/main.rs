@@ -2,6 +2,7 @@
 
 mod call;
 mod help;
+mod job;
 mod lock;
 mod support;
 mod token;
