@@ -13,6 +13,7 @@ mod key;
 pub mod layer;
 mod mint;
 mod role;
+mod txn;
 mod verify;
 
 #[doc(inline)]
@@ -34,8 +35,10 @@ pub use self::key::{
 pub use self::layer::AdoptDeadlineLayer;
 #[doc(no_inline)]
 pub use self::layer::{
-    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, internal_headers,
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, RequireTenantLayer,
+    internal_headers,
 };
 pub use self::mint::{Token, TokenMinter, UserClaims};
 pub use self::role::{Role, RoleClaim, UnknownRole};
+pub use self::txn::{OnBehalfOf, TransactionTokens};
 pub use self::verify::{CookieRules, Inspection, Principal, Rule, RuleOutcome, TokenVerifier};

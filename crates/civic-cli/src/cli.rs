@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{call, job, lock, token};
+use crate::{call, job, key, lock, token};
 
 /// The operator's tool for services that are built with civic: calls them, mints and inspects their
 /// tokens, and shows and changes what their locks and scheduled jobs do.
@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// List, run, pause and repair scheduled jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// Make a private key, or print the public half of one.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Mint a token, or say why one is refused.
     #[command(subcommand)]
     Token(token::Command),

@@ -4,6 +4,7 @@
 mod call;
 mod cli;
 mod job;
+mod key;
 mod lock;
 mod output;
 mod start_error;
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, StartError> {
     match command {
         Command::Call(args) => call::run(args).await,
+        Command::Key(command) => key::run(&command),
         Command::Token(command) => token::run(command),
         Command::Lock(command) => {
             log_to_stderr("warn");

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::{fmt, io};
 
-use civic_auth::Secret;
+use civic_auth::KeyRing;
 use civic_lock::ErrorKind;
 
 /// Why a command ended before its work began, or could not go on.
@@ -18,9 +18,9 @@ pub(crate) enum StartError {
     System(io::Error),
 }
 
-/// Reads the key that all services share.
-pub(crate) fn secret() -> Result<Secret, StartError> {
-    Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
+/// Reads the secrets that all services share.
+pub(crate) fn secrets() -> Result<KeyRing, StartError> {
+    KeyRing::from_env().map_err(|error| StartError::refused(&error))
 }
 
 /// Writes an error and its causes on one line. No `Display` of these crates repeats its source.

@@ -9,17 +9,22 @@
 //! `token inspect` prints one JSON object for each rule of the guard, kept or broken, and a
 //! verdict. Neither prints the secret, nor a signature that it did not make.
 
-use std::io;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use civic_auth::{Role, Token, TokenMinter, TokenVerifier, UserClaims};
+use civic_auth::{KeyFile, Role, Token, TokenMinter, TokenVerifier, UserClaims};
 use clap::Subcommand;
 use serde_json::json;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::output::print;
-use crate::start_error::{StartError, secret};
+use crate::start_error::{StartError, secrets};
+
+/// The most bytes that are read from standard input. A token has at most 4096.
+const MAX_INPUT_BYTES: u64 = 64 * 1024;
 
 /// How long a user token lives by default.
 const USER_LIFETIME_SECONDS: u64 = 3600;
@@ -31,8 +36,13 @@ pub(crate) enum Command {
     /// Print which rules of the guard a token keeps and which it breaks. The exit code is 1 if it
     /// would be refused.
     Inspect {
-        /// The token, with or without `Bearer ` before it.
-        token: String,
+        /// The token, with or without `Bearer ` before it. Without it, or as `-`, it is read from
+        /// standard input: an argument is in the list of processes and in the shell's history.
+        token: Option<String>,
+        /// A file with keys (a JSON Web Key Set), as the services read it. Defaults to the secrets
+        /// of the environment, the previous ones included.
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
     },
 }
 
@@ -65,17 +75,39 @@ pub(crate) struct MintArgs {
 
 /// Runs the command.
 pub(crate) fn run(command: Command) -> Result<ExitCode, StartError> {
-    let secret = secret()?;
     match command {
         Command::Mint(args) => {
-            println!("{}", mint(args, &TokenMinter::new(secret)).as_str());
+            println!("{}", mint(args, &TokenMinter::new(secrets()?)).as_str());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Inspect { token } => {
-            let token = token.strip_prefix("Bearer ").unwrap_or(&token);
-            Ok(inspect(token, &TokenVerifier::new(secret))?)
+        Command::Inspect { token, keys } => {
+            let verifier = match keys {
+                Some(path) => {
+                    let keys = KeyFile::open(path).map_err(|error| StartError::refused(&error))?;
+                    TokenVerifier::from_source(keys)
+                }
+                None => TokenVerifier::new(secrets()?),
+            };
+            let token = match token.filter(|token| token != "-") {
+                Some(token) => Zeroizing::new(token),
+                None => from_stdin()?,
+            };
+            let token = token.trim();
+            Ok(inspect(
+                token.strip_prefix("Bearer ").unwrap_or(token),
+                &verifier,
+            )?)
         }
     }
+}
+
+fn from_stdin() -> io::Result<Zeroizing<String>> {
+    let mut token = Zeroizing::new(String::new());
+    io::stdin()
+        .lock()
+        .take(MAX_INPUT_BYTES)
+        .read_to_string(&mut token)?;
+    Ok(token)
 }
 
 fn mint(args: MintArgs, minter: &TokenMinter) -> Token {

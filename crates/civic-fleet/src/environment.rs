@@ -12,12 +12,12 @@
 use std::error::Error;
 use std::{fmt, io};
 
-use civic_auth::{Secret, TokenMinter, TokenVerifier};
+use civic_auth::{KeyRing, TokenMinter, TokenVerifier};
 
 /// The settings that the process was started with.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    secret: Secret,
+    secrets: KeyRing,
     host: String,
     port: Option<u16>,
 }
@@ -53,18 +53,18 @@ impl Environment {
             Err(error) => return Err(StartError::config(format!("PORT: {error}"))),
         };
         Ok(Self {
-            secret: secret()?,
+            secrets: secrets()?,
             host: std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned()),
             port,
         })
     }
 
     pub(crate) fn minter(&self) -> TokenMinter {
-        TokenMinter::new(self.secret.clone())
+        TokenMinter::new(self.secrets.clone())
     }
 
     pub(crate) fn verifier(&self) -> TokenVerifier {
-        TokenVerifier::new(self.secret.clone())
+        TokenVerifier::new(self.secrets.clone())
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -76,9 +76,9 @@ impl Environment {
     }
 }
 
-/// Reads the platform's key.
-fn secret() -> Result<Secret, StartError> {
-    Secret::from_env("JWT_SECRET").map_err(|error| StartError::refused(&error))
+/// Reads the platform's secrets.
+fn secrets() -> Result<KeyRing, StartError> {
+    KeyRing::from_env().map_err(|error| StartError::refused(&error))
 }
 
 /// Writes an error and its causes on one line. No `Display` of these crates repeats its source.

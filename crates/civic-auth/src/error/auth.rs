@@ -32,6 +32,8 @@ pub enum AuthErrorKind {
     InsufficientRole,
     /// 503: the service has no keys to verify with. Try again, after `Retry-After`.
     Unavailable,
+    /// 403: the token is accepted, but the request is for no municipality.
+    NoTenant,
     /// 403: the token came in a cookie, and another site's page may have made the request. Call
     /// from a page of the service's own origin, or of a trusted one.
     CrossSite,
@@ -68,7 +70,10 @@ impl AuthError {
             | Cause::IssuedInTheFuture
             | Cause::WrongIssuer
             | Cause::WrongProfile
-            | Cause::WrongAudience => AuthErrorKind::InvalidToken,
+            | Cause::WrongAudience
+            | Cause::InvalidTransaction
+            | Cause::ExpiredTransaction => AuthErrorKind::InvalidToken,
+            Cause::NoTenant => AuthErrorKind::NoTenant,
             Cause::KeysUnavailable => AuthErrorKind::Unavailable,
         }
     }
@@ -86,7 +91,9 @@ impl AuthError {
             AuthErrorKind::Missing | AuthErrorKind::InvalidToken => StatusCode::UNAUTHORIZED,
             AuthErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            AuthErrorKind::InsufficientRole | AuthErrorKind::CrossSite => StatusCode::FORBIDDEN,
+            AuthErrorKind::InsufficientRole
+            | AuthErrorKind::NoTenant
+            | AuthErrorKind::CrossSite => StatusCode::FORBIDDEN,
         }
     }
 
@@ -98,6 +105,7 @@ impl AuthError {
             AuthErrorKind::InvalidToken => "Invalid or expired token",
             AuthErrorKind::InvalidRequest => "Ambiguous authentication token",
             AuthErrorKind::InsufficientRole => "Insufficient role permissions",
+            AuthErrorKind::NoTenant => "The request is for no municipality",
             AuthErrorKind::Unavailable => "Authentication is not available",
             AuthErrorKind::CrossSite => "Cross-site request refused",
         }
@@ -122,6 +130,9 @@ impl AuthError {
             ),
             AuthErrorKind::InsufficientRole => Some(
                 r#"Bearer realm="civic", error="insufficient_scope", error_description="Insufficient role permissions""#,
+            ),
+            AuthErrorKind::NoTenant => Some(
+                r#"Bearer realm="civic", error="insufficient_scope", error_description="The request is for no municipality""#,
             ),
             AuthErrorKind::CrossSite | AuthErrorKind::Unavailable => None,
         }

@@ -55,6 +55,12 @@ pub enum Cause {
     WrongAudience,
     /// There are no keys to verify with.
     KeysUnavailable,
+    /// The request has more than one transaction token, or one that is not valid.
+    InvalidTransaction,
+    /// The request's transaction token has expired.
+    ExpiredTransaction,
+    /// The request is for no municipality, and the route needs one.
+    NoTenant,
     /// The role does not satisfy the requirement.
     RoleTooLow,
     /// The token came in a cookie, and another site's page may have made the request.
@@ -91,6 +97,9 @@ impl Cause {
             Self::WrongProfile => "wrong_profile",
             Self::WrongAudience => "wrong_audience",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::InvalidTransaction => "invalid_transaction",
+            Self::ExpiredTransaction => "expired_transaction",
+            Self::NoTenant => "no_tenant",
             Self::RoleTooLow => "role_too_low",
             Self::CrossSite => "cross_site",
         }

@@ -36,6 +36,8 @@ pub enum ConfigErrorKind {
     InvalidKeySet,
     /// The file with the keys cannot be read.
     UnreadableFile,
+    /// The name of the trust domain is empty or not UTF-8.
+    InvalidTrustDomain,
     /// The key id is not 1 to 64 characters of `[A-Za-z0-9_-]`.
     InvalidKeyId,
     /// The name of the cookie is not one that a cookie can have.
@@ -106,6 +108,14 @@ impl fmt::Display for ConfigError {
             ConfigErrorKind::UnreadableFile => {
                 return f.write_str(
                     "the file with the keys cannot be read: check its path and its permissions",
+                );
+            }
+            ConfigErrorKind::InvalidTrustDomain => {
+                return write!(
+                    f,
+                    "{} is empty or not UTF-8 text: set it to the same name on every service, or \
+                     remove it",
+                    variable.unwrap_or("the trust domain")
                 );
             }
             ConfigErrorKind::InvalidKeyId => {

@@ -33,8 +33,8 @@ pub(crate) struct Header {
 
 impl Header {
     /// Reads the first part of a token.
-    pub(crate) fn read(part: &str) -> Result<Self, Cause> {
-        if part == COMMON {
+    pub(crate) fn read(part: &str, expected: TokenType) -> Result<Self, Cause> {
+        if part == COMMON && expected == TokenType::Access {
             return Ok(Self {
                 algorithm: Some(Algorithm::Hs256),
                 key_id: None,
@@ -50,7 +50,7 @@ impl Header {
         if members.unsupported {
             return Err(Cause::UnsupportedHeader);
         }
-        if members.typ.is_some_and(|typ| !is_access_token(&typ.0)) {
+        if !expected.accepts(members.typ.as_ref().map(|typ| &*typ.0)) {
             return Err(Cause::WrongType);
         }
         // No key that could be configured has any other id.
@@ -64,9 +64,24 @@ impl Header {
     }
 }
 
-/// The media types of RFC 7519 and RFC 9068, compared without case (RFC 7515 section 4.1.9).
-fn is_access_token(typ: &str) -> bool {
-    typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
+/// What a token is for, according to its `typ`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TokenType {
+    /// It admits its bearer: no `typ`, or that of RFC 7519 or RFC 9068.
+    Access,
+    /// It says on whose behalf a service calls.
+    Transaction,
+}
+
+impl TokenType {
+    /// Media types are compared without case (RFC 7515 section 4.1.9).
+    fn accepts(self, typ: Option<&str>) -> bool {
+        let is = |name: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(name));
+        match self {
+            Self::Access => typ.is_none() || is("JWT") || is("at+jwt"),
+            Self::Transaction => is("txntoken+jwt"),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -8,6 +8,6 @@ mod json;
 mod payload;
 
 pub(crate) use self::compact::Compact;
-pub(crate) use self::header::Header;
+pub(crate) use self::header::{Header, TokenType};
 pub(crate) use self::json::NumericDate;
 pub(crate) use self::payload::Payload;

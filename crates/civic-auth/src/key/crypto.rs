@@ -13,12 +13,12 @@
 //! No provider is installed either: that is the application's decision. The library overwrites the
 //! memory of its private keys when they are dropped.
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
     Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
 };
+use aws_lc_rs::{hkdf, hmac};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use zeroize::Zeroizing;
@@ -123,6 +123,22 @@ impl Checker {
             }
             Self::EdDsa(key) | Self::Es256(key) => key.verify_sig(message, signature).is_ok(),
         }
+    }
+}
+
+/// Derives a secret for another purpose (HKDF with SHA-256 and an empty salt, RFC 5869), with the
+/// same id.
+pub(crate) fn derived(secret: &Secret, purpose: &str) -> Secret {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+        .extract(secret.bytes())
+        .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)
+        .and_then(|output| output.fill(&mut *bytes))
+        .expect("32 bytes are fewer than HKDF can make");
+    let derived = Secret::allow_weak(*bytes).expect("32 random bytes are no PEM key");
+    match secret.id() {
+        Some(id) => derived.with_id(id).expect("it is an id already"),
+        None => derived,
     }
 }
 

@@ -15,6 +15,7 @@ mod source;
 mod verifying;
 
 pub use self::algorithm::Algorithm;
+pub(crate) use self::crypto::derived;
 pub use self::ring::KeyRing;
 pub use self::secret::Secret;
 pub(crate) use self::secret::is_key_id;

@@ -20,15 +20,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use civic_envelope::inner_accessors;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::audit::Auditor;
 use super::body::AuthBody;
 use super::future::AuthFuture;
 use super::refusals::Refusals;
-use crate::error::Cause;
+use crate::context::RequestContext;
+use crate::error::{AuthError, Cause};
+use crate::txn::TransactionTokens;
 use crate::verify::{Principal, TokenVerifier};
 
 /// Lets a request in only if it has an accepted token.
@@ -43,6 +46,8 @@ pub struct AuthLayer {
     public_paths: Arc<HashSet<String>>,
     anonymous: Anonymous,
     refusals: Arc<Refusals>,
+    transactions: Option<TransactionTokens>,
+    auditor: Option<Auditor>,
 }
 
 /// Lets a request in only if it has an accepted token. Made by [`AuthLayer`].
@@ -53,6 +58,8 @@ pub struct Auth<S> {
     public_paths: Arc<HashSet<String>>,
     anonymous: Anonymous,
     refusals: Arc<Refusals>,
+    transactions: Option<TransactionTokens>,
+    auditor: Option<Auditor>,
 }
 
 /// What becomes of a request without any token.
@@ -73,6 +80,8 @@ impl AuthLayer {
             public_paths: Arc::default(),
             anonymous: Anonymous::Refused,
             refusals: Arc::default(),
+            transactions: None,
+            auditor: None,
         }
     }
 
@@ -93,6 +102,37 @@ impl AuthLayer {
         let paths = paths.into_iter().map(Into::into);
         Arc::make_mut(&mut self.public_paths)
             .extend(paths.filter(|path: &String| path.starts_with('/')));
+        self
+    }
+
+    /// Reads for whom a service calls, mints a token for each user who is admitted, and lets every
+    /// call that the request causes carry it on.
+    ///
+    /// The calls find it in the [`RequestContext`], so a
+    /// [`CorrelationIdLayer`](super::CorrelationIdLayer) belongs outside.
+    ///
+    /// Defaults to ignoring the header.
+    #[must_use]
+    pub fn with_transactions(mut self, tokens: TransactionTokens) -> Self {
+        self.transactions = Some(tokens);
+        self
+    }
+
+    /// Writes one event per request at level `INFO`, with the target `civic_auth::audit`: `caller`,
+    /// `on_behalf_of`, `tenant`, `method`, `route`, `outcome`, `status`, `duration_ms` and
+    /// `correlation_id`. It has no personal value.
+    ///
+    /// `route` finds the name of the route in the request's extensions. In an axum router, that is
+    /// `|extensions| Some(extensions.get::<MatchedPath>()?.as_str().to_owned())`. The path itself
+    /// is not logged, because there may be personal values in it. Public paths are not audited.
+    ///
+    /// Defaults to no event.
+    #[must_use]
+    pub fn with_audit(
+        mut self,
+        route: impl Fn(&Extensions) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.auditor = Some(Auditor::new(route));
         self
     }
 
@@ -119,6 +159,8 @@ impl<S> Layer<S> for AuthLayer {
             public_paths: Arc::clone(&self.public_paths),
             anonymous: self.anonymous,
             refusals: Arc::clone(&self.refusals),
+            transactions: self.transactions.clone(),
+            auditor: self.auditor.clone(),
         }
     }
 }
@@ -132,6 +174,17 @@ impl<S> Auth<S> {
     }
 
     inner_accessors!();
+
+    fn admit<B>(&self, request: &Request<B>) -> Result<Principal, AuthError> {
+        let mut principal = self.verifier.verify_request(request)?;
+        if let Some(tokens) = &self.transactions {
+            let headers = request.headers();
+            let id = RequestContext::correlation_id_for(headers, request.extensions());
+            let transaction = tokens.admit(&mut principal, headers, id)?;
+            RequestContext::current().adopt_transaction(transaction);
+        }
+        Ok(principal)
+    }
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
@@ -150,18 +203,28 @@ where
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         request.extensions_mut().remove::<Principal>();
-        if !self.public_paths.contains(request.uri().path()) {
-            match self.verifier.verify_request(&request) {
-                Ok(principal) => drop(request.extensions_mut().insert(principal)),
-                Err(error)
-                    if error.cause() == Cause::NothingSent
-                        && self.anonymous == Anonymous::Admitted => {}
-                Err(error) => {
-                    self.refusals.note(error.cause(), &self.verifier);
-                    return AuthFuture::refused(error, request);
+        if self.public_paths.contains(request.uri().path()) {
+            return AuthFuture::inner(self.inner.call(request));
+        }
+        let mut audit = self.auditor.as_ref().map(|auditor| auditor.begin(&request));
+        match self.admit(&request) {
+            Ok(principal) => {
+                if let Some(audit) = &mut audit {
+                    audit.caller(&principal);
                 }
+                request.extensions_mut().insert(principal);
+            }
+            Err(error)
+                if error.cause() == Cause::NothingSent && self.anonymous == Anonymous::Admitted => {
+            }
+            Err(error) => {
+                self.refusals.note(error.cause(), &self.verifier);
+                if let Some(audit) = audit {
+                    audit.refused(error);
+                }
+                return AuthFuture::refused(error, request);
             }
         }
-        AuthFuture::inner(self.inner.call(request))
+        AuthFuture::audited(self.inner.call(request), audit)
     }
 }

@@ -151,6 +151,7 @@ where
         let context = RequestContext::current()
             .with_trace_of(request.headers())
             .with_retry_attempt_of(request.headers())
+            .without_transaction()
             .with_correlation_id(id);
         let future = span.in_scope(|| context.clone().in_scope(|| self.inner.call(request)));
         CorrelationIdFuture {

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use super::audit::Audit;
 use super::body::AuthBody;
 use super::drain::{Drain, Rest};
 use crate::context::RequestContext;
@@ -29,7 +30,11 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, B> {
-        Inner { #[pin] future: F },
+        Inner {
+            #[pin]
+            future: F,
+            audit: Option<Audit>,
+        },
         Refused {
             #[pin]
             drain: Drain<B>,
@@ -44,7 +49,17 @@ pin_project! {
 impl<F, B: Body> AuthFuture<F, B> {
     pub(crate) fn inner(future: F) -> Self {
         Self {
-            state: State::Inner { future },
+            state: State::Inner {
+                future,
+                audit: None,
+            },
+        }
+    }
+
+    /// Writes the audit line when the answer is there.
+    pub(super) fn audited(future: F, audit: Option<Audit>) -> Self {
+        Self {
+            state: State::Inner { future, audit },
         }
     }
 
@@ -79,8 +94,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Inner { future } => {
+            StateProjection::Inner { future, audit } => {
                 let response = ready!(future.poll(cx))?;
+                if let Some(audit) = audit.take() {
+                    audit.answered(response.status());
+                }
                 Poll::Ready(Ok(response.map(AuthBody::inner)))
             }
             StateProjection::Refused {

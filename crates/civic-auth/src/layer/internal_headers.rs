@@ -5,6 +5,7 @@
 //! | `Authorization` | `Bearer <token>`, minted for this request, marked sensitive; replaces any other |
 //! | `X-Correlation-Id` | see below |
 //! | `Content-Type` | `application/json`, if the request has a body and names no type: Fastify answers 400 to a request with a type and without a body |
+//! | `Txn-Token` | that of the request being served, unchanged: for whom the call is made. If it has expired, the call goes without credentials, and its callee refuses it |
 //! | `traceparent`, `tracestate` | those of the [`RequestContext`], unless the request has a `traceparent` |
 //!
 //! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one.
@@ -24,6 +25,7 @@ use tower_service::Service;
 use crate::context::{RequestContext, TRACEPARENT, TRACESTATE};
 use crate::correlation_id::new_correlation_id;
 use crate::mint::TokenMinter;
+use crate::txn::TXN_TOKEN;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -129,6 +131,19 @@ where
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.minter.mint().to_header_value());
         headers.insert(CORRELATION_ID, id.to_header_value());
+        headers.remove(TXN_TOKEN);
+        if let Some(transaction) = context.transaction() {
+            match transaction.header() {
+                Some(token) => drop(headers.insert(TXN_TOKEN, token.clone())),
+                // Without the token the call would be the service's own: it would be allowed more.
+                None => {
+                    headers.remove(AUTHORIZATION);
+                    tracing::debug!(
+                        "the transaction token has expired: the call goes without credentials"
+                    );
+                }
+            }
+        }
         if has_body {
             headers.entry(CONTENT_TYPE).or_insert(JSON);
         }

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "deadline")]
 mod adopt_deadline;
+mod audit;
 mod auth;
 mod body;
 mod correlation_id;
@@ -13,6 +14,7 @@ mod future;
 mod internal_headers;
 mod refusals;
 mod role;
+mod tenant;
 
 #[cfg(feature = "deadline")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
@@ -25,3 +27,4 @@ pub use self::correlation_id::{
 pub use self::future::AuthFuture;
 pub use self::internal_headers::{InternalHeaders, InternalHeadersLayer, internal_headers};
 pub use self::role::{RequireRole, RequireRoleLayer};
+pub use self::tenant::{RequireTenant, RequireTenantLayer};

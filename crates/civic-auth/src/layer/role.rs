@@ -27,6 +27,16 @@ use crate::verify::Principal;
 #[doc(alias = "Roles")]
 pub struct RequireRoleLayer {
     lowest: Option<Role>,
+    service: ServiceRole,
+}
+
+/// Which role a service has that calls for a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ServiceRole {
+    /// Its own, the highest one.
+    Own,
+    /// The lower one of its own and the user's.
+    Lower,
 }
 
 /// Lets a request in only if its principal has a role or a higher one. Made by
@@ -34,7 +44,7 @@ pub struct RequireRoleLayer {
 #[derive(Clone, Debug)]
 pub struct RequireRole<S> {
     inner: S,
-    lowest: Option<Role>,
+    requirement: RequireRoleLayer,
 }
 
 // ===== impl RequireRoleLayer =====
@@ -43,7 +53,10 @@ impl RequireRoleLayer {
     /// Creates a layer that requires this role or a higher one.
     #[must_use]
     pub const fn new(role: Role) -> Self {
-        Self { lowest: Some(role) }
+        Self {
+            lowest: Some(role),
+            service: ServiceRole::Own,
+        }
     }
 
     /// Creates a layer that requires one of these roles or a higher one, that is, the lowest of
@@ -53,7 +66,18 @@ impl RequireRoleLayer {
     pub fn any_of(roles: impl IntoIterator<Item = Role>) -> Self {
         Self {
             lowest: roles.into_iter().min_by_key(|role| role.level()),
+            service: ServiceRole::Own,
         }
+    }
+
+    /// Asks for the role of the user too, where a service calls for one: the lower of the two
+    /// counts. A service that calls for itself has its own role.
+    ///
+    /// Defaults to the role of the service.
+    #[must_use]
+    pub fn with_user_role(mut self) -> Self {
+        self.service = ServiceRole::Lower;
+        self
     }
 }
 
@@ -63,7 +87,7 @@ impl<S> Layer<S> for RequireRoleLayer {
     fn layer(&self, inner: S) -> Self::Service {
         RequireRole {
             inner,
-            lowest: self.lowest,
+            requirement: *self,
         }
     }
 }
@@ -80,10 +104,13 @@ impl<S> RequireRole<S> {
 
     fn check(&self, principal: Option<&Principal>) -> Result<(), AuthError> {
         let principal = principal.ok_or(Cause::NothingSent)?;
-        if self
-            .lowest
-            .is_some_and(|lowest| principal.has_at_least(lowest))
-        {
+        let RequireRoleLayer { lowest, service } = self.requirement;
+        let user = principal
+            .on_behalf_of()
+            .filter(|_| service == ServiceRole::Lower);
+        if lowest.is_some_and(|lowest| {
+            principal.has_at_least(lowest) && user.is_none_or(|user| user.has_at_least(lowest))
+        }) {
             Ok(())
         } else {
             Err(Cause::RoleTooLow.into())

@@ -15,7 +15,7 @@ use super::source::Source;
 use super::verifier::{TokenVerifier, check_signature};
 use crate::error::Cause;
 use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
-use crate::jwt::{Compact, Header, Payload};
+use crate::jwt::{Compact, Header, Payload, TokenType};
 use crate::key::Algorithm;
 
 /// The outcome of every rule. Made by [`TokenVerifier::inspect`].
@@ -106,7 +106,7 @@ impl TokenVerifier {
         };
 
         report.header = shown(token.header);
-        let header = Header::read(token.header);
+        let header = Header::read(token.header, TokenType::Access);
         let detail = match &header {
             Ok(Header { algorithm, key_id }) => {
                 let algorithm = algorithm.map_or("not known", Algorithm::as_str);

@@ -11,3 +11,4 @@ pub use self::cookie::CookieRules;
 pub use self::inspect::{Inspection, Rule, RuleOutcome};
 pub use self::principal::Principal;
 pub use self::verifier::TokenVerifier;
+pub(crate) use self::verifier::check_signature;

@@ -1,6 +1,7 @@
 //! Who is calling.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use crate::jwt::{NumericDate, Payload};
 use crate::key::VerifyingKey;
 use crate::mint::{SERVICE_EMAIL, SERVICE_MUNICIPALITY, SERVICE_USER_ID, UserClaims};
 use crate::role::{Role, RoleClaim};
+use crate::txn::OnBehalfOf;
 
 /// Who is calling, according to an accepted token.
 ///
@@ -35,6 +37,8 @@ pub struct Principal {
     token_id: Option<String>,
     #[serde(skip)]
     key_id: Option<String>,
+    #[serde(skip)]
+    on_behalf_of: Option<Arc<OnBehalfOf>>,
 }
 
 impl Principal {
@@ -55,6 +59,7 @@ impl Principal {
             issuer: None,
             token_id: None,
             key_id: None,
+            on_behalf_of: None,
         }
     }
 
@@ -135,6 +140,32 @@ impl Principal {
         self.key_id.as_deref()
     }
 
+    /// Returns the person for whom a service calls, if it says so.
+    ///
+    /// Always `None` for a person, and behind a guard without
+    /// [`with_transactions`](crate::AuthLayer::with_transactions).
+    #[must_use]
+    pub fn on_behalf_of(&self) -> Option<&OnBehalfOf> {
+        self.on_behalf_of.as_deref()
+    }
+
+    /// Returns the municipality that the request is for: that of the person who calls, or for whom
+    /// a service calls.
+    ///
+    /// `None` for a person without one, and for a service that calls for itself.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        if self.is_service() {
+            self.on_behalf_of()?.municipality_id()
+        } else {
+            self.municipality_id()
+        }
+    }
+
+    pub(crate) fn set_on_behalf_of(&mut self, user: OnBehalfOf) {
+        self.on_behalf_of = Some(Arc::new(user));
+    }
+
     /// Returns whether the caller is a service and not a person.
     #[must_use]
     pub fn is_service(&self) -> bool {
@@ -180,6 +211,7 @@ impl Principal {
             issuer: payload.iss,
             token_id: payload.jti,
             key_id: key.id().map(str::to_owned),
+            on_behalf_of: None,
         }
     }
 }

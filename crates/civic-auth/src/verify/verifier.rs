@@ -35,7 +35,7 @@ use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
 use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
-use crate::jwt::{Compact, Header, Payload, compact};
+use crate::jwt::{Compact, Header, Payload, TokenType, compact};
 use crate::key::{KeySet, KeySource, VerifyingKey};
 
 /// Verifies tokens against the keys of a [`KeySet`] or a [`KeySource`].
@@ -194,7 +194,7 @@ impl TokenVerifier {
     fn verify_token(&self, token: &[u8], source: Source) -> Result<Principal, AuthError> {
         compact::check_size(token)?;
         let token = Compact::split(token)?;
-        let header = Header::read(token.header)?;
+        let header = Header::read(token.header, TokenType::Access)?;
         let keys = self.keys.current().ok_or(Cause::KeysUnavailable)?;
         let key = check_signature(&keys, &token, &header)?;
         let payload = compact::decode_text(token.claims)
@@ -233,7 +233,7 @@ impl TokenVerifier {
 
 /// Returns the key that made the signature. Those of the id that the header names and those without
 /// an id are tried, or all keys if it names none; and of these, those of the header's algorithm.
-pub(super) fn check_signature<'k>(
+pub(crate) fn check_signature<'k>(
     keys: &'k KeySet,
     token: &Compact<'_>,
     header: &Header,

@@ -19,6 +19,7 @@ mod rotation;
 mod secrecy;
 mod support;
 mod time;
+mod transactions;
 mod uploads;
 mod vectors;
 mod warnings;

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use crate::call::log::Log;
 use crate::call::target::Target;
-use crate::start_error::{StartError, chain, secret};
+use crate::start_error::{StartError, chain, secrets};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -73,7 +73,7 @@ struct Failed<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let minter = TokenMinter::new(secret()?);
+    let minter = TokenMinter::new(secrets()?);
     let log = Log::to_stderr(args.verbose);
     let mut client = ServiceClient::builder(&args.url.origin).minter(minter);
     if args.all_methods {

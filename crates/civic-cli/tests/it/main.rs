@@ -3,6 +3,7 @@
 mod call;
 mod help;
 mod job;
+mod key;
 mod lock;
 mod support;
 mod token;

@@ -1,0 +1,97 @@
+//! The person for whom a service calls.
+
+use std::fmt;
+
+use super::claims::Claims;
+use crate::role::{Role, RoleClaim};
+
+/// The person for whom a service calls, according to an accepted transaction token.
+#[derive(Clone, Eq, PartialEq)]
+pub struct OnBehalfOf {
+    user_id: String,
+    role: RoleClaim,
+    municipality_id: Option<String>,
+    name: String,
+    admitted_by: String,
+    transaction_id: String,
+    expires_at: u64,
+}
+
+impl OnBehalfOf {
+    /// Returns the id of the user.
+    #[must_use]
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// Returns the role of the user, which may be one that this version does not know.
+    #[must_use]
+    pub fn role(&self) -> &RoleClaim {
+        &self.role
+    }
+
+    /// Returns the municipality of the user, if there is one.
+    #[must_use]
+    pub fn municipality_id(&self) -> Option<&str> {
+        self.municipality_id.as_deref()
+    }
+
+    /// Returns the name to show.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the service that admitted the user, and minted the token (`req_wl`).
+    #[must_use]
+    pub fn admitted_by(&self) -> &str {
+        &self.admitted_by
+    }
+
+    /// Returns the id of the transaction (`txn`): the correlation id of the user's request.
+    #[must_use]
+    pub fn transaction_id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    /// Returns the second since 1970 at which the token expires.
+    #[must_use]
+    pub fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+
+    /// Returns whether the user's role is this one or a higher one. An unknown role is neither.
+    #[must_use]
+    pub fn has_at_least(&self, role: Role) -> bool {
+        self.role
+            .known()
+            .is_some_and(|own| own.level() >= role.level())
+    }
+}
+
+impl From<Claims> for OnBehalfOf {
+    fn from(claims: Claims) -> Self {
+        Self {
+            user_id: claims.sub,
+            role: RoleClaim::from(&*claims.tctx.role),
+            municipality_id: claims.tctx.municipality,
+            name: claims.tctx.name,
+            admitted_by: claims.req_wl,
+            transaction_id: claims.txn,
+            expires_at: claims.exp,
+        }
+    }
+}
+
+/// Prints no name.
+impl fmt::Debug for OnBehalfOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnBehalfOf")
+            .field("user_id", &self.user_id)
+            .field("role", &self.role)
+            .field("municipality_id", &self.municipality_id)
+            .field("admitted_by", &self.admitted_by)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! `civic key`: keys that cannot be minted with by those who verify.
+//!
+//! `key generate` prints a new private key in PEM and nothing else. `key public` reads a private
+//! key from standard input and prints its public half, as a JSON Web Key or in PEM. A private key
+//! is never an argument: arguments are in the list of processes and in the shell's history.
+
+use std::io::{self, Read as _};
+use std::process::ExitCode;
+
+use civic_auth::{Algorithm, SigningKey};
+use clap::{Subcommand, ValueEnum};
+use zeroize::Zeroizing;
+
+use crate::start_error::StartError;
+
+/// The most bytes of a private key that are read.
+const MAX_PEM_BYTES: u64 = 64 * 1024;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print a new private key in PEM. Write it where only the service can read it.
+    Generate {
+        /// The kind of key.
+        #[arg(long, value_enum, default_value_t = Kind::Ed25519)]
+        algorithm: Kind,
+    },
+    /// Read a private key in PEM from standard input, and print its public half.
+    Public {
+        /// The id of the key, which its tokens carry as `kid`.
+        #[arg(long)]
+        id: Option<String>,
+        /// Print PEM. Without it, the key is printed as a JSON Web Key.
+        #[arg(long)]
+        pem: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// Ed25519, for tokens with EdDSA.
+    Ed25519,
+    /// P-256, for tokens with ES256.
+    P256,
+}
+
+/// Runs the command.
+pub(crate) fn run(command: &Command) -> Result<ExitCode, StartError> {
+    match command {
+        Command::Generate { algorithm } => {
+            let algorithm = match algorithm {
+                Kind::Ed25519 => Algorithm::EdDsa,
+                Kind::P256 => Algorithm::Es256,
+            };
+            let pem =
+                SigningKey::generate_pem(algorithm).map_err(|error| StartError::refused(&error))?;
+            print!("{}", pem.as_str());
+        }
+        Command::Public { id, pem } => {
+            let mut text = Zeroizing::new(String::new());
+            io::stdin()
+                .lock()
+                .take(MAX_PEM_BYTES)
+                .read_to_string(&mut text)?;
+            let mut key =
+                SigningKey::from_pem(&text).map_err(|error| StartError::refused(&error))?;
+            if let Some(id) = id {
+                key = key
+                    .with_id(id)
+                    .map_err(|error| StartError::refused(&error))?;
+            }
+            let public = key.public_key().and_then(|public| match pem {
+                true => public.to_pem(),
+                false => public.to_jwk().map(|jwk| jwk + "\n"),
+            });
+            print!("{}", public.unwrap_or_default());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
