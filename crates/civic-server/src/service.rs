@@ -19,8 +19,9 @@ use std::fmt;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::routing::get;
-use civic_auth::{AuthLayer, CorrelationIdLayer, TokenVerifier};
+use civic_auth::{AuthLayer, CorrelationIdLayer};
 use civic_envelope::{CorrelationId, EnvelopeLayer};
+use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -53,7 +54,7 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 pub struct Service {
     prefix: String,
     guarded: Router,
-    verifier: TokenVerifier,
+    guard: AuthLayer,
 }
 
 /// A prefix that no route can have.
@@ -65,13 +66,16 @@ pub struct InvalidPrefix(String);
 // ===== impl Service =====
 
 impl Service {
-    /// Creates a service whose routes are under `prefix`, such as `/api/billing`, and whose guard
-    /// verifies tokens with `verifier`.
+    /// Creates a service whose routes are under `prefix`, such as `/api/billing`, behind `guard`: an
+    /// [`AuthLayer`], or a `TokenVerifier` for one with its defaults.
     ///
     /// # Errors
     ///
     /// Fails if the prefix does not begin with `/`, ends with `/`, or has parameters.
-    pub fn new(prefix: impl Into<String>, verifier: TokenVerifier) -> Result<Self, InvalidPrefix> {
+    pub fn new(
+        prefix: impl Into<String>,
+        guard: impl Into<AuthLayer>,
+    ) -> Result<Self, InvalidPrefix> {
         let prefix = prefix.into();
         let is_valid =
             prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains(['{', '}', '*']);
@@ -81,7 +85,7 @@ impl Service {
         Ok(Self {
             prefix,
             guarded: Router::new(),
-            verifier,
+            guard: guard.into(),
         })
     }
 
@@ -107,9 +111,7 @@ impl Service {
         Router::new()
             .nest(
                 &self.prefix,
-                self.guarded
-                    .route_layer(AuthLayer::new(self.verifier))
-                    .merge(public.clone()),
+                self.guarded.route_layer(self.guard).merge(public.clone()),
             )
             .merge(public)
             .fallback(fallback::not_found)
@@ -120,6 +122,7 @@ impl Service {
                     .layer(SetSensitiveRequestHeadersLayer::new([
                         AUTHORIZATION,
                         COOKIE,
+                        HeaderName::from_static("txn-token"),
                     ]))
                     .layer(SetSensitiveResponseHeadersLayer::new([SET_COOKIE]))
                     .layer(CorrelationIdLayer::new())

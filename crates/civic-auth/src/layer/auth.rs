@@ -149,6 +149,12 @@ impl AuthLayer {
     }
 }
 
+impl From<TokenVerifier> for AuthLayer {
+    fn from(verifier: TokenVerifier) -> Self {
+        Self::new(verifier)
+    }
+}
+
 impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 

@@ -445,6 +445,29 @@ fn a_key_file_is_followed_and_one_with_a_fault_changes_nothing() {
     assert_eq!(unreadable.kind(), ConfigErrorKind::UnreadableFile);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watched_file_is_looked_at_again_and_again_even_after_a_fault() {
+    let file = File::new("watch", &format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "s")));
+    let keys = KeyFile::open(&file.0).expect("keys");
+    let ids = |keys: &KeyFile| -> Vec<String> {
+        let keys = keys.current().expect("keys");
+        keys.iter()
+            .filter_map(|key| key.id().map(str::to_owned))
+            .collect()
+    };
+    let watch = tokio::spawn(keys.clone().watch(Duration::from_secs(10)));
+    for (text, expected) in [
+        (format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "t")), ["t"]),
+        ("{".to_owned(), ["t"]),
+        (format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "u")), ["u"]),
+    ] {
+        file.write(&text);
+        tokio::time::sleep(Duration::from_secs(21)).await;
+        assert_eq!(ids(&keys), expected, "{text}");
+    }
+    watch.abort();
+}
+
 /// A service of the fleet: it calls, and it is called.
 struct Service {
     minter: TokenMinter,

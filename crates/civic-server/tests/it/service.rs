@@ -1,15 +1,20 @@
 //! The standard stack: each answer in one shape, with the request's id, whatever made it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
-use civic_auth::{RequireRoleLayer, Role};
+use axum::extract::MatchedPath;
+use axum::routing::{get, post};
+use civic_auth::{AuthLayer, RequireRoleLayer, Role, UserClaims};
 use civic_server::{Failure, InvalidPrefix, Json, Service};
 use civic_testkit::log::Capture;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, COOKIE};
 use http::{Method, Request, StatusCode};
 
-use crate::support::{PREFIX, answer, request, send, service, verifier};
+use crate::support::{PREFIX, answer, minter, request, send, service, verifier};
 
 fn app() -> Router {
     let conflict = async || Err::<(), _>(Failure::new(StatusCode::CONFLICT, "the roll is closed"));
@@ -155,4 +160,48 @@ fn a_prefix_that_no_route_can_have_is_refused_in_words() {
         );
     }
     Service::new("/api/things", verifier()).expect("a good prefix");
+}
+
+#[tokio::test]
+async fn the_guard_can_be_given_with_its_options() {
+    let effects = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&effects);
+    let pay = async move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Json(1)
+    };
+    let guard = AuthLayer::new(verifier())
+        .with_audit(|extensions| Some(extensions.get::<MatchedPath>()?.as_str().to_owned()));
+    let app = Service::new(PREFIX, guard)
+        .expect("a good prefix")
+        .guarded(Router::new().route("/bills/{id}", post(pay)))
+        .into_router();
+
+    let capture = Capture::start();
+    let bill = "/api/things/bills/7";
+    assert_eq!(send(&app, request(Method::POST, bill)).await.status, 200);
+    let user = UserClaims::new("u-1", "clerk@town.example", Role::TaxClerk);
+    let token = minter().mint_for(&user, Duration::from_secs(60));
+    // What a form on another site's page sends.
+    let form = Request::post(bill)
+        .header(COOKIE, format!("app_access_token={}", token.as_str()))
+        .header("host", "desk.town.example")
+        .header("origin", "https://evil.example")
+        .header("sec-fetch-site", "cross-site")
+        .header("x-correlation-id", "req-1");
+    send(&app, form)
+        .await
+        .assert_error(403, "Cross-site request refused");
+    assert_eq!(effects.load(Ordering::Relaxed), 1);
+
+    let log = capture.text();
+    let audits: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("civic_auth::audit"))
+        .collect();
+    assert_eq!(audits.len(), 2, "{log}");
+    for (line, outcome) in audits.iter().zip(["answered", "cross_site"]) {
+        assert!(line.contains(r#"route="/api/things/bills/{id}""#), "{line}");
+        assert!(line.contains(&format!("outcome=\"{outcome}\"")), "{line}");
+    }
 }

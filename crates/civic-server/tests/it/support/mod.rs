@@ -29,6 +29,10 @@ pub(crate) fn verifier() -> TokenVerifier {
     TokenVerifier::new(Secret::new(SECRET).unwrap())
 }
 
+pub(crate) fn minter() -> TokenMinter {
+    TokenMinter::new(Secret::new(SECRET).unwrap())
+}
+
 /// A service with these guarded routes.
 pub(crate) fn service(routes: Router) -> Router {
     Service::new(PREFIX, verifier())
@@ -39,7 +43,7 @@ pub(crate) fn service(routes: Router) -> Router {
 
 /// A request of another service, with a correlation id.
 pub(crate) fn request(method: Method, path: &str) -> http::request::Builder {
-    let token = TokenMinter::new(Secret::new(SECRET).unwrap()).mint();
+    let token = minter().mint();
     Request::builder()
         .method(method)
         .uri(path)
