@@ -66,8 +66,9 @@ pub struct InvalidPrefix(String);
 // ===== impl Service =====
 
 impl Service {
-    /// Creates a service whose routes are under `prefix`, such as `/api/billing`, behind `guard`: an
-    /// [`AuthLayer`], or a `TokenVerifier` for one with its defaults.
+    /// Creates a service whose routes are under `prefix`, such as `/api/billing`, behind `guard`.
+    ///
+    /// The guard is an [`AuthLayer`], or a `TokenVerifier` for one with its defaults.
     ///
     /// # Errors
     ///

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::facade::base_url::BaseUrl;
 use crate::facade::client::ServiceClient;
 use crate::facade::header;
+use crate::facade::identity::Identity;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
@@ -61,13 +62,6 @@ impl fmt::Debug for ServiceClientBuilder {
             .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Debug)]
-enum Identity {
-    Undecided,
-    Anonymous,
-    Service(TokenMinter),
 }
 
 impl ServiceClientBuilder {
@@ -339,16 +333,7 @@ impl ServiceClientBuilder {
     /// something that this client cannot do, a default header is illegal, or neither
     /// [`minter`](Self::minter) nor [`anonymous`](Self::anonymous) was called.
     pub fn build(mut self) -> Result<ServiceClient, Error> {
-        let minter = match std::mem::replace(&mut self.identity, Identity::Undecided) {
-            Identity::Service(minter) => Some(minter),
-            Identity::Anonymous => None,
-            Identity::Undecided => {
-                return Err(Error::config(
-                    "who is the client? Call minter() so that it sends service tokens, or \
-                     anonymous() so that it sends none",
-                ));
-            }
-        };
+        let minter = std::mem::take(&mut self.identity).minter()?;
         if self.base.as_ref().is_ok_and(BaseUrl::is_https) {
             return Err(Error::config(
                 "the base URL asks for https, and the built-in transport has no TLS; use http://, or \

@@ -5,6 +5,7 @@ mod base_url;
 mod builder;
 mod client;
 mod header;
+mod identity;
 mod path;
 mod query;
 mod request;
