@@ -33,7 +33,7 @@ const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
 /// The schedules of a job that is deployed again and again: more than a store keeps apart, so that
 /// one that comes again is a new one.
-const INTERVALS_MS: [u64; 6] = [2000, 3000, 4000, 5000, 6000, 7000];
+const INTERVALS_MS: [u64; 6] = [6000, 2000, 7000, 3000, 5000, 4000];
 /// More holders than a tick can lose in its grace.
 const UNLIMITED: u32 = 1000;
 

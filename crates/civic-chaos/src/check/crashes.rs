@@ -40,9 +40,11 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     verdict.checks += 1;
     let first = tick.starts.iter().map(|lease| lease.begin).min();
     let first = first.unwrap_or(last.begin);
-    let grace = tick.group.grace_ms * MILLI;
-    if view.was_lost(tick.group.group, first, first + grace)
-        || view.was_forgotten(tick.group.group, first, first + grace)
+    let letter = tick.dead_letters.iter().map(|&(_, at)| at).max();
+    let latest = tick.starts.iter().map(|lease| lease.begin).max();
+    let settled = latest.max(letter).unwrap_or(first);
+    if view.was_lost(tick.group.group, first, settled)
+        || view.was_forgotten(tick.group.group, first, settled)
     {
         verdict.excused += 1;
         return;

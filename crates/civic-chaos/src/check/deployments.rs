@@ -13,6 +13,8 @@ use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
 
 /// Ticks are whole milliseconds.
 const ROUNDING: u64 = 20 * MILLI;
+/// How long before it is due a replica whose clock is ahead may claim a tick.
+const SKEW: u64 = 2 * SECOND;
 /// How long a replica that has just been started needs before the store has seen its schedule.
 const READY: u64 = 3 * SECOND;
 /// A replica looks at the schedules of its job as often as it polls.
@@ -92,7 +94,7 @@ fn no_instant_before(
         // The store remembers a schedule for a while when its last replica has gone: no one knows
         // whether another one comes, and what is due meanwhile is reported.
         let is_of_any = deployed.values().any(|of| {
-            let is_there = !is_first || due <= of.to;
+            let is_there = !is_first || due <= of.to.saturating_add(SKEW);
             tick.is_multiple_of(of.interval_ms) && of.from <= due + ROUNDING && is_there
         });
         if !is_of_any || (is_first && !tick.is_multiple_of(replica.interval_ms)) {
@@ -178,9 +180,11 @@ fn others_are_named(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
             continue;
         };
         verdict.checks += 1;
-        let hindered = view
+        let outages = view
             .faults_on(group.group, span)
-            .any(|fault| fault.fault.class() == Class::Server)
+            .filter(|fault| fault.fault.class() == Class::Server)
+            .map(|fault| fault.span.to.min(span.to) - fault.span.from.max(span.from) + SECOND);
+        let hindered = outages.sum::<u64>() + LOOKS > span.to - span.from
             || view.stalls.iter().any(|stall| stall.meets(span));
         if life.killed.is_some() || (hindered && life.other_schedules == 0) {
             verdict.excused += 1;
