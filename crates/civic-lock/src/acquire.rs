@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lease::acquire::Leases;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::lease::Lease;
+use crate::lock_event::LockEvent;
 use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::outcome::{Acquisition, OnUnavailable};
@@ -97,6 +98,12 @@ impl Acquirer {
                 }
                 decided => return decided,
             };
+            if hints.is_none() {
+                self.leases.observer().emit(|| LockEvent::Waiting {
+                    name: name.clone(),
+                    contenders: Arc::strong_count(&queue),
+                });
+            }
             let hints = hints.get_or_insert_with(|| self.leases.store().hints(name));
             let pause = MIN_POLL + jitter(left.unwrap_or(MAX_POLL).min(MAX_POLL));
             tokio::select! {

@@ -9,6 +9,7 @@ use crate::acquire::Acquirer;
 use crate::environment::{Environment, Place};
 use crate::error::Error;
 use crate::lease::acquire::Leases;
+use crate::lock_event::{LockEvent, LockObserver};
 use crate::namespace::Namespace;
 use crate::outcome::OnUnavailable;
 use crate::service::LockService;
@@ -30,6 +31,7 @@ pub struct LockServiceBuilder {
     requirement: Requirement,
     on_unavailable: OnUnavailable,
     namespace: Option<String>,
+    observer: LockObserver,
 }
 
 #[derive(Clone)]
@@ -104,6 +106,7 @@ impl LockServiceBuilder {
             requirement: Requirement::Any,
             on_unavailable: OnUnavailable::default(),
             namespace: None,
+            observer: LockObserver::default(),
         }
     }
 
@@ -179,6 +182,15 @@ impl LockServiceBuilder {
         self
     }
 
+    /// Calls `observer` with each event of the locks of this service, for metrics. It is called on
+    /// the task that the event happens on, so it must not block.
+    ///
+    /// Defaults to none.
+    pub fn on_event(mut self, observer: impl Fn(&LockEvent) + Send + Sync + 'static) -> Self {
+        self.observer = LockObserver::new(observer);
+        self
+    }
+
     /// Sets what becomes of work when the store cannot be asked.
     ///
     /// Defaults to [`OnUnavailable::FailClosed`].
@@ -245,7 +257,7 @@ impl LockServiceBuilder {
                 Store::Host(Arc::new(store))
             }
         };
-        let leases = Leases::new(store, self.max_hold);
+        let leases = Leases::new(store, self.max_hold, self.observer);
         Ok(LockService::new(Acquirer::new(leases, self.on_unavailable)))
     }
 }
@@ -265,6 +277,7 @@ impl fmt::Debug for LockServiceBuilder {
             .field("requirement", &self.requirement)
             .field("on_unavailable", &self.on_unavailable)
             .field("namespace", &self.namespace)
+            .field("observer", &self.observer)
             .finish()
     }
 }

@@ -12,6 +12,7 @@ mod error;
 #[cfg(feature = "layer")]
 pub mod layer;
 mod lease;
+mod lock_event;
 mod mutex;
 mod name;
 mod namespace;
@@ -38,6 +39,7 @@ pub use self::layer::LockLayer;
 pub use self::lease::guard::LeaseGuard;
 pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
 pub use self::lease::machine::LostReason;
+pub use self::lock_event::LockEvent;
 pub use self::name::LockName;
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;

@@ -27,6 +27,7 @@ use crate::lease::lease::Shared;
 use crate::lease::machine::Machine;
 use crate::lease::orphans::{Orphan, Orphans};
 use crate::lease::task;
+use crate::lock_event::{LockEvent, LockObserver};
 use crate::name::LockName;
 use crate::store::answer::{Acquired, Claimed};
 use crate::store::command::{Acquire, Acquiring, Claim, ClaimDue, ClaimRequest, ClaimTerms};
@@ -48,6 +49,7 @@ struct Inner {
     identity: String,
     next: AtomicU64,
     orphans: Orphans,
+    observer: LockObserver,
 }
 
 /// An acquire without an answer yet: what it takes to make a lease from the answer, or to undo the
@@ -64,7 +66,7 @@ struct Pending {
 // ===== impl Leases =====
 
 impl Leases {
-    pub(crate) fn new(store: Store, max_hold: Duration) -> Self {
+    pub(crate) fn new(store: Store, max_hold: Duration, observer: LockObserver) -> Self {
         let host = rustix::system::uname();
         // Values are separated by spaces where several of them are sent.
         let host = host.nodename().to_string_lossy().replace(' ', "-");
@@ -79,7 +81,12 @@ impl Leases {
             identity,
             next: AtomicU64::new(1),
             orphans: Orphans::default(),
+            observer,
         }))
+    }
+
+    pub(crate) fn observer(&self) -> &LockObserver {
+        &self.0.observer
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -189,17 +196,23 @@ impl Leases {
         C: Acquiring + Clone + Scripted + Transition,
     {
         let Inner { store, orphans, .. } = &*self.0;
-        let answer = store.run(&pending.name, command.clone()).await?;
+        let mut answer = store.run(&pending.name, command.clone()).await?;
         let orphan = C::blocked_by(&answer).and_then(|held| orphans.find(&pending.name, held));
-        let Some(orphan) = orphan else {
-            return Ok(answer);
-        };
-        let left = store
-            .command_timeout()
-            .saturating_sub(boot_clock::now().saturating_sub(pending.sent));
-        store
-            .run_within(left, &pending.name, command.over(orphan))
-            .await
+        if let Some(orphan) = orphan {
+            let left = store
+                .command_timeout()
+                .saturating_sub(boot_clock::now().saturating_sub(pending.sent));
+            answer = store
+                .run_within(left, &pending.name, command.over(orphan))
+                .await?;
+        }
+        if let Some(holder) = C::blocked_by(&answer) {
+            self.0.observer.emit(|| LockEvent::Busy {
+                name: pending.name.clone(),
+                holder: holder.to_owned(),
+            });
+        }
+        Ok(answer)
     }
 
     fn begin(&self, name: LockName, ttl: Ttl, undo: Ending) -> Result<Pending, Error> {
@@ -226,9 +239,14 @@ impl Leases {
             holder,
             timing,
             undo,
-            ..
+            sent,
         } = pending;
         tracing::debug!(%name, holder = holder.as_str(), fence, "lease acquired");
+        self.0.observer.emit(|| LockEvent::Acquired {
+            name: name.clone(),
+            fence,
+            took: boot_clock::now().saturating_sub(sent),
+        });
         let shared = Arc::new(Shared::new(
             name,
             holder,
@@ -242,12 +260,17 @@ impl Leases {
             shared.clone(),
             machine,
             ended,
+            self.0.observer.clone(),
         ));
         Ok(LeaseGuard::new(shared, end, undo))
     }
 
     /// Undoes an acquisition that may have been carried out, and returns its error.
     fn undo(&self, pending: Pending, error: Error) -> Error {
+        self.0.observer.emit(|| LockEvent::Unavailable {
+            name: pending.name.clone(),
+            kind: error.kind(),
+        });
         // A lock that too few replicas of the store acknowledged is undone too.
         if error.is_ambiguous() || error.kind() == ErrorKind::NotReplicated {
             let ttl = pending.timing.ttl.get();

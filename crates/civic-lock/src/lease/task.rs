@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::lease::end::EndRequest;
 use crate::lease::lease::Shared;
 use crate::lease::machine::{Action, Answer, LostReason, Machine};
+use crate::lock_event::{LockEvent, LockObserver};
 use crate::store::answer::Ownership;
 use crate::store::command::Renew;
 use crate::store::store::Store;
@@ -29,7 +30,16 @@ pub(super) async fn drive(
     shared: Arc<Shared>,
     mut machine: Machine,
     mut guard: oneshot::Receiver<EndRequest>,
+    observer: LockObserver,
 ) {
+    let began = boot_clock::now();
+    let ended = |reason| {
+        observer.emit(|| LockEvent::Ended {
+            name: shared.name().clone(),
+            held: boot_clock::now().saturating_sub(began),
+            reason,
+        });
+    };
     let request = loop {
         match machine.poll(boot_clock::now()) {
             Action::Wait { until } => {
@@ -56,7 +66,13 @@ pub(super) async fn drive(
                 machine.answered(
                     boot_clock::now(),
                     match answer {
-                        Ok(Ownership::Ours) => Answer::Renewed,
+                        Ok(Ownership::Ours) => {
+                            observer.emit(|| LockEvent::Renewed {
+                                name: shared.name().clone(),
+                                margin: deadline.saturating_sub(boot_clock::now()),
+                            });
+                            Answer::Renewed
+                        }
                         Ok(Ownership::NotOurs) => Answer::NotOwner,
                         Err(error) => {
                             tracing::debug!(
@@ -78,7 +94,13 @@ pub(super) async fn drive(
                     "lease lost"
                 );
                 shared.mark_ended(reason);
-                break (&mut guard).await;
+                ended(reason);
+                machine.release();
+                let Ok(request) = (&mut guard).await else {
+                    return;
+                };
+                send_until_confirmed(&store, &shared, request).await;
+                return;
             }
             Action::Ended => return,
         }
@@ -87,6 +109,7 @@ pub(super) async fn drive(
     // A guard always sends how the lease ends. If it did not, the key would expire after its ttl.
     let Ok(request) = request else { return };
     shared.mark_ended(LostReason::Released);
+    ended(LostReason::Released);
     send_until_confirmed(&store, &shared, request).await;
 }
 

@@ -146,7 +146,8 @@ impl Scheduler {
         for (job, ttl, work) in self.jobs {
             // Separate leases, for the job's own bound on renewal.
             let store = self.service.acquirer().leases().store().clone();
-            let leases = Leases::new(store, job.max_hold);
+            let observer = self.service.acquirer().leases().observer().clone();
+            let leases = Leases::new(store, job.max_hold, observer);
             let replica = Replica {
                 job: Arc::new(job),
                 ttl,

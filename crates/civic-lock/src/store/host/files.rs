@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
+use crate::store::host::file_system::refuse_shared;
 use crate::store::host::moment::Moment;
-use crate::store::host::process::Process;
 use crate::store::host::state::State;
 
 const GUARDS: u64 = 64;
@@ -25,15 +25,6 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-}
-
-/// The proof that this process lives: a file that it keeps locked. Explicitly unlocked, because a
-/// forked child would keep the lock after a mere close.
-#[derive(Debug)]
-pub(super) struct LivenessFile {
-    process: Process,
-    path: PathBuf,
-    lock: File,
 }
 
 /// How a new state is written.
@@ -71,49 +62,12 @@ impl Folder {
         for part in [path.clone(), path.join("state"), path.join("alive")] {
             create_private(&part)?;
         }
+        refuse_shared(&path)?;
         Ok(Self { path })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Creates a file that is locked until this process ends.
-    pub(super) fn create_liveness_file(&self) -> Result<LivenessFile, Error> {
-        let file = uuid::Uuid::new_v4().simple().to_string();
-        let path = self.path.join("alive").join(&file);
-        // The lock comes with the name: a process that sees the file unlocked takes its owner for
-        // dead.
-        let hidden = self.path.join("alive").join(format!(".{file}"));
-        let lock = open_private(&hidden, true).map_err(|error| failed(&hidden, error))?;
-        lock.try_lock()
-            .map_err(|error| failed(&hidden, error.into()))?;
-        fs::rename(&hidden, &path).map_err(|error| failed(&path, error))?;
-        Ok(LivenessFile {
-            process: Process {
-                boot: boot_id(),
-                liveness_file: file,
-            },
-            path,
-            lock,
-        })
-    }
-
-    /// Returns whether the process behind a liveness file has ended, and then removes the file.
-    pub(super) fn is_dead(&self, file: &str) -> bool {
-        let path = self.path.join("alive").join(file);
-        match File::open(&path) {
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-            Ok(alive) => match alive.try_lock() {
-                Ok(()) => {
-                    let _ = fs::remove_file(&path);
-                    let _ = alive.unlock();
-                    true
-                }
-                // Locked, or unknown: alive is the safe side.
-                Err(_) => false,
-            },
-        }
     }
 
     /// Locks the guard of a name. `None` if the deadline has passed.
@@ -155,6 +109,12 @@ impl Folder {
     pub(super) fn read(&self, name: &LockName) -> Result<State, Error> {
         let path = self.state_path(name);
         match fs::read(&path) {
+            // A machine that lost its power may leave an empty file. It says nothing, so the lock
+            // is as if it had never been held; fences go on by the clock.
+            Ok(text) if text.is_empty() => {
+                tracing::warn!(path = %path.display(), "an empty state is taken for none");
+                Ok(State::named(name))
+            }
             Ok(text) => {
                 let foreign = || Error::new(ErrorKind::WrongType, path.display().to_string());
                 let state: State =
@@ -202,7 +162,12 @@ impl Folder {
                 Write::Replace => {}
                 Write::Sync => file.sync_data()?,
             }
-            fs::rename(&new, &path)
+            fs::rename(&new, &path)?;
+            match (write, path.parent()) {
+                // The new name has to survive the machine too.
+                (Write::Sync, Some(parent)) => File::open(parent)?.sync_all(),
+                (Write::Sync | Write::Replace, _) => Ok(()),
+            }
         })();
         written.map_err(|error| failed(&path, error))
     }
@@ -230,21 +195,6 @@ impl Folder {
                 let _ = fs::remove_file(&path);
             }
         }
-    }
-}
-
-// ===== impl LivenessFile =====
-
-impl LivenessFile {
-    pub(super) fn process(&self) -> &Process {
-        &self.process
-    }
-}
-
-impl Drop for LivenessFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        let _ = self.lock.unlock();
     }
 }
 
@@ -291,7 +241,7 @@ fn create_private(path: &Path) -> Result<(), Error> {
     Err(Error::config(format!("{} {why}", path.display())))
 }
 
-fn open_private(path: &Path, keep: bool) -> io::Result<File> {
+pub(super) fn open_private(path: &Path, keep: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -301,7 +251,7 @@ fn open_private(path: &Path, keep: bool) -> io::Result<File> {
         .open(path)
 }
 
-fn same_file(file: &File, path: &Path) -> bool {
+pub(super) fn same_file(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
         _ => false,
@@ -320,7 +270,7 @@ fn touch(file: &File) {
     }
 }
 
-fn failed(path: &Path, error: io::Error) -> Error {
+pub(super) fn failed(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Refused, path.display().to_string()).with_source(error)
 }
 
@@ -385,16 +335,4 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
-}
-
-/// Returns the id of this boot. Where the system has none, the time of the boot, to the minute,
-/// stands for it.
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
-        |_| {
-            let now = Moment::now();
-            format!("{}", now.wall_ms().saturating_sub(now.boot_ms) / 60_000)
-        },
-        |id| id.trim().to_owned(),
-    )
 }

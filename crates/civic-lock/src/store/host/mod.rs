@@ -20,7 +20,9 @@
 //! path leads elsewhere, and starts again.
 
 mod claim;
+mod file_system;
 mod files;
+mod liveness;
 mod moment;
 mod operator;
 mod process;

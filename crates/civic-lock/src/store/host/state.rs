@@ -104,11 +104,17 @@ impl State {
         if self.holder.is_none() {
             return;
         }
-        let expired = self.boot != process.boot || now.boot_ms >= self.expires;
         // A minimum hold outlives its process: it guards against other clocks.
         let on_hold = self.alive.is_empty();
         let is_own = self.alive == process.liveness_file;
-        if expired || (!on_hold && !is_own && is_dead(&self.alive)) {
+        let ended = if self.boot == process.boot {
+            now.boot_ms >= self.expires || (!on_hold && !is_own && is_dead(&self.alive))
+        } else {
+            // The machine was started again since. If the process is alive all the same, another
+            // machine shares the folder, and its holder cannot be timed by the clock of this one.
+            on_hold || is_own || is_dead(&self.alive)
+        };
+        if ended {
             self.holder = None;
         }
     }

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use crate::error::Error;
 use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::hints::Hints;
-use crate::store::host::files::{self, Folder, LivenessFile, Write};
+use crate::store::host::files::{self, Folder, Write};
+use crate::store::host::liveness::LivenessFile;
 use crate::store::host::moment::Moment;
 use crate::store::host::state::State;
 use crate::store::host::transitions::{Transition, step};
@@ -18,10 +21,15 @@ use crate::store::listing::Listing;
 use crate::store::settings::Settings;
 use crate::weak_map::WeakMap;
 
+/// A transition takes microseconds, and the guards let one at a time in.
+const MAX_THREADS: usize = 32;
+
 /// Locks in files of this machine.
 pub(crate) struct HostStore {
     settings: Settings,
     pub(super) shared: Arc<Shared>,
+    /// How many threads may be in a transition at the same time.
+    threads: Arc<Semaphore>,
 }
 
 pub(super) struct Shared {
@@ -39,6 +47,7 @@ impl HostStore {
         folder.sweep(settings.command_timeout);
         Ok(Self {
             settings,
+            threads: Arc::new(Semaphore::new(MAX_THREADS)),
             shared: Arc::new(Shared {
                 folder,
                 liveness,
@@ -64,7 +73,14 @@ impl HostStore {
     ) -> Result<C::Answer, Error> {
         let deadline = Instant::now() + within;
         let (shared, name) = (self.shared.clone(), self.settings.namespace.stored(name));
+        // A disk that hangs must not take every thread that may block: others need them too.
+        let permit = self.threads.clone().acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout_at(deadline.into(), permit).await else {
+            return Err(Error::timeout(within).never_sent());
+        };
         let work = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            shared.folder.keep_liveness_file(&shared.liveness)?;
             let (folder, process) = (&shared.folder, shared.liveness.process());
             let Some(_guard) = folder.guard(&name, deadline)? else {
                 return Err(Error::timeout(within).never_sent());

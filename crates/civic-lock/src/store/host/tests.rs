@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
 use crate::namespace::Namespace;
 use crate::store::answer::{Acquired, Ownership};
-use crate::store::command::{Acquire, Peek, Release};
+use crate::store::command::{Acquire, Peek, Release, Renew};
 use crate::store::holder::Holder;
 use crate::store::host::HostStore;
 use crate::store::settings::Settings;
@@ -215,7 +215,7 @@ async fn a_state_that_is_not_one_is_refused_and_left_alone() {
     fence(acquire(&store, &here.name, "a").await);
     let own = fs::read_to_string(here.state()).expect("it is there");
     let other = own.replace("nightly", "hourly");
-    for text in ["", "{", "[]", "{}", "{\"fence\":\"x\"}", other.as_str()] {
+    for text in ["{", "[]", "{}", "{\"fence\":\"x\"}", other.as_str()] {
         fs::write(here.state(), text).expect("it is writable");
         let error = acquire(&store, &here.name, "b").await.expect_err(text);
         assert_eq!(error.kind(), ErrorKind::WrongType, "{text}");
@@ -229,6 +229,8 @@ async fn a_lease_of_another_boot_has_ended() {
     let (first, second) = (here.store(), here.store());
     let before = fence(acquire(&first, &here.name, "a").await);
     here.edit("boot", "another".into());
+    // No process lives on over a boot.
+    drop(first);
     assert!(fence(acquire(&second, &here.name, "b").await) > before);
 }
 
@@ -282,4 +284,59 @@ async fn what_nobody_has_used_for_a_week_is_swept_and_nothing_else() {
     assert!(!here.state().exists());
     let alive = fs::read_dir(here.folder.join("alive")).expect("a folder");
     assert_eq!(alive.count(), 1, "the traces of the stores that are gone");
+}
+
+#[tokio::test]
+async fn a_live_holder_of_another_machine_keeps_its_lock_in_a_shared_folder() {
+    let here = Here::new();
+    let (ours, theirs) = (here.store(), here.store());
+    acquire(&ours, &here.name, "ours").await.expect("acquire");
+    here.edit("boot", "another machine".into());
+    let answer = acquire(&theirs, &here.name, "theirs")
+        .await
+        .expect("acquire");
+    assert!(
+        matches!(&answer, Acquired::Busy { holder, .. } if holder == "ours"),
+        "{answer:?}"
+    );
+    drop(ours);
+    let answer = acquire(&theirs, &here.name, "theirs")
+        .await
+        .expect("acquire");
+    assert!(matches!(answer, Acquired::Granted(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_holder_whose_liveness_file_was_removed_is_alive_from_its_next_command_on() {
+    let here = Here::new();
+    let (ours, theirs) = (here.store(), here.store());
+    acquire(&ours, &here.name, "ours").await.expect("acquire");
+    for file in fs::read_dir(here.folder.join("alive")).expect("a folder") {
+        fs::remove_file(file.expect("a file").path()).expect("removed");
+    }
+    let renew = Renew {
+        holder: Holder::new("ours"),
+        ttl: ttl(),
+    };
+    let renewed = ours.run(ours.command_timeout(), &here.name, renew).await;
+    assert_eq!(renewed.expect("renew"), Ownership::Ours);
+    let answer = acquire(&theirs, &here.name, "theirs")
+        .await
+        .expect("acquire");
+    assert!(matches!(answer, Acquired::Busy { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_empty_state_is_none_and_the_fences_go_on() {
+    let here = Here::new();
+    let store = here.store();
+    let before = acquire(&store, &here.name, "ours").await.expect("acquire");
+    fs::write(here.state(), "").expect("it is writable");
+    let after = acquire(&store, &here.name, "theirs")
+        .await
+        .expect("acquire");
+    match (before, after) {
+        (Acquired::Granted(before), Acquired::Granted(after)) => assert!(after > before),
+        other => panic!("{other:?}"),
+    }
 }

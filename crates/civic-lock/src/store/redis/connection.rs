@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -17,6 +17,7 @@ use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::redis::connect_failure::{ConnectFailure, record_failures, servers};
 use crate::store::redis::error::{from_client, is_moving, is_unknown_script};
+use crate::store::redis::inspection::inspect;
 use crate::store::redis::invocation::Invocation;
 use crate::store::redis::reply::Reply;
 
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     failure: Arc<Mutex<Option<ConnectFailure>>>,
     /// Where it connects to, for errors.
     servers: Arc<str>,
+    inspected: AtomicBool,
 }
 
 /// The server's clock was `server_us` at the latest when ours was `at`.
@@ -93,6 +95,7 @@ impl Connector {
             clock: Mutex::new(None),
             failure,
             servers: self.servers.clone(),
+            inspected: AtomicBool::new(false),
         });
         *slot = Some(connection.clone());
         Ok(connection)
@@ -168,6 +171,13 @@ impl Connector {
         let reply = Reply::read(strings(value?), &invocation.expected_echo())
             .inspect_err(|_| self.replace(&connection))?;
         connection.record_clock(reply.server_us()?, sent);
+        if !connection.inspected.swap(true, Ordering::Relaxed) {
+            tokio::spawn(inspect(
+                connection.client.clone(),
+                name.key(),
+                self.command_timeout,
+            ));
+        }
         Ok(reply)
     }
 

@@ -26,6 +26,7 @@ mod config;
 mod connect_failure;
 mod connection;
 mod error;
+mod inspection;
 mod invocation;
 mod operations;
 mod operator;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod crowd;
+mod events;
 mod faults;
 mod lease;
 mod lost;

@@ -1,0 +1,162 @@
+//! Asks a server, once per connection, whether locks are safe there, and warns if they are not.
+
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::config::Options;
+use fred::types::{CustomCommand, Value};
+
+use crate::store::redis::error::from_client;
+
+/// The first version whose scripts may read the clock before they write.
+const OLDEST_MAJOR: u32 = 5;
+
+/// Reads what the server says of itself. A server that does not answer is not judged: an account
+/// may not be allowed to ask.
+pub(super) async fn inspect(client: Client, slot: String, timeout: Duration) {
+    let options = Options {
+        max_attempts: Some(1),
+        timeout: Some(timeout),
+        ..Options::default()
+    };
+    let command = CustomCommand::new_static("INFO", slot.as_str(), false);
+    let asked: Result<Value, _> = client
+        .with_options(&options)
+        .custom(command, Vec::<String>::new())
+        .await;
+    match asked {
+        Ok(info) => {
+            for finding in findings(&info.into_string().unwrap_or_default()) {
+                tracing::warn!("locks are not safe on this Redis: {finding}");
+            }
+        }
+        Err(error) => {
+            let error = from_client(&error);
+            tracing::debug!(%error, "cannot ask Redis whether locks are safe on it");
+        }
+    }
+}
+
+/// What is wrong with a server, in words, by its answer to `INFO`.
+pub(super) fn findings(info: &str) -> Vec<String> {
+    let value = |name: &str| {
+        let mut values = info.lines().filter_map(|line| line.split_once(':'));
+        values.find_map(|(key, value)| (key == name).then_some(value.trim()))
+    };
+    let mut findings = Vec::new();
+    let policy = value("maxmemory_policy").unwrap_or("noeviction");
+    if policy != "noeviction" && value("maxmemory").is_some_and(|limit| limit != "0") {
+        findings.push(format!(
+            "maxmemory-policy is {policy}, so it may evict a lock that is held, and then two \
+             holders have it. Set maxmemory-policy to noeviction, or use another Redis for locks"
+        ));
+    }
+    if value("role") == Some("slave") {
+        findings.push(
+            "it is a replica, which accepts no lock. Use the URL of its primary, or one of Sentinel"
+                .to_owned(),
+        );
+    }
+    let version = value("redis_version").unwrap_or_default();
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major < OLDEST_MAJOR) {
+        findings.push(format!(
+            "its version is {version}, and {OLDEST_MAJOR} is the oldest"
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use civic_testkit::redis::RedisServer;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::service::LockService;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            log.extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    impl Log {
+        fn text(&self) -> String {
+            let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8_lossy(&log).into_owned()
+        }
+    }
+
+    #[test]
+    fn what_makes_locks_unsafe_is_said_and_nothing_else() {
+        let healthy = "redis_version:7.0.15\r\nrole:master\r\nmaxmemory:0\r\n\
+                       maxmemory_policy:allkeys-lru\r\n";
+        assert_eq!(
+            findings(healthy),
+            Vec::<String>::new(),
+            "without a limit nothing is evicted"
+        );
+        for (before, after, says) in [
+            ("maxmemory:0", "maxmemory:3000000", "allkeys-lru"),
+            ("role:master", "role:slave", "replica"),
+            ("7.0.15", "4.0.14", "4.0.14"),
+        ] {
+            let found = findings(&healthy.replace(before, after));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(says), "{found:?}");
+        }
+        assert_eq!(findings(""), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_may_evict_a_lock_is_warned_about() {
+        let server = RedisServer::start().await;
+        for setting in [["maxmemory", "100mb"], ["maxmemory-policy", "volatile-ttl"]] {
+            server
+                .command(&["CONFIG", "SET", setting[0], setting[1]])
+                .await;
+        }
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(log.clone())
+            .with_ansi(false)
+            .finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        let service = LockService::redis(server.url()).expect("a valid URL");
+        service.ping().await.expect("it answers");
+        while !log.text().contains("volatile-ttl") {
+            tokio::task::yield_now().await;
+        }
+        service.ping().await.expect("it answers");
+        assert_eq!(
+            log.text().matches("volatile-ttl").count(),
+            1,
+            "once per connection"
+        );
+    }
+}
