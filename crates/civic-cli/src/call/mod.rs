@@ -15,6 +15,7 @@ use std::time::Duration;
 use civic_auth::{CorrelationId, InvalidCorrelationId, TokenMinter};
 use civic_client::{Error, NotRetried, RetryScope, ServiceClient, UrlTemplate};
 use http::Method;
+use http::method::InvalidMethod;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -24,12 +25,14 @@ use crate::start_error::{StartError, chain, secrets};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The method: GET, POST, PUT, PATCH, DELETE or any other.
+    /// The method: GET, POST, PUT, PATCH, DELETE or any other. The names of the standard methods
+    /// may be in lower case.
+    #[arg(value_parser = method)]
     method: Method,
     /// An absolute http URL.
     url: Target,
     /// The request's body, as JSON.
-    #[arg(value_parser = json)]
+    #[arg(value_parser = json, allow_negative_numbers = true)]
     body: Option<Box<RawValue>>,
     /// How long each attempt may take. Defaults to 10000.
     #[arg(long, value_name = "MS")]
@@ -129,6 +132,25 @@ async fn call(client: &ServiceClient, args: Args) -> Result<Box<RawValue>, Error
     request.fetch().await
 }
 
+/// Reads a method. Its name is case-sensitive (RFC 9110, section 9.1), and no peer has a `get`.
+fn method(name: &str) -> Result<Method, InvalidMethod> {
+    const STANDARD: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    let standard = STANDARD
+        .into_iter()
+        .find(|method| method.as_str().eq_ignore_ascii_case(name));
+    standard.map_or_else(|| name.parse(), Ok)
+}
+
 fn json(text: &str) -> Result<Box<RawValue>, String> {
     serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
 }
@@ -181,6 +203,14 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_standard_method_may_be_in_lower_case_and_any_other_stays_as_it_is() {
+        assert_eq!(method("get").unwrap(), Method::GET);
+        assert_eq!(method("Patch").unwrap(), Method::PATCH);
+        assert_eq!(method("purge").unwrap().as_str(), "purge");
+        assert!(method("a b").is_err());
+    }
 
     #[test]
     fn json_on_one_line_keeps_its_strings_and_numbers() {

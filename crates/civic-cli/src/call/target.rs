@@ -1,5 +1,6 @@
 //! The URL of a call, in the parts that a client takes.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -27,15 +28,16 @@ impl FromStr for Target {
             .map_or(url.len(), |at| authority + at);
         let (origin, rest) = url.split_at(end);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let query = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| Ok((decoded(name)?, decoded(value)?)))
+            .collect::<Result<_, Self::Err>>()?;
         Ok(Self {
             origin: origin.to_owned(),
             path: as_path(path),
-            query: query
-                .split('&')
-                .filter(|pair| !pair.is_empty())
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .map(|(name, value)| (decoded(name), decoded(value)))
-                .collect(),
+            query,
         })
     }
 }
@@ -58,9 +60,11 @@ fn as_path(path: &str) -> String {
 }
 
 /// Decodes a part of the query, because the client encodes what it is given.
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Result<String, &'static str> {
     let text = text.replace('+', " ");
-    percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    let text = percent_decode_str(&text).decode_utf8();
+    text.map(Cow::into_owned)
+        .map_err(|_| "the query is not UTF-8 once it is percent-decoded: encode it as UTF-8")
 }
 
 #[cfg(test)]
@@ -100,5 +104,17 @@ mod tests {
             (origin, "/%7Bid%7D/%C3%A9".to_owned(), vec![])
         );
         assert!("/api/x".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_query_that_would_be_sent_changed_is_refused() {
+        for url in [
+            "http://h/?q=%FF",
+            "http://h/?%C3=1",
+            "http://h/x?a=1&b=%E2%82",
+        ] {
+            let refused = url.parse::<Target>();
+            assert!(refused.is_err_and(|error| error.contains("UTF-8")), "{url}");
+        }
     }
 }

@@ -122,11 +122,12 @@ async fn the_query_and_the_path_reach_the_peer_as_given() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_sent_as_it_was_given() {
     let peer = Upstream::start([Step::envelope("1")]).await;
-    for body in [ENVELOPE, "0", "false", "\"\"", "null"] {
-        let finished = call(&["POST", &peer.url(), body, "--idempotency-key", "k-9"]);
+    for body in [ENVELOPE, "0", "-1", "-0.5e3", "false", "\"\"", "null"] {
+        let finished = call(&["post", &peer.url(), body, "--idempotency-key", "k-9"]);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         let attempts = peer.attempts();
         let sent = attempts.last().unwrap();
+        assert_eq!(sent.method, "POST");
         assert_eq!(sent.body, body);
         assert_eq!(sent.header("content-type"), Some("application/json"));
         assert_eq!(sent.header("idempotency-key"), Some("\"k-9\""));
@@ -139,6 +140,7 @@ fn mistakes_on_the_command_line_are_exit_code_2() {
     for arguments in [
         &["GET"][..],
         &["GET", "/relative"],
+        &["GET", &format!("{url}/?q=%FF")],
         &["POST", url, "{not json"],
         &["GET", url, "--correlation-id", "no spaces please"],
         &["GET", url, "--retries", "-1"],
