@@ -35,7 +35,7 @@ fn run(args: &[String]) -> Result<(), String> {
     let redis = tools::redis_server()?;
     let output = sh::target().join("stress");
     std::fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
-    let programs = build(&options)?;
+    let mut programs = build(&options)?;
 
     let log = |run: usize, index: usize| output.join(format!("{run}-{index}.txt"));
 
@@ -67,8 +67,10 @@ fn run(args: &[String]) -> Result<(), String> {
             Outcome::of(command, &log(run, index), |after| after >= options.timeout)
                 .map_err(|error| format!("{}: {error}", program.name))
         });
+        let mut taken = Vec::new();
         for (index, (program, outcome)) in programs.iter().zip(outcomes).enumerate() {
             let outcome = outcome?;
+            taken.push((outcome.taken, index));
             passed += outcome.passed;
             ignored += outcome.ignored;
             for test in &outcome.red {
@@ -79,6 +81,12 @@ fn run(args: &[String]) -> Result<(), String> {
                 let _ = std::fs::remove_file(log(run, index));
             }
         }
+        // The longest ones first, so that none of them is left to run alone at the end.
+        taken.sort_by(|a, b| b.cmp(a));
+        programs = taken
+            .into_iter()
+            .map(|(_, index)| programs[index].clone())
+            .collect();
         progress("");
         println!(
             "run {run} of {}: {:.1} s, {passed} passed, {} red, {ignored} ignored",

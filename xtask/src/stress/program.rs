@@ -19,6 +19,7 @@ pub(super) struct Outcome {
     pub(super) ignored: usize,
     /// The tests that failed, and those that had not ended when the program did.
     pub(super) red: Vec<String>,
+    pub(super) taken: Duration,
 }
 
 /// How the program ended.
@@ -43,11 +44,15 @@ impl Outcome {
             .stderr(file)
             .spawn()
             .map_err(|error| format!("cannot start the test program: {error}"))?;
+        let begun = Instant::now();
         let end = wait(child, is_overdue)?;
         let output = std::fs::read(log).map_err(failed)?;
         let output = String::from_utf8_lossy(&output);
 
-        let mut outcome = Self::default();
+        let mut outcome = Self {
+            taken: begun.elapsed(),
+            ..Self::default()
+        };
         let verdicts = verdicts(&output);
         for (test, verdict) in &verdicts {
             match verdict {
