@@ -35,11 +35,14 @@ pub(super) fn terms(job: &Job, tick: Tick, max_skew: Duration) -> Option<PeerTer
 
 /// Reports a tick that a peer has run or runs, and stays with the peer until it has released the
 /// key, until its time is over, or until the next tick is due.
+///
+/// The key expires at `ends` or later, if it is there and expires at all: an answer may be late, and
+/// a key that is gone by then may have expired. Only one that is gone before was released for sure.
 pub(super) async fn watch(
     replica: &Replica,
     tick: Tick,
     holder: Arc<str>,
-    ttl: Option<Duration>,
+    mut ends: Option<Instant>,
 ) -> Result<(), Stopped> {
     let event = Event::RanByPeer {
         tick,
@@ -48,7 +51,6 @@ pub(super) async fn watch(
     replica.emit(&event);
     replica.remember(&event).await;
     let next = replica.job.schedule.next_after(tick);
-    let mut ends = ttl.map(|ttl| Instant::now() + ttl);
     while let Some(end) = ends
         && next.is_none_or(|next| replica.now() < next)
     {
@@ -57,9 +59,9 @@ pub(super) async fn watch(
         let asked = Instant::now();
         match replica.peek().await {
             Ok(peeked) if peeked.holder.as_deref() == Some(&*holder) => {
-                ends = peeked.ttl.map(|ttl| Instant::now() + ttl);
+                ends = peeked.ttl.map(|ttl| asked + ttl);
             }
-            Ok(_) if asked < end => return Ok(()),
+            Ok(_) if Instant::now() < end => return Ok(()),
             Ok(_) => {
                 replica.emit(&Event::PeerUnknown { tick, holder });
                 return Ok(());

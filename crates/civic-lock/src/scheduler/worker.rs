@@ -184,6 +184,7 @@ impl JobWorker {
                     next
                 }
             };
+            let asked = Instant::now();
             let pause = match self.claim(tick, known).await {
                 Ok(Claimed::Granted {
                     lease: guard,
@@ -233,7 +234,8 @@ impl JobWorker {
                     let (tick, holder) = (Tick::from_millis(tick), Arc::from(holder));
                     report_passed_over(replica, known, known.done, tick).await;
                     known.done = known.done.max(tick);
-                    return peer_run::watch(replica, tick, holder, ttl).await;
+                    let ends = ttl.map(|ttl| asked + ttl);
+                    return peer_run::watch(replica, tick, holder, ends).await;
                 }
                 Ok(Claimed::Unscheduled { first }) => {
                     known.first = Tick::from_millis(first);
