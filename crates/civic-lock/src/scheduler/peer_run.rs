@@ -36,8 +36,8 @@ pub(super) fn terms(job: &Job, tick: Tick, max_skew: Duration) -> Option<PeerTer
 /// Reports a tick that a peer has run or runs, and stays with the peer until it has released the
 /// key, until its time is over, or until the next tick is due.
 ///
-/// The key expires at `ends` or later, if it is there and expires at all: an answer may be late, and
-/// a key that is gone by then may have expired. Only one that is gone before was released for sure.
+/// The key expires at `ends` or later, if it is there and expires at all. One that is gone before
+/// was released; one that is gone later may have expired.
 pub(super) async fn watch(
     replica: &Replica,
     tick: Tick,
