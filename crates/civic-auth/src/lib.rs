@@ -12,6 +12,7 @@ mod jwt;
 mod key;
 pub mod layer;
 mod mint;
+mod person;
 mod role;
 mod txn;
 mod verify;
@@ -24,7 +25,9 @@ pub use civic_envelope::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
 pub use self::axum::PrincipalRejection;
 pub use self::context::{RequestContext, Scoped};
 pub use self::correlation_id::new_correlation_id;
-pub use self::error::{AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind};
+pub use self::error::{
+    AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind, MissingCredentials,
+};
 pub use self::key::{
     Algorithm, KeyFile, KeyRing, KeySet, KeySource, PrivatePem, Profile, Reload, Secret,
     SigningKey, VerifyingKey,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use civic_auth::CorrelationId;
+use civic_auth::{CorrelationId, MissingCredentials};
 use civic_envelope::ErrorBody;
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode};
@@ -322,6 +322,13 @@ fn cut(text: &str, max: usize) -> &str {
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+/// The call is for a user whose transaction token has expired.
+impl From<MissingCredentials> for Error {
+    fn from(missing: MissingCredentials) -> Self {
+        Self::new(ErrorKind::MissingCredentials).with_source(missing)
     }
 }
 

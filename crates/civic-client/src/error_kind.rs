@@ -54,8 +54,8 @@ pub enum ErrorKind {
     /// the limit is reset. See [`PeerMemory`](crate::PeerMemory).
     RateLimited,
     /// The request needs credentials that the caller's own process does not have. It was not sent.
-    /// Never retried. The default stack always has them; the kind is there for an authentication
-    /// layer of your own.
+    /// Never retried. In the default stack it is the call for a user whose transaction token has
+    /// expired meanwhile; the kind is also there for an authentication layer of your own.
     MissingCredentials,
 }
 

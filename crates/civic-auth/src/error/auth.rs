@@ -3,9 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use civic_envelope::{CorrelationId, ErrorBody};
+use civic_envelope::{CorrelationId, ErrorBody, Failure};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::cause::Cause;
 
@@ -30,10 +30,13 @@ pub enum AuthErrorKind {
     InvalidRequest,
     /// 403: the token is accepted, but its role is too low.
     InsufficientRole,
-    /// 503: the service has no keys to verify with. Try again, after `Retry-After`.
+    /// 503: the service has no keys to verify with, or no room to remember used tokens. Try again,
+    /// after `Retry-After`.
     Unavailable,
     /// 403: the token is accepted, but the request is for no municipality.
     NoTenant,
+    /// 403: the token is accepted, but the request is for another municipality.
+    ForeignTenant,
     /// 403: the token came in a cookie, and another site's page may have made the request. Call
     /// from a page of the service's own origin, or of a trusted one.
     CrossSite,
@@ -71,10 +74,13 @@ impl AuthError {
             | Cause::WrongIssuer
             | Cause::WrongProfile
             | Cause::WrongAudience
+            | Cause::NoTokenId
+            | Cause::Replayed
             | Cause::InvalidTransaction
             | Cause::ExpiredTransaction => AuthErrorKind::InvalidToken,
             Cause::NoTenant => AuthErrorKind::NoTenant,
-            Cause::KeysUnavailable => AuthErrorKind::Unavailable,
+            Cause::ForeignTenant => AuthErrorKind::ForeignTenant,
+            Cause::KeysUnavailable | Cause::ReplayWindowFull => AuthErrorKind::Unavailable,
         }
     }
 
@@ -93,6 +99,7 @@ impl AuthError {
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             AuthErrorKind::InsufficientRole
             | AuthErrorKind::NoTenant
+            | AuthErrorKind::ForeignTenant
             | AuthErrorKind::CrossSite => StatusCode::FORBIDDEN,
         }
     }
@@ -106,6 +113,7 @@ impl AuthError {
             AuthErrorKind::InvalidRequest => "Ambiguous authentication token",
             AuthErrorKind::InsufficientRole => "Insufficient role permissions",
             AuthErrorKind::NoTenant => "The request is for no municipality",
+            AuthErrorKind::ForeignTenant => "The request is for another municipality",
             AuthErrorKind::Unavailable => "Authentication is not available",
             AuthErrorKind::CrossSite => "Cross-site request refused",
         }
@@ -134,6 +142,9 @@ impl AuthError {
             AuthErrorKind::NoTenant => Some(
                 r#"Bearer realm="civic", error="insufficient_scope", error_description="The request is for no municipality""#,
             ),
+            AuthErrorKind::ForeignTenant => Some(
+                r#"Bearer realm="civic", error="insufficient_scope", error_description="The request is for another municipality""#,
+            ),
             AuthErrorKind::CrossSite | AuthErrorKind::Unavailable => None,
         }
     }
@@ -148,16 +159,21 @@ impl AuthError {
         let mut response = ErrorBody::new(self.status(), self.message())
             .with_correlation_id(correlation_id)
             .into_response();
-        let headers = response.headers_mut();
-        if let Some(challenge) = self.challenge() {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if self.kind() == AuthErrorKind::Unavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().extend(self.headers());
         response.extensions_mut().insert(self);
         response
+    }
+
+    /// Returns the headers of the answer, beside those of its body.
+    fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let challenge = self
+            .challenge()
+            .map(|challenge| (WWW_AUTHENTICATE, challenge));
+        let wait = (self.kind() == AuthErrorKind::Unavailable).then_some((RETRY_AFTER, "1"));
+        [challenge, wait, Some((CACHE_CONTROL, "no-store"))]
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name, HeaderValue::from_static(value)))
     }
 }
 
@@ -175,3 +191,13 @@ impl fmt::Display for AuthError {
 }
 
 impl std::error::Error for AuthError {}
+
+/// The guard's answer, for a handler that refuses a caller by itself.
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        error.headers().fold(
+            Self::new(error.status(), error.message()).with_source(error),
+            |failure, (name, value)| failure.with_header(name, value),
+        )
+    }
+}

@@ -61,6 +61,14 @@ pub enum Cause {
     ExpiredTransaction,
     /// The request is for no municipality, and the route needs one.
     NoTenant,
+    /// The request is for another municipality.
+    ForeignTenant,
+    /// The token has no `jti`, and one is required.
+    NoTokenId,
+    /// The token was used before, and each may be used only once.
+    Replayed,
+    /// More tokens are remembered than the memory of used tokens can hold.
+    ReplayWindowFull,
     /// The role does not satisfy the requirement.
     RoleTooLow,
     /// The token came in a cookie, and another site's page may have made the request.
@@ -100,6 +108,10 @@ impl Cause {
             Self::InvalidTransaction => "invalid_transaction",
             Self::ExpiredTransaction => "expired_transaction",
             Self::NoTenant => "no_tenant",
+            Self::ForeignTenant => "foreign_tenant",
+            Self::NoTokenId => "no_token_id",
+            Self::Replayed => "replayed",
+            Self::ReplayWindowFull => "replay_window_full",
             Self::RoleTooLow => "role_too_low",
             Self::CrossSite => "cross_site",
         }

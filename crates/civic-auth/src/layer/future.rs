@@ -20,7 +20,7 @@ use crate::context::RequestContext;
 use crate::error::AuthError;
 
 pin_project! {
-    /// The response future of [`Auth`](super::Auth) and [`RequireRole`](super::RequireRole).
+    /// The response future of [`Auth`](super::Auth) and [`Require`](super::Require).
     pub struct AuthFuture<F, B> {
         #[pin]
         state: State<F, B>,

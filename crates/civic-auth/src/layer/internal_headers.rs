@@ -5,25 +5,33 @@
 //! | `Authorization` | `Bearer <token>`, minted for this request, marked sensitive; replaces any other |
 //! | `X-Correlation-Id` | see below |
 //! | `Content-Type` | `application/json`, if the request has a body and names no type: Fastify answers 400 to a request with a type and without a body |
-//! | `Txn-Token` | that of the request being served, unchanged: for whom the call is made. If it has expired, the call goes without credentials, and its callee refuses it |
+//! | `Txn-Token` | that of the request being served, unchanged: for whom the call is made |
 //! | `traceparent`, `tracestate` | those of the [`RequestContext`], unless the request has a `traceparent` |
 //!
 //! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one.
 //!
+//! If the `Txn-Token` of the request being served has expired, the call ends here, and nothing is
+//! sent: without the token it would be the service's own, which may do more than the user may.
+//!
 //! Put [`InternalHeadersLayer`] *inside* the layer that retries, so that each attempt carries
 //! its own token: a token lives for 30 seconds, and three attempts may take longer.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use civic_envelope::{CORRELATION_ID, CorrelationId, inner_accessors};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body;
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::context::{RequestContext, TRACEPARENT, TRACESTATE};
 use crate::correlation_id::new_correlation_id;
+use crate::error::MissingCredentials;
 use crate::mint::TokenMinter;
 use crate::txn::TXN_TOKEN;
 
@@ -66,6 +74,11 @@ pub fn internal_headers(minter: &TokenMinter, correlation_id: Option<&Correlatio
 /// Puts the headers of an internal call on each request.
 ///
 /// The headers are listed in the [crate's documentation](crate#calling).
+///
+/// A call for a user whose transaction token has expired ends with [`MissingCredentials`]. The
+/// error of the inner service has to be able to say so: `civic_client::Error` and `tower::BoxError`
+/// are, and [`map_err`](https://docs.rs/tower/latest/tower/trait.ServiceExt.html#method.map_err)
+/// makes one of them from any other.
 #[derive(Clone, Debug)]
 #[doc(alias = "createInternalHeaders")]
 pub struct InternalHeadersLayer {
@@ -77,6 +90,15 @@ pub struct InternalHeadersLayer {
 pub struct InternalHeaders<S> {
     inner: S,
     minter: TokenMinter,
+}
+
+pin_project! {
+    /// The response future of [`InternalHeaders`].
+    pub struct InternalHeadersFuture<F> {
+        // `None` if the call cannot be made.
+        #[pin]
+        inner: Option<F>,
+    }
 }
 
 // ===== impl InternalHeadersLayer =====
@@ -111,11 +133,12 @@ impl<S> InternalHeaders<S> {
 impl<S, B> Service<Request<B>> for InternalHeaders<S>
 where
     S: Service<Request<B>>,
+    S::Error: From<MissingCredentials>,
     B: Body,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = InternalHeadersFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -133,16 +156,11 @@ where
         headers.insert(CORRELATION_ID, id.to_header_value());
         headers.remove(TXN_TOKEN);
         if let Some(transaction) = context.transaction() {
-            match transaction.header() {
-                Some(token) => drop(headers.insert(TXN_TOKEN, token.clone())),
-                // Without the token the call would be the service's own: it would be allowed more.
-                None => {
-                    headers.remove(AUTHORIZATION);
-                    tracing::debug!(
-                        "the transaction token has expired: the call goes without credentials"
-                    );
-                }
-            }
+            let Some(token) = transaction.header() else {
+                tracing::debug!("call not made: its transaction token has expired");
+                return InternalHeadersFuture { inner: None };
+            };
+            headers.insert(TXN_TOKEN, token.clone());
         }
         if has_body {
             headers.entry(CONTENT_TYPE).or_insert(JSON);
@@ -157,6 +175,32 @@ where
                 headers.insert(TRACESTATE, tracestate.clone());
             }
         }
-        self.inner.call(request)
+        InternalHeadersFuture {
+            inner: Some(self.inner.call(request)),
+        }
+    }
+}
+
+// ===== impl InternalHeadersFuture =====
+
+impl<F, T, E> Future for InternalHeadersFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<MissingCredentials>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().inner.as_pin_mut() {
+            Some(inner) => inner.poll(cx),
+            None => Poll::Ready(Err(MissingCredentials::new().into())),
+        }
+    }
+}
+
+impl<F> fmt::Debug for InternalHeadersFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InternalHeadersFuture")
+            .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ mod drain;
 mod future;
 mod internal_headers;
 mod refusals;
+mod require;
 mod role;
 mod tenant;
 
@@ -25,6 +26,7 @@ pub use self::correlation_id::{
     CorrelationIdBody, CorrelationIdFuture, CorrelationIdLayer, CorrelationIdService,
 };
 pub use self::future::AuthFuture;
-pub use self::internal_headers::{InternalHeaders, InternalHeadersLayer, internal_headers};
-pub use self::role::{RequireRole, RequireRoleLayer};
-pub use self::tenant::{RequireTenant, RequireTenantLayer};
+pub use self::internal_headers::{InternalHeaders, InternalHeadersFuture, InternalHeadersLayer, internal_headers};
+pub use self::require::{Require, Requirement};
+pub use self::role::RequireRoleLayer;
+pub use self::tenant::RequireTenantLayer;

@@ -4,16 +4,9 @@
 //! without a principal is answered with 401, even if the guard in front was forgotten. A principal
 //! whose role is lower or unknown is answered with 403.
 
-use std::task::{Context, Poll};
-
-use civic_envelope::inner_accessors;
-use http::{Request, Response};
-use http_body::Body;
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::body::AuthBody;
-use super::future::AuthFuture;
+use super::require::{Require, Requirement};
 use crate::error::{AuthError, Cause};
 use crate::role::Role;
 use crate::verify::Principal;
@@ -37,14 +30,6 @@ enum ServiceRole {
     Own,
     /// The lower one of its own and the user's.
     Lower,
-}
-
-/// Lets a request in only if its principal has a role or a higher one. Made by
-/// [`RequireRoleLayer`].
-#[derive(Clone, Debug)]
-pub struct RequireRole<S> {
-    inner: S,
-    requirement: RequireRoleLayer,
 }
 
 // ===== impl RequireRoleLayer =====
@@ -81,34 +66,12 @@ impl RequireRoleLayer {
     }
 }
 
-impl<S> Layer<S> for RequireRoleLayer {
-    type Service = RequireRole<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RequireRole {
-            inner,
-            requirement: *self,
-        }
-    }
-}
-
-// ===== impl RequireRole =====
-
-impl<S> RequireRole<S> {
-    /// Wraps `inner`, and requires this role or a higher one.
-    pub fn new(inner: S, role: Role) -> Self {
-        RequireRoleLayer::new(role).layer(inner)
-    }
-
-    inner_accessors!();
-
-    fn check(&self, principal: Option<&Principal>) -> Result<(), AuthError> {
-        let principal = principal.ok_or(Cause::NothingSent)?;
-        let RequireRoleLayer { lowest, service } = self.requirement;
+impl Requirement for RequireRoleLayer {
+    fn check(&self, principal: &Principal) -> Result<(), AuthError> {
         let user = principal
             .on_behalf_of()
-            .filter(|_| service == ServiceRole::Lower);
-        if lowest.is_some_and(|lowest| {
+            .filter(|_| self.service == ServiceRole::Lower);
+        if self.lowest.is_some_and(|lowest| {
             principal.has_at_least(lowest) && user.is_none_or(|user| user.has_at_least(lowest))
         }) {
             Ok(())
@@ -118,24 +81,10 @@ impl<S> RequireRole<S> {
     }
 }
 
-impl<S, ReqB, ResB> Service<Request<ReqB>> for RequireRole<S>
-where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
-    ReqB: Body,
-{
-    type Response = Response<AuthBody<ResB>>;
-    type Error = S::Error;
-    type Future = AuthFuture<S::Future, ReqB>;
+impl<S> Layer<S> for RequireRoleLayer {
+    type Service = Require<S, Self>;
 
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        match self.check(request.extensions().get()) {
-            Ok(()) => AuthFuture::inner(self.inner.call(request)),
-            Err(error) => AuthFuture::refused(error, request),
-        }
+    fn layer(&self, inner: S) -> Self::Service {
+        Require::new(inner, *self)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::claims::Claims;
+use crate::person::person_getters;
 use crate::role::{Role, RoleClaim};
 
 /// The person for whom a service calls, according to an accepted transaction token.
@@ -18,29 +19,7 @@ pub struct OnBehalfOf {
 }
 
 impl OnBehalfOf {
-    /// Returns the id of the user.
-    #[must_use]
-    pub fn user_id(&self) -> &str {
-        &self.user_id
-    }
-
-    /// Returns the role of the user, which may be one that this version does not know.
-    #[must_use]
-    pub fn role(&self) -> &RoleClaim {
-        &self.role
-    }
-
-    /// Returns the municipality of the user, if there is one.
-    #[must_use]
-    pub fn municipality_id(&self) -> Option<&str> {
-        self.municipality_id.as_deref()
-    }
-
-    /// Returns the name to show.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
+    person_getters!();
 
     /// Returns the service that admitted the user, and minted the token (`req_wl`).
     #[must_use]
@@ -52,20 +31,6 @@ impl OnBehalfOf {
     #[must_use]
     pub fn transaction_id(&self) -> &str {
         &self.transaction_id
-    }
-
-    /// Returns the second since 1970 at which the token expires.
-    #[must_use]
-    pub fn expires_at(&self) -> u64 {
-        self.expires_at
-    }
-
-    /// Returns whether the user's role is this one or a higher one. An unknown role is neither.
-    #[must_use]
-    pub fn has_at_least(&self, role: Role) -> bool {
-        self.role
-            .known()
-            .is_some_and(|own| own.level() >= role.level())
     }
 }
 

@@ -253,7 +253,7 @@ impl Rule {
     /// Returns the rule's name.
     ///
     /// The names are `size`, `shape`, `header`, `signature`, `claims`, `profile`, `source`,
-    /// `lifetime`, `exp`, `nbf`, `iat`, `issuer` and `audience`, in this order.
+    /// `lifetime`, `exp`, `nbf`, `iat`, `issuer`, `audience` and `jti`, in this order.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name

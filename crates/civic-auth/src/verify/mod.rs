@@ -3,6 +3,7 @@
 mod cookie;
 mod inspect;
 mod principal;
+mod replay;
 mod rules;
 mod source;
 mod verifier;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::rules;
+use crate::error::{AuthError, Cause};
 use crate::jwt::{NumericDate, Payload};
 use crate::key::VerifyingKey;
 use crate::mint::{SERVICE_EMAIL, SERVICE_MUNICIPALITY, SERVICE_USER_ID, UserClaims};
+use crate::person::person_getters;
 use crate::role::{Role, RoleClaim};
 use crate::txn::OnBehalfOf;
 
@@ -78,11 +80,7 @@ impl Principal {
         }
     }
 
-    /// Returns the id of the user; the nil UUID for a service.
-    #[must_use]
-    pub fn user_id(&self) -> &str {
-        &self.user_id
-    }
+    person_getters!();
 
     /// Returns the email address of the user; `service@internal` for a service.
     #[must_use]
@@ -90,34 +88,10 @@ impl Principal {
         &self.email
     }
 
-    /// Returns the role, which may be one that this version does not know.
-    #[must_use]
-    pub fn role(&self) -> &RoleClaim {
-        &self.role
-    }
-
-    /// Returns the municipality of the user, if there is one; `internal` for a service.
-    #[must_use]
-    pub fn municipality_id(&self) -> Option<&str> {
-        self.municipality_id.as_deref()
-    }
-
-    /// Returns the name to show.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Returns when the token was made, in seconds since 1970. A service token always says so.
     #[must_use]
     pub fn issued_at(&self) -> Option<u64> {
         self.issued_at
-    }
-
-    /// Returns the second since 1970 at which the token expires.
-    #[must_use]
-    pub fn expires_at(&self) -> u64 {
-        self.expires_at
     }
 
     /// Returns which service minted the token (`iss`), if it says so.
@@ -162,6 +136,22 @@ impl Principal {
         }
     }
 
+    /// Refuses a request that is not for this municipality, for example that of the record which a
+    /// handler has found.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::NoTenant`](crate::AuthErrorKind::NoTenant) if the request is for none, and
+    /// [`AuthErrorKind::ForeignTenant`](crate::AuthErrorKind::ForeignTenant) if it is for another
+    /// one. Both are answered with 403.
+    pub fn require_tenant(&self, municipality_id: &str) -> Result<(), AuthError> {
+        match self.tenant() {
+            None => Err(Cause::NoTenant.into()),
+            Some(tenant) if tenant == municipality_id => Ok(()),
+            Some(_) => Err(Cause::ForeignTenant.into()),
+        }
+    }
+
     pub(crate) fn set_on_behalf_of(&mut self, user: OnBehalfOf) {
         self.on_behalf_of = Some(Arc::new(user));
     }
@@ -170,14 +160,6 @@ impl Principal {
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.role.known() == Some(Role::ServiceAccount)
-    }
-
-    /// Returns whether the role is this one or a higher one. An unknown role is neither.
-    #[must_use]
-    pub fn has_at_least(&self, role: Role) -> bool {
-        self.role
-            .known()
-            .is_some_and(|own| own.level() >= role.level())
     }
 }
 

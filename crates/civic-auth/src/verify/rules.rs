@@ -44,7 +44,7 @@ pub(super) const MAX_SKEW: Duration = Duration::from_secs(SERVICE_LIFETIME_SECON
 const IAT_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The rules about claims, in the order in which they are checked.
-pub(super) const CLAIM_RULES: [ClaimRule; 8] = [
+pub(super) const CLAIM_RULES: [ClaimRule; 9] = [
     ClaimRule {
         name: "profile",
         check: Evidence::profile,
@@ -85,6 +85,11 @@ pub(super) const CLAIM_RULES: [ClaimRule; 8] = [
         check: Evidence::audience,
         describe: Evidence::describe_audience,
     },
+    ClaimRule {
+        name: "jti",
+        check: Evidence::token_id,
+        describe: Evidence::describe_token_id,
+    },
 ];
 
 /// One rule about claims.
@@ -107,13 +112,15 @@ pub(super) struct Evidence {
     pub(super) names: Names,
 }
 
-/// What a verifier asks of `iss` and `aud`.
+/// What a verifier asks of `iss`, `aud` and `jti`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     /// The name of the service, which a present `aud` must have.
     pub(super) service: Option<Arc<str>>,
     pub(super) audience: Presence,
     pub(super) issuer: Presence,
+    /// Of the tokens of services. Those of users come many times, and need none.
+    pub(super) token_id: Presence,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -141,7 +148,7 @@ pub(super) fn is_one_profile(payload: &Payload) -> bool {
 }
 
 /// Returns whether the claims say that the caller is a service and not a person.
-fn is_service(payload: &Payload) -> bool {
+pub(super) fn is_service(payload: &Payload) -> bool {
     payload.role == Role::ServiceAccount.as_str()
 }
 
@@ -215,8 +222,7 @@ impl Evidence {
     }
 
     fn expiry(&self) -> Result<(), Cause> {
-        let exp = Duration::from_secs(self.payload.exp.ceil());
-        if self.now >= exp.saturating_add(self.skew) {
+        if self.now >= self.accepted_until() {
             return Err(Cause::Expired);
         }
         Ok(())
@@ -322,6 +328,32 @@ impl Evidence {
             Some(own) => format!("{named}; this service is {own:?}"),
             None => format!("{named}; this service has no name, so it is not looked at"),
         }
+    }
+
+    /// Where each service token is to be used once, it needs an id.
+    fn token_id(&self) -> Result<(), Cause> {
+        let missing = self.payload.jti.as_deref().is_none_or(str::is_empty);
+        if missing && is_service(&self.payload) && self.names.token_id == Presence::Required {
+            return Err(Cause::NoTokenId);
+        }
+        Ok(())
+    }
+
+    fn describe_token_id(&self) -> String {
+        let named = match &self.payload.jti {
+            Some(id) => format!("jti is {id:?}"),
+            None => "the token has no jti".to_owned(),
+        };
+        let required = match self.names.token_id {
+            Presence::Required => "a service token needs one here",
+            Presence::Optional => "none is needed here",
+        };
+        format!("{named}; {required}")
+    }
+
+    /// Returns how long a verifier may accept the token.
+    pub(super) fn accepted_until(&self) -> Duration {
+        Duration::from_secs(self.payload.exp.ceil()).saturating_add(self.skew)
     }
 
     fn iat_tolerance(&self) -> Duration {

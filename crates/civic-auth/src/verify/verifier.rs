@@ -31,7 +31,8 @@ use http::{HeaderMap, Method, Request, Uri};
 
 use super::cookie::CookieRules;
 use super::principal::Principal;
-use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
+use super::replay::ReplayWindow;
+use super::rules::{self, CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
 use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
@@ -49,6 +50,7 @@ pub struct TokenVerifier {
     skew: Duration,
     cookie: CookieRules,
     names: Names,
+    replay: Option<Arc<ReplayWindow>>,
 }
 
 impl TokenVerifier {
@@ -65,6 +67,7 @@ impl TokenVerifier {
             skew: Duration::ZERO,
             cookie: CookieRules::default(),
             names: Names::default(),
+            replay: None,
         }
     }
 
@@ -127,6 +130,37 @@ impl TokenVerifier {
     #[must_use]
     pub fn require_issuer(mut self) -> Self {
         self.names.issuer = Presence::Required;
+        self
+    }
+
+    /// Refuses a service token without `jti`.
+    ///
+    /// Switch it on when every caller mints with [`TokenMinter::with_token_ids`]. Node services do
+    /// not. A user's token needs none: it comes with every request of the user.
+    ///
+    /// Defaults to accepting it.
+    ///
+    /// [`TokenMinter::with_token_ids`]: crate::TokenMinter::with_token_ids
+    #[must_use]
+    pub fn require_token_id(mut self) -> Self {
+        self.names.token_id = Presence::Required;
+        self
+    }
+
+    /// Accepts a service token that has a `jti` once, for as long as it could be used. A second use
+    /// is answered with 401.
+    ///
+    /// A token without `jti` cannot be told from another one, so
+    /// [require one](Self::require_token_id) when every caller mints it. The memory holds
+    /// `max_tokens` (about 100 bytes each), and when it is full, further tokens are answered with
+    /// 503: allow for the requests of 40 seconds. It is that of this verifier and its clones, and
+    /// of this process: a replica does not know which tokens another one has seen. A verifier that
+    /// is asked twice about one request refuses it, so such a request passes one guard only.
+    ///
+    /// Defaults to accepting a token any number of times.
+    #[must_use]
+    pub fn with_replay_window(mut self, max_tokens: usize) -> Self {
+        self.replay = Some(Arc::new(ReplayWindow::new(max_tokens)));
         self
     }
 
@@ -203,6 +237,12 @@ impl TokenVerifier {
         let evidence = self.evidence(payload, source, Some(key.clone()));
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;
+        }
+        if let (Some(window), Some(id)) = (&self.replay, &evidence.payload.jti)
+            && rules::is_service(&evidence.payload)
+        {
+            let issuer = evidence.payload.iss.as_deref();
+            window.admit(issuer, id, evidence.accepted_until(), evidence.now)?;
         }
         key.count_use();
         Ok(Principal::new(evidence.payload, key))

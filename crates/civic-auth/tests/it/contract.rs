@@ -1,11 +1,15 @@
 //! Every layer calls the service that it polled ready, and gives access to the one that it wraps.
 
 use bytes::Bytes;
-use civic_auth::layer::{Auth, CorrelationIdService, InternalHeaders, RequireRole};
-use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, Role};
-use civic_testkit::contract::assert_ready_before_call;
-use http::Request;
+use civic_auth::layer::{Auth, CorrelationIdService, InternalHeaders, Require};
+use civic_auth::{
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, Principal, RequireRoleLayer, RequireTenantLayer, Role,
+    UserClaims,
+};
+use civic_testkit::contract::{assert_ready_before_call, assert_ready_before_call_with};
+use http::{Request, Response};
 use http_body_util::Full;
+use tower::BoxError;
 
 use crate::support::{bearer, minter, verifier};
 
@@ -28,13 +32,27 @@ async fn require_role_layer_calls_what_it_polled() {
 }
 
 #[tokio::test]
+async fn require_tenant_layer_calls_what_it_polled() {
+    let mut request = request();
+    let user = UserClaims::new("u-1", "a@b.example", Role::TaxClerk).with_municipality("town-1");
+    request
+        .extensions_mut()
+        .insert(Principal::for_user(&user));
+    assert_ready_before_call(RequireTenantLayer::new(), request).await;
+}
+
+#[tokio::test]
 async fn correlation_id_layer_calls_what_it_polled() {
     assert_ready_before_call(CorrelationIdLayer::new(), request()).await;
 }
 
 #[tokio::test]
 async fn internal_headers_layer_calls_what_it_polled() {
-    assert_ready_before_call(InternalHeadersLayer::new(minter()), request()).await;
+    let layer = InternalHeadersLayer::new(minter());
+    assert_ready_before_call_with(layer, request(), || {
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+    })
+    .await;
 }
 
 #[test]
@@ -50,5 +68,6 @@ fn every_service_gives_access_to_the_service_that_it_wraps() {
     check!(Auth::new(1, verifier()));
     check!(CorrelationIdService::new(1));
     check!(InternalHeaders::new(1, minter()));
-    check!(RequireRole::new(1, Role::TaxClerk));
+    check!(Require::new(1, RequireRoleLayer::new(Role::TaxClerk)));
+    check!(Require::new(1, RequireTenantLayer::new()));
 }

@@ -1,6 +1,5 @@
 //! The headers of an internal call.
 
-use std::convert::Infallible;
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +13,7 @@ use civic_auth::{
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{Empty, Full};
-use tower::ServiceExt as _;
+use tower::{BoxError, ServiceExt as _};
 use tower_layer::Layer as _;
 
 use crate::support::{NOW, minter, secret, verifier, verifier_at};
@@ -29,9 +28,9 @@ async fn sent<B: http_body::Body + Send + 'static>(
     let service =
         InternalHeadersLayer::new(minter).layer(tower::service_fn(move |request: Request<B>| {
             *peer.lock().expect("not poisoned") = request.headers().clone();
-            ready(Ok::<_, Infallible>(Response::new(())))
+            ready(Ok::<_, BoxError>(Response::new(())))
         }));
-    service.oneshot(request).await.expect("infallible");
+    service.oneshot(request).await.expect("an answer");
     seen.lock().expect("not poisoned").clone()
 }
 

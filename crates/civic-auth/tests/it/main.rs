@@ -15,6 +15,7 @@ mod guard;
 mod internal_headers;
 mod keys;
 mod properties;
+mod replay;
 mod rotation;
 mod secrecy;
 mod support;

@@ -13,7 +13,7 @@ use civic_testkit::log::Capture;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty};
-use tower::{ServiceBuilder, ServiceExt as _};
+use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
 
 use crate::support::{Claims, HEADER, SECRET, bearer, minter, secret, sign, verifier};
@@ -68,7 +68,7 @@ async fn no_token_or_secret_is_ever_logged() {
             ] {
                 let client = InternalHeadersLayer::new(minter()).layer(tower::service_fn(
                     |_: Request<Empty<Bytes>>| {
-                        ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())))
+                        ready(Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new())))
                     },
                 ));
                 let service = ServiceBuilder::new()

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
+use civic_auth::MissingCredentials;
 use hyper_util::client::legacy;
 
 use crate::error::Error;
@@ -20,6 +21,7 @@ impl Transmission {
     /// | a connect error of the pool (refused, unreachable, connect timeout, a reset while accepting) | never sent |
     /// | hyper's `is_canceled`: the connection was gone before the request was written to it | never sent |
     /// | tower's `Overloaded`: the request was shed | never sent |
+    /// | [`MissingCredentials`] of civic-auth: the call was not made | never sent |
     /// | a reset before the headers (hyper has no predicate for it, only `io::ConnectionReset` in the chain) | unknown |
     /// | the connection closed before the response was complete, in its head or its body | unknown |
     /// | anything else | unknown |
@@ -109,6 +111,9 @@ fn verdict(error: &(dyn StdError + 'static)) -> (ErrorKind, Transmission) {
     for cause in causes(error) {
         if let Some(own) = cause.downcast_ref::<Error>() {
             return (own.kind(), own.transmission());
+        }
+        if cause.is::<MissingCredentials>() {
+            return (ErrorKind::MissingCredentials, Transmission::NotSent);
         }
         if is_elapsed(cause) {
             return (ErrorKind::Timeout, Transmission::Unknown);

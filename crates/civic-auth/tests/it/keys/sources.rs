@@ -1,0 +1,229 @@
+//! Sets of keys, and the files that they are read from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use bytes::Bytes;
+use civic_auth::{Algorithm, AuthErrorKind, Cause, ConfigErrorKind, KeyFile, KeySet, KeySource, Reload, SigningKey, TokenMinter, TokenVerifier, VerifyingKey};
+use crate::support::{Claims, NOW, SECRET, b64, bearer, secret};
+use super::{key, public, minter, verifier, cause};
+
+#[test]
+fn without_keys_the_answer_is_503_with_retry_after_and_never_401() {
+    struct NoKeys;
+    impl KeySource for NoKeys {
+        fn current(&self) -> Option<Arc<KeySet>> {
+            None
+        }
+    }
+    let verifier = TokenVerifier::from_source(NoKeys);
+    let error = verifier
+        .verify(&bearer(Claims::service().token()))
+        .unwrap_err();
+    assert_eq!(error.cause(), Cause::KeysUnavailable);
+    assert_eq!(error.kind(), AuthErrorKind::Unavailable);
+    let response = error.into_response::<Bytes>(None);
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert!(!response.headers().contains_key("www-authenticate"));
+}
+
+#[test]
+fn a_set_that_is_read_has_public_keys_only_and_its_bounds() {
+    let keys: Vec<SigningKey> = (0..33)
+        .map(|number| key(Algorithm::EdDsa, &number.to_string()))
+        .collect();
+    let set = |count: usize| -> KeySet { keys[..count].iter().map(public).collect() };
+    let json = set(32).with_key(secret()).to_jwks_json();
+    assert!(!json.contains("oct") && !json.contains(SECRET), "{json}");
+    let read = KeySet::from_jwks(json.as_bytes()).expect("a set");
+    assert_eq!(read.iter().count(), 32);
+
+    let invalid = ConfigErrorKind::InvalidKeySet;
+    let duplicate = set(1).with_key(public(&key(Algorithm::EdDsa, "0")));
+    let large = format!(r#"{{"x":"{}","keys":[]}}"#, "x".repeat(64 * 1024));
+    let oct = format!(r#"{{"keys":[{{"kty":"oct","k":"{}"}}]}}"#, b64(SECRET));
+    for json in [
+        &set(33).to_jwks_json(),
+        &duplicate.to_jwks_json(),
+        &large,
+        &oct,
+        r#"{"keys":[]}"#,
+        "[]",
+        "",
+    ] {
+        let error = KeySet::from_jwks(json.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), invalid, "{json:.60}");
+    }
+}
+
+/// A file that is removed with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("civic-auth-{}-{name}.json", std::process::id());
+        let file = Self(std::env::temp_dir().join(name));
+        file.write(text);
+        file
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).expect("a file");
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn oct(secret: &str, id: &str) -> String {
+    format!(r#"{{"kty":"oct","k":"{}","kid":"{id}"}}"#, b64(secret))
+}
+
+#[test]
+fn a_key_file_is_followed_and_one_with_a_fault_changes_nothing() {
+    let billing = key(Algorithm::EdDsa, "b");
+    let bound = public(&billing).to_jwk().expect("public");
+    let bound = bound.replace('}', r#","issuer":"billing","profile":"service"}"#);
+    let file = File::new("follow", &format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "s")));
+    let keys = KeyFile::open(&file.0).expect("keys");
+    let verifier = TokenVerifier::from_source(keys.clone())
+        .with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
+    let hs256 = Claims::service().token();
+    let eddsa = minter(billing).with_issuer("billing").mint();
+    assert_eq!(cause(&verifier, &hs256), Ok(()));
+    assert_eq!(cause(&verifier, eddsa.as_str()), Err(Cause::WrongAlgorithm));
+    assert_eq!(keys.reload().ok(), Some(Reload::Unchanged));
+
+    file.write(&format!(r#"{{"keys":[{},{bound}]}}"#, oct(SECRET, "s")));
+    assert_eq!(keys.reload().ok(), Some(Reload::Changed));
+    assert_eq!(cause(&verifier, &hs256), Ok(()));
+    assert_eq!(cause(&verifier, eddsa.as_str()), Ok(()));
+
+    for fault in [
+        "",
+        "{",
+        r#"{"keys":[]}"#,
+        r#"{"keys":[{"kty":"oct","k":"c2hvcnQ"}]}"#,
+    ] {
+        file.write(fault);
+        assert!(keys.reload().is_err(), "{fault}");
+        assert_eq!(cause(&verifier, &hs256), Ok(()), "{fault}");
+    }
+
+    file.write(&format!(r#"{{"keys":[{bound}]}}"#));
+    assert_eq!(keys.reload().ok(), Some(Reload::Changed));
+    assert!(
+        cause(&verifier, &hs256).is_err(),
+        "a key that was removed is dead"
+    );
+    assert_eq!(cause(&verifier, eddsa.as_str()), Ok(()));
+    let unreadable = KeyFile::open("/no/such/file").unwrap_err();
+    assert_eq!(unreadable.kind(), ConfigErrorKind::UnreadableFile);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_file_is_looked_at_again_and_again_even_after_a_fault() {
+    let file = File::new("watch", &format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "s")));
+    let keys = KeyFile::open(&file.0).expect("keys");
+    let ids = |keys: &KeyFile| -> Vec<String> {
+        let keys = keys.current().expect("keys");
+        keys.iter()
+            .filter_map(|key| key.id().map(str::to_owned))
+            .collect()
+    };
+    let watch = tokio::spawn(keys.clone().watch(Duration::from_secs(10)));
+    for (text, expected) in [
+        (format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "t")), ["t"]),
+        ("{".to_owned(), ["t"]),
+        (format!(r#"{{"keys":[{}]}}"#, oct(SECRET, "u")), ["u"]),
+    ] {
+        file.write(&text);
+        tokio::time::sleep(Duration::from_secs(21)).await;
+        assert_eq!(ids(&keys), expected, "{text}");
+    }
+    watch.abort();
+}
+
+/// A service of the fleet: it calls, and it is called.
+struct Service {
+    minter: TokenMinter,
+    file: File,
+    keys: KeyFile,
+    verifier: TokenVerifier,
+}
+
+impl Service {
+    fn new(number: usize, keys: &str) -> Self {
+        let file = File::new(&format!("service-{number}"), keys);
+        let keys = KeyFile::open(&file.0).expect("keys");
+        Self {
+            minter: minter(secret()),
+            file,
+            verifier: TokenVerifier::from_source(keys.clone())
+                .with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW)),
+            keys,
+        }
+    }
+}
+
+#[test]
+fn the_documented_way_from_a_secret_to_a_key_to_a_new_key_refuses_no_call() {
+    let (first, second) = (
+        key(Algorithm::EdDsa, "first"),
+        key(Algorithm::EdDsa, "second"),
+    );
+    let shared = oct(SECRET, "shared");
+    let jwk = |key: &SigningKey| public(key).to_jwk().expect("public");
+    let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    let fleet: Vec<Service> = (0..3)
+        .map(|number| Service::new(number, &set(std::slice::from_ref(&shared))))
+        .collect();
+    let calls = || {
+        for caller in &fleet {
+            for callee in &fleet {
+                for _ in 0..20 {
+                    let token = caller.minter.mint();
+                    assert_eq!(cause(&callee.verifier, token.as_str()), Ok(()));
+                }
+            }
+        }
+    };
+    // Each step reaches one service after the other, and there are calls in between.
+    let publish = |keys: &[String]| {
+        for service in &fleet {
+            service.file.write(&set(keys));
+            assert_eq!(service.keys.reload().ok(), Some(Reload::Changed));
+            calls();
+        }
+    };
+    let sign_with = |key: &SigningKey| {
+        for service in &fleet {
+            service.minter.replace_key(key.clone());
+            calls();
+        }
+    };
+    calls();
+    publish(&[shared, jwk(&first)]);
+    sign_with(&first);
+    publish(&[jwk(&first)]);
+    publish(&[jwk(&first), jwk(&second)]);
+    sign_with(&second);
+
+    // The last step needs to know that the old key is not used any more.
+    let uses = |id: &str| {
+        let keys = fleet[0].verifier.keys().expect("keys");
+        keys.iter()
+            .find(|key| key.id() == Some(id))
+            .map(VerifyingKey::uses)
+    };
+    let before = (uses("first"), uses("second"));
+    calls();
+    assert_eq!(uses("first"), before.0);
+    assert!(uses("second") > before.1);
+    publish(&[jwk(&second)]);
+    assert_eq!(uses("first"), None);
+}
