@@ -35,10 +35,12 @@ import {
   PlatformExceptionFilter,
   wholeUnder,
 } from './platform.mjs';
+import { relayController } from './relay.mjs';
 import { rollController } from './roll.mjs';
 
 const secret = required('JWT_SECRET');
 const RollController = rollController(required('CIVIC_PAYLOADS'));
+const RelayController = relayController(secret);
 const port = number('PORT', 0);
 const max = number('RATE_LIMIT_MAX', 100);
 const timeWindow = number('RATE_LIMIT_WINDOW_MS', 60_000);
@@ -80,7 +82,7 @@ async function start(dialect) {
   }
   class AppModule {}
   Module({
-    controllers: [RollController, EffectsController, ErrorsController],
+    controllers: [RollController, RelayController, EffectsController, ErrorsController],
     providers: [Shutdown],
   })(AppModule);
   const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger });

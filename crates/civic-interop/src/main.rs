@@ -9,6 +9,7 @@
 //! | `process` | one child process: JSON lines in and out, stopped by its id |
 //! | `wire` | one HTTP/1.1 exchange, with its bytes kept as they came |
 //! | `attempts` | counts the attempts of the client |
+//! | `local` | Rust services in this process, each behind a guard of its own |
 //! | `balancer` | several processes behind one name, as a Kubernetes Service has them |
 //! | `check` | the checks, one file each |
 //! | `findings`, `report` | which promises were kept, as one table |
@@ -17,6 +18,7 @@ mod attempts;
 mod balancer;
 mod check;
 mod findings;
+mod local;
 mod options;
 mod process;
 mod progress;

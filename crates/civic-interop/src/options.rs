@@ -50,7 +50,10 @@ impl Options {
     /// How long the long checks are.
     pub(crate) fn extent(&self) -> Extent {
         let (lock_seconds, restarts) = if self.quick { (5, 6) } else { (60, 100) };
+        // A service token lives for 30 seconds. The calls of the check carry fresh ones.
+        let silence = if self.quick { 2 } else { 31 };
         Extent {
+            silence: Duration::from_secs(silence),
             lock_time: Duration::from_secs(self.lock_seconds.unwrap_or(lock_seconds)),
             restarts: self.restarts.unwrap_or(restarts),
             pace: Duration::from_secs(self.pace),
@@ -74,6 +77,7 @@ mod tests {
         assert_eq!(options.checks().collect::<Vec<_>>(), Check::ALL);
         assert_eq!(options.extent().lock_time, Duration::from_secs(60));
         assert_eq!(options.extent().restarts, 100);
+        assert_eq!(options.extent().silence, Duration::from_secs(31));
     }
 
     #[test]
@@ -85,5 +89,6 @@ mod tests {
         );
         assert_eq!(options.extent().lock_time, Duration::from_secs(5));
         assert_eq!(options.extent().restarts, 3);
+        assert_eq!(options.extent().silence, Duration::from_secs(2));
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Extent {
     pub(crate) restarts: u32,
     /// The least time from one restart to the next.
     pub(crate) pace: Duration,
+    /// How long the count of a key must stand still before the key is removed.
+    pub(crate) silence: Duration,
 }
 
 /// One version of the Node peers, and the fleet beside it.
@@ -313,6 +315,15 @@ impl Company {
     /// one.
     pub(crate) async fn mint_with(&mut self, members: Value) -> Result<String, String> {
         let answer = self.tokens.ask("mint", members).await?;
+        answer["token"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| format!("no token: {answer}"))
+    }
+
+    /// Mints a transaction token in Node: `members` name the claims, and what is wrong with the key.
+    pub(crate) async fn mint_transaction(&mut self, members: Value) -> Result<String, String> {
+        let answer = self.tokens.ask("mintTransaction", members).await?;
         answer["token"]
             .as_str()
             .map(str::to_owned)

@@ -32,6 +32,8 @@ manual. Without a name every check runs:
   envelopes    the envelopes of both sides are the same bytes, and each side reads the other's
   errors       the words of a Node service's errors reach the caller
   correlation  one correlation id passes through every hop
+  on-behalf-of the user for whom a service calls is known behind hops of both kinds
+  rotation     keys are changed under load, and no call is refused
   closing      what a closing Fastify answers is what the client knows
   rate-limits  a client lives with the peer's rate limit
   locks        holders of both kinds exclude each other

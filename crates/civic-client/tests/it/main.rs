@@ -12,6 +12,7 @@ mod hickory;
 mod in_flight;
 mod layers;
 mod not_found;
+mod on_behalf_of;
 mod policy;
 mod pooling;
 mod request;

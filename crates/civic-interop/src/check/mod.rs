@@ -5,9 +5,11 @@ mod correlation;
 mod envelopes;
 mod errors;
 mod locks;
+mod on_behalf_of;
 mod rate_limits;
 mod refusals;
 mod restarts;
+mod rotation;
 mod tokens;
 
 use std::time::Duration;
@@ -34,6 +36,10 @@ pub(crate) enum Check {
     Errors,
     /// One correlation id passes through every hop.
     Correlation,
+    /// The user for whom a service calls is known behind several hops of both kinds.
+    OnBehalfOf,
+    /// Keys are changed under load, and no call is refused.
+    Rotation,
     /// Holders of both kinds exclude each other.
     Locks,
     /// What a closing Fastify answers is what the client knows.
@@ -48,12 +54,14 @@ pub(crate) enum Check {
 
 impl Check {
     /// In the order in which they run: the quick ones first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Tokens,
         Self::Refusals,
         Self::Envelopes,
         Self::Errors,
         Self::Correlation,
+        Self::OnBehalfOf,
+        Self::Rotation,
         Self::Closing,
         Self::RateLimits,
         Self::Locks,
@@ -85,6 +93,8 @@ impl Check {
             Self::Envelopes => envelopes::play(stage, findings).await,
             Self::Errors => errors::play(stage, findings).await,
             Self::Correlation => correlation::play(stage, findings).await,
+            Self::OnBehalfOf => on_behalf_of::play(stage, findings).await,
+            Self::Rotation => rotation::play(stage, findings).await,
             Self::Locks => locks::play(stage, findings).await,
             Self::Closing => closing::play(stage, findings).await,
             Self::RateLimits => rate_limits::play(stage, findings).await,
@@ -99,6 +109,8 @@ impl Check {
             Self::Envelopes => "envelopes",
             Self::Errors => "errors",
             Self::Correlation => "correlation",
+            Self::OnBehalfOf => "on-behalf-of",
+            Self::Rotation => "rotation",
             Self::Locks => "locks",
             Self::Closing => "closing",
             Self::RateLimits => "rate-limits",
@@ -113,6 +125,8 @@ impl Check {
             Self::Envelopes => "the same payloads from both sides",
             Self::Errors => "errors of a Node service, read by `civic call`",
             Self::Correlation => "one id through every hop",
+            Self::OnBehalfOf => "the user behind a call, over hops of both kinds",
+            Self::Rotation => "from a secret to a key to a new key, under load",
             Self::Locks => "holders of both kinds on one lock",
             Self::Closing => "requests that reach a closing Fastify",
             Self::RateLimits => "a peer that allows 100 requests per window",
