@@ -49,7 +49,9 @@ fuzz_target!(|data: &[u8]| {
     let header: Value = serde_json::from_slice(header).expect("an accepted header is JSON");
     assert_eq!(header["alg"], "HS256");
     assert!(matches!(header.get("typ"), None | Some(Value::String(_))));
-    assert!(header.as_object().is_some_and(|members| members.len() <= 2));
+    for refused in ["crit", "b64", "zip", "enc", "jwk", "jku", "x5c", "x5u"] {
+        assert!(header.get(refused).is_none());
+    }
 
     let claims: Value = serde_json::from_slice(claims).expect("accepted claims are JSON");
     let seconds = |name: &str| claims[name].as_f64();
@@ -72,11 +74,11 @@ fuzz_target!(|data: &[u8]| {
         ("userId", principal.user_id()),
         ("email", principal.email()),
         ("role", principal.role().as_str()),
-        ("name", principal.name()),
     ] {
         assert_eq!(claims[name], value);
         assert!(is_plain(value));
     }
+    assert_eq!(claims["name"], principal.name());
     let municipality = principal.municipality_id();
     assert_eq!(claims["municipalityId"].as_str(), municipality);
     assert!(municipality.is_none_or(is_plain));

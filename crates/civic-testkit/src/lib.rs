@@ -1,6 +1,7 @@
 //! Real peers for the workspace's tests.
 //!
 //! - [`contract`]: the tower contract, as a test for any layer.
+//! - [`defaults`]: which defaults the documentation of a crate names.
 //! - [`log`]: what was logged, for tests that are green on every run.
 //! - [`program`]: a program that prints one JSON object per line.
 //! - [`proxy`]: a TCP proxy that misbehaves when told to.
@@ -8,6 +9,7 @@
 //! - [`upstream`]: a scripted HTTP peer on a real socket.
 
 pub mod contract;
+pub mod defaults;
 pub mod log;
 pub mod program;
 pub mod proxy;

@@ -32,7 +32,7 @@ pub enum ConfigErrorKind {
     /// The key is not one that can be used here.
     InvalidKey,
     /// The keys are not a JSON Web Key Set of at most 64 KiB and 32 keys, none of them can be used,
-    /// or two different ones have one id.
+    /// or two of them have one id.
     InvalidKeySet,
     /// The file with the keys cannot be read.
     UnreadableFile,

@@ -52,8 +52,7 @@ impl VerifyingKey {
     /// [`ConfigErrorKind::InvalidKey`] for anything else, a key of `use` other than `sig`, and one
     /// whose `alg` is not that of its curve; [`ConfigErrorKind::InvalidKeyId`].
     pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
-        serde_json::from_str::<Jwk>(json)
-            .map_err(|_| ConfigError::new(ConfigErrorKind::InvalidKey))?
+        Jwk::parse(json)?
             .key()?
             .ok_or_else(|| ConfigError::new(ConfigErrorKind::InvalidKey))
     }
@@ -62,7 +61,12 @@ impl VerifyingKey {
 // ===== impl Jwk =====
 
 impl Jwk {
-    /// Returns the public key, or `None` if it is one for another purpose or of another kind.
+    pub(super) fn parse(json: &str) -> Result<Self, ConfigError> {
+        serde_json::from_str(json).map_err(|_| ConfigError::new(ConfigErrorKind::InvalidKey))
+    }
+
+    /// Returns the public key, or `None` if it is one for another purpose or of another kind. It is
+    /// not bound: whoever publishes a set does not say for whom its keys may speak.
     pub(super) fn key(&self) -> Result<Option<VerifyingKey>, ConfigError> {
         let invalid = || ConfigError::new(ConfigErrorKind::InvalidKey);
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
@@ -91,26 +95,39 @@ impl Jwk {
         {
             return Ok(None);
         }
-        self.bind(VerifyingKey::public(algorithm, &bytes)?)
+        self.named(VerifyingKey::public(algorithm, &bytes)?)
             .map(Some)
     }
 
-    /// Returns the shared secret of a local file, where `kty` is `oct`.
-    pub(super) fn secret(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+    /// Returns the key of a local file, bound as the file says. It may be a shared secret, where
+    /// `kty` is `oct`.
+    pub(super) fn bound_key(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+        let key = match self.key()? {
+            None => self.secret()?,
+            key => key,
+        };
+        key.map(|key| self.bind(key)).transpose()
+    }
+
+    fn secret(&self) -> Result<Option<VerifyingKey>, ConfigError> {
         if self.kty != "oct" {
             return Ok(None);
         }
         let bytes = decode(self.k.as_ref().map(|text| text.0.as_str()))
             .map(Zeroizing::new)
             .ok_or_else(|| ConfigError::new(ConfigErrorKind::InvalidKey))?;
-        self.bind(VerifyingKey::from(Secret::new(&*bytes)?))
+        self.named(VerifyingKey::from(Secret::new(&*bytes)?))
             .map(Some)
     }
 
-    fn bind(&self, mut key: VerifyingKey) -> Result<VerifyingKey, ConfigError> {
-        if let Some(id) = self.kid.as_deref() {
-            key = key.with_id(id)?;
+    fn named(&self, key: VerifyingKey) -> Result<VerifyingKey, ConfigError> {
+        match self.kid.as_deref() {
+            Some(id) => key.with_id(id),
+            None => Ok(key),
         }
+    }
+
+    fn bind(&self, mut key: VerifyingKey) -> Result<VerifyingKey, ConfigError> {
         if let Some(issuer) = self.issuer.as_deref() {
             key = key.issued_by(issuer);
         }

@@ -1,6 +1,7 @@
 //! The keys that a verifier knows.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::jwk::Jwk;
 use super::ring::KeyRing;
@@ -23,8 +24,10 @@ pub struct KeySet {
 }
 
 #[derive(Deserialize)]
-struct Wire {
-    keys: Vec<Jwk>,
+struct Wire<'a> {
+    // Borrowed: there may be secrets in them, of which no copy is left behind.
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
 }
 
 impl KeySet {
@@ -37,43 +40,43 @@ impl KeySet {
 
     /// Reads the public keys of a JSON Web Key Set (RFC 7517 section 5).
     ///
-    /// Shared secrets, keys for another use and keys of another kind are ignored. In a set from
-    /// another service, no key is bound: bind each with [`VerifyingKey::issued_by`].
+    /// Shared secrets, keys for another use, of another kind or with an id of other characters, and
+    /// those that cannot be read are ignored, as the RFC asks for. No key is bound, whatever the
+    /// set says: bind each with [`VerifyingKey::issued_by`].
     ///
     /// # Errors
     ///
     /// [`ConfigErrorKind::InvalidKeySet`] if it is not a set of at most 64 KiB and 32 keys, if it
-    /// has no key that can be used, or if two different keys have one id.
+    /// has no key that can be used, or if two keys have one id.
     pub fn from_jwks(json: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(json, Jwk::key)
+        Self::read(json, |jwk| {
+            Ok(Jwk::parse(jwk).and_then(|jwk| jwk.key()).ok().flatten())
+        })
     }
 
     /// Reads a set from a file of this machine: as [`from_jwks`](Self::from_jwks), and shared
     /// secrets (`"kty":"oct"`) as well. The members `"issuer"` and `"profile"` (`service` or
-    /// `user`) bind a key.
+    /// `user`) bind a key. A key that cannot be read is the operator's mistake, and an error.
     pub(super) fn from_file(json: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(json, |jwk| match jwk.key()? {
-            Some(key) => Ok(Some(key)),
-            None => jwk.secret(),
-        })
+        Self::read(json, |jwk| Jwk::parse(jwk)?.bound_key())
     }
 
     fn read(
         json: &[u8],
-        key: impl Fn(&Jwk) -> Result<Option<VerifyingKey>, ConfigError>,
+        key: impl Fn(&str) -> Result<Option<VerifyingKey>, ConfigError>,
     ) -> Result<Self, ConfigError> {
         let invalid = || ConfigError::new(ConfigErrorKind::InvalidKeySet);
         if json.len() > MAX_SET_BYTES {
             return Err(invalid());
         }
-        let wire: Wire = serde_json::from_slice(json).map_err(|_| invalid())?;
+        let wire: Wire<'_> = serde_json::from_slice(json).map_err(|_| invalid())?;
         if wire.keys.len() > MAX_KEYS {
             return Err(invalid());
         }
         let keys: Vec<VerifyingKey> = wire
             .keys
             .iter()
-            .filter_map(|jwk| key(jwk).transpose())
+            .filter_map(|jwk| key(jwk.get()).transpose())
             .collect::<Result<_, _>>()?;
         let duplicate = keys.iter().enumerate().any(|(index, key)| {
             key.id().is_some() && keys[..index].iter().any(|other| other.id() == key.id())

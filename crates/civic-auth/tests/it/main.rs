@@ -6,6 +6,7 @@ mod cookies;
 mod correlation;
 #[cfg(feature = "deadline")]
 mod deadline;
+mod defaults;
 mod environment;
 #[cfg(feature = "axum")]
 mod extractors;

@@ -63,7 +63,9 @@ impl ErrorBody {
 
     /// Sets the id of the request that failed.
     ///
-    /// Takes an id or an `Option` of one. Defaults to none, which is `"unknown"` on the wire.
+    /// Takes an id or an `Option` of one.
+    ///
+    /// Defaults to none, which is `"unknown"` on the wire.
     #[must_use]
     pub fn with_correlation_id(mut self, id: impl Into<Option<CorrelationId>>) -> Self {
         self.correlation_id = id.into().filter(|id| id.as_str() != UNKNOWN);

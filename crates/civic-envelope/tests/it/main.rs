@@ -1,5 +1,7 @@
 //! What civic-envelope promises, tried through its public interface.
 
+#[cfg(feature = "layer")]
+mod defaults;
 mod error_words;
 #[cfg(feature = "layer")]
 mod layer;

@@ -79,6 +79,53 @@ impl Drop for File {
     }
 }
 
+#[test]
+fn a_set_from_elsewhere_binds_no_key_and_an_odd_key_in_it_does_not_spoil_the_others() {
+    let good = public(&key(Algorithm::EdDsa, "good")).to_jwk().expect("public");
+    let bound = good.replace('}', r#","issuer":"billing","profile":"service"}"#);
+    for odd in [
+        "{}".to_owned(),
+        "7".to_owned(),
+        r#"{"kty":7}"#.to_owned(),
+        r#"{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"r"}"#.to_owned(),
+        r#"{"kty":"OKP","crv":"Ed25519","x":"AQAB","kid":"short"}"#.to_owned(),
+        r#"{"kty":"EC","crv":"P-256","x":"AQAB","kid":"no-y"}"#.to_owned(),
+        good.replace("good", "dotted.id"),
+        good.replace("good", "other").replace("sig", "enc"),
+        good.replace("good", "other")
+            .replace('}', r#","profile":"neither"}"#)
+            .replace("EdDSA", "ES256"),
+        oct(SECRET, "shared"),
+    ] {
+        let json = format!(r#"{{"keys":[{odd},{bound}]}}"#);
+        let set = KeySet::from_jwks(json.as_bytes()).expect("the good key");
+        let ids: Vec<_> = set.iter().map(VerifyingKey::id).collect();
+        assert_eq!(ids, [Some("good")], "{odd}");
+        let key = set.iter().next().expect("the good key");
+        assert_eq!((key.issuer(), key.profile()), (None, None));
+    }
+    // In a file of this machine it is a mistake of the operator's, and never passed over.
+    for (odd, kind) in [
+        ("{}", ConfigErrorKind::InvalidKey),
+        (
+            r#"{"kty":"OKP","crv":"Ed25519","x":"AQAB"}"#,
+            ConfigErrorKind::InvalidKey,
+        ),
+        (
+            &good.replace("good", "dotted.id"),
+            ConfigErrorKind::InvalidKeyId,
+        ),
+        (
+            &good.replace('}', r#","profile":"neither"}"#),
+            ConfigErrorKind::InvalidKey,
+        ),
+    ] {
+        let file = File::new("odd", &format!(r#"{{"keys":[{odd}]}}"#));
+        let error = KeyFile::open(&file.0).unwrap_err();
+        assert_eq!(error.kind(), kind, "{odd}");
+    }
+}
+
 fn oct(secret: &str, id: &str) -> String {
     format!(r#"{{"kty":"oct","k":"{}","kid":"{id}"}}"#, b64(secret))
 }
