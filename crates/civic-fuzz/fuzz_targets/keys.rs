@@ -1,5 +1,5 @@
 //! Any bytes as keys: no panic, what is read can be written and read again, and a set from elsewhere
-//! has the public keys that a second reading finds in it, bound to no one.
+//! has only public keys that a second reading finds in it too, bound to no one.
 //!
 //! The first byte of the input says what it is: a set from elsewhere, a file of this machine, a
 //! public or a private key in PEM, or a single public key.
@@ -49,9 +49,10 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         (4, Ok(json)) => {
-            let key = VerifyingKey::from_jwk(json);
-            let second = serde_json::from_str(json).ok().filter(is_public_key);
-            assert_eq!(key.is_ok(), second.is_some(), "{key:?}");
+            // Not the other way round: a duplicate member is refused, and this reading takes one.
+            if VerifyingKey::from_jwk(json).is_ok() {
+                assert!(is_public_key(&serde_json::from_str(json).expect("JSON")));
+            }
         }
         _ => {}
     }
@@ -66,11 +67,11 @@ fn set(data: &[u8]) {
         .map_or(&[][..], Vec::as_slice);
     let Ok(set) = read else { return };
     assert!(data.len() <= 64 * 1024 && entries.len() <= 32);
-    let expected: Vec<&Value> = entries.iter().filter(|key| is_public_key(key)).collect();
+    let mut expected = entries.iter().filter(|key| is_public_key(key));
     let keys: Vec<&VerifyingKey> = set.iter().collect();
-    assert_eq!(keys.len(), expected.len());
-    for (key, value) in keys.iter().zip(&expected) {
-        assert_eq!(key.id(), value["kid"].as_str());
+    assert!(!keys.is_empty());
+    for key in &keys {
+        assert!(expected.any(|value| key.id() == value["kid"].as_str()));
         assert_eq!((key.issuer(), key.profile()), (None, None));
     }
     for (index, key) in keys.iter().enumerate() {
