@@ -51,10 +51,14 @@ pub(super) enum Rest {
 
 impl<B: Body> Drain<B> {
     pub(super) fn new(request: Request<B>) -> Self {
-        let expects = request.headers().contains_key(EXPECT);
+        // As hyper reads it: with any other expectation the caller sends its body at once.
+        let waits = request
+            .headers()
+            .get(EXPECT)
+            .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let body = request.into_body();
         Self {
-            body: (!expects && !body.is_end_stream()).then_some(body),
+            body: (!waits && !body.is_end_stream()).then_some(body),
             timer: None,
             read: 0,
         }

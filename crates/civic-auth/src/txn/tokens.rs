@@ -9,13 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use civic_envelope::CorrelationId;
 use http::{HeaderMap, HeaderValue};
 
-use super::claims::{Broken, Claims, Context, MAX_LIFETIME_SECONDS, SCOPE};
+use super::claims::{Broken, Claims, Context, MAX_LIFETIME_SECONDS, MAX_NAME_BYTES, SCOPE};
 use super::on_behalf_of::OnBehalfOf;
 use super::transaction::{TXN_TOKEN, Transaction};
 use crate::clock::Clock;
 use crate::correlation_id::new_correlation_id;
 use crate::error::{Cause, ConfigError, ConfigErrorKind};
-use crate::jwt::{Compact, Header, TokenType, compact};
+use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
+use crate::jwt::{Compact, Header, TokenType};
 use crate::key::{KeyRing, KeySet, KeySource, SigningKey, derived};
 use crate::verify::{Principal, check_signature};
 
@@ -149,7 +150,7 @@ impl TransactionTokens {
             tctx: Context {
                 role: user.role().as_str().to_owned(),
                 municipality: user.municipality_id().map(str::to_owned),
-                name: user.name().to_owned(),
+                name: shortened(user.name()),
             },
         };
         let algorithm = signer.algorithm();
@@ -163,12 +164,22 @@ impl TransactionTokens {
         let signature = signer.sign(token.as_bytes());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        if token.len() > MAX_TOKEN_BYTES {
+            tracing::warn!(
+                "the transaction token of a user is longer than {MAX_TOKEN_BYTES} bytes, because \
+                 the user's id or municipality is very long: no call can be made for this user"
+            );
+            return Some(self.transaction(HeaderValue::from_static(""), 0));
+        }
         let header = HeaderValue::from_str(&token).ok()?;
         Some(self.transaction(header, claims.exp))
     }
 
     fn verify(&self, token: &[u8]) -> Result<OnBehalfOf, Cause> {
-        let invalid = |_| Cause::InvalidTransaction;
+        let invalid = |cause: Cause| {
+            tracing::debug!(cause = cause.as_str(), "transaction token refused");
+            Cause::InvalidTransaction
+        };
         compact::check_size(token).map_err(invalid)?;
         let token = Compact::split(token).map_err(invalid)?;
         let header = Header::read(token.header, TokenType::Transaction).map_err(invalid)?;
@@ -176,7 +187,7 @@ impl TransactionTokens {
         check_signature(&keys, &token, &header).map_err(invalid)?;
         let claims: Claims = compact::decode_text(token.claims)
             .and_then(|json| serde_json::from_str(&json).ok())
-            .ok_or(Cause::InvalidTransaction)?;
+            .ok_or_else(|| invalid(Cause::MalformedClaims))?;
         // With a clock that stands before 1970 every token has expired.
         let now = self
             .clock
@@ -185,7 +196,7 @@ impl TransactionTokens {
         match claims.check(&self.trust_domain, now) {
             Ok(()) => Ok(claims.into()),
             Err(Broken::Expired) => Err(Cause::ExpiredTransaction),
-            Err(Broken::Other) => Err(Cause::InvalidTransaction),
+            Err(Broken::Other) => Err(invalid(Cause::MalformedClaims)),
         }
     }
 
@@ -197,6 +208,11 @@ impl TransactionTokens {
             clock: self.clock.clone(),
         }
     }
+}
+
+/// Cuts a name to what is passed on.
+fn shortened(name: &str) -> String {
+    name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()
 }
 
 impl fmt::Debug for TransactionTokens {

@@ -171,15 +171,19 @@ impl CookieRules {
         {
             return false;
         }
-        let mut sites = headers.get_all(SEC_FETCH_SITE).iter().peekable();
+        // A proxy may have joined two fields.
+        let mut sites = headers
+            .get_all(SEC_FETCH_SITE)
+            .iter()
+            .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .peekable();
         if sites.peek().is_none() {
             return sent && !origin.is_some_and(|origin| origin.is_that_of(uri, headers));
         }
         match self.site {
-            Site::NotCross => sites.any(|site| site.as_bytes() == b"cross-site"),
-            Site::SameOrigin => {
-                !sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
-            }
+            Site::NotCross => sites.any(|site| site == b"cross-site"),
+            Site::SameOrigin => !sites.all(|site| matches!(site, b"same-origin" | b"none")),
         }
     }
 }
@@ -253,7 +257,7 @@ mod tests {
     #[test]
     fn a_cookie_from_another_site_is_refused_and_one_from_elsewhere_is_not() {
         let own = (HOST, "desk.example");
-        let cases: [(&str, &[(HeaderName, &str)], [bool; 3]); 22] = [
+        let cases: [(&str, &[(HeaderName, &str)], [bool; 3]); 23] = [
             ("neither header", std::slice::from_ref(&own), [false; 3]),
             (
                 "cross-site",
@@ -290,6 +294,11 @@ mod tests {
             (
                 "two values",
                 &[(SITE, "same-origin"), (SITE, "cross-site")],
+                [true; 3],
+            ),
+            (
+                "two values in one field",
+                &[(SITE, "same-origin, cross-site")],
                 [true; 3],
             ),
             (

@@ -137,10 +137,21 @@ async fn a_body_that_the_caller_has_not_sent_is_not_waited_for() {
     let mut request = upload(0, 0, End::Never);
     request
         .headers_mut()
-        .insert(EXPECT, HeaderValue::from_static("100-continue"));
+        .insert(EXPECT, HeaderValue::from_static("100-Continue"));
     let (response, took) = refuse(request).await;
     assert_eq!(response.status(), 401);
     assert_eq!(took, Duration::ZERO);
+
+    // With any other expectation it is on its way.
+    for expected in ["100-continue-not", "something"] {
+        let mut request = upload(0, 0, End::Never);
+        request
+            .headers_mut()
+            .insert(EXPECT, HeaderValue::from_static(expected));
+        let (response, took) = refuse(request).await;
+        assert_eq!(response.status(), 401);
+        assert_eq!(took.as_secs(), 2, "{expected}");
+    }
 }
 
 /// The other tasks of the runtime run: without that, the timer could never fire.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, MissingCredentials, Role, TokenMinter, TransactionTokens};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 use crate::support::{Claims, NOW, bearer, minter, secret, verifier};
@@ -129,4 +129,28 @@ async fn a_call_that_would_forward_an_expired_token_is_not_made() {
     let response = desk.oneshot(request).await.expect("an answer");
     assert_eq!(response.status(), 200);
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_long_name_is_cut_and_a_user_whose_token_would_be_too_long_is_not_forgotten() {
+    let long_id = "u".repeat(2000);
+    let user = Claims::user()
+        .set("userId", format!("{long_id:?}"))
+        .set("name", format!("{:?}", "é".repeat(300)));
+    let seen = Seen::default();
+    let chain = hop(guard("desk"), last(&seen));
+    assert_eq!(call(chain, bearer(user.token())).await, 200);
+    let carried = seen.user().expect("the user");
+    assert_eq!(carried.user_id(), long_id);
+    assert_eq!(carried.name(), "é".repeat(128));
+
+    // Without its token, the call would be the service's own.
+    let user = Claims::user().set("userId", format!("{:?}", "u".repeat(2750)));
+    let mut request = Request::new(Empty::new());
+    *request.headers_mut() = bearer(user.token());
+    let id = HeaderValue::from_str(&"x".repeat(128)).expect("a value");
+    request.headers_mut().insert("x-correlation-id", id);
+    let chain = hop(guard("desk"), last(&Seen::default()));
+    let error = chain.0.oneshot(request).await.unwrap_err();
+    assert!(error.is::<MissingCredentials>(), "{error}");
 }
