@@ -26,7 +26,9 @@ pub use self::correlation_id::{
     CorrelationIdBody, CorrelationIdFuture, CorrelationIdLayer, CorrelationIdService,
 };
 pub use self::future::AuthFuture;
-pub use self::internal_headers::{InternalHeaders, InternalHeadersFuture, InternalHeadersLayer, internal_headers};
+pub use self::internal_headers::{
+    InternalHeaders, InternalHeadersFuture, InternalHeadersLayer, internal_headers,
+};
 pub use self::require::{Require, Requirement};
 pub use self::role::RequireRoleLayer;
 pub use self::tenant::RequireTenantLayer;

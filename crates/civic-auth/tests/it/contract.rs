@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use civic_auth::layer::{Auth, CorrelationIdService, InternalHeaders, Require};
 use civic_auth::{
-    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, Principal, RequireRoleLayer, RequireTenantLayer, Role,
-    UserClaims,
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, Principal, RequireRoleLayer,
+    RequireTenantLayer, Role, UserClaims,
 };
 use civic_testkit::contract::{assert_ready_before_call, assert_ready_before_call_with};
 use http::{Request, Response};
@@ -35,9 +35,7 @@ async fn require_role_layer_calls_what_it_polled() {
 async fn require_tenant_layer_calls_what_it_polled() {
     let mut request = request();
     let user = UserClaims::new("u-1", "a@b.example", Role::TaxClerk).with_municipality("town-1");
-    request
-        .extensions_mut()
-        .insert(Principal::for_user(&user));
+    request.extensions_mut().insert(Principal::for_user(&user));
     assert_ready_before_call(RequireTenantLayer::new(), request).await;
 }
 

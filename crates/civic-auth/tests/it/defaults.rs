@@ -14,8 +14,7 @@ use bytes::Bytes;
 use civic_auth::{
     Algorithm, AuthLayer, CORRELATION_ID, Cause, CookieRules, CorrelationIdLayer,
     InternalHeadersLayer, KeyRing, KeySet, Principal, Profile, RequestContext, RequireRoleLayer,
-    Role, SigningKey, TokenMinter, TokenVerifier, TransactionTokens, UserClaims,
-    VerifyingKey,
+    Role, SigningKey, TokenMinter, TokenVerifier, TransactionTokens, UserClaims, VerifyingKey,
 };
 use civic_testkit::defaults::documented;
 use civic_testkit::log::Capture;
@@ -148,11 +147,11 @@ const DEFAULTS: &[Default] = &[
     },
     Default {
         at: "mint/claims.rs with_municipality",
-        holds: || claims_of(&user_token(user()))["municipalityId"].is_null(),
+        holds: || claims_of(&user_token(&user()))["municipalityId"].is_null(),
     },
     Default {
         at: "mint/claims.rs with_name",
-        holds: || claims_of(&user_token(user()))["name"] == "clerk@town.example",
+        holds: || claims_of(&user_token(&user()))["name"] == "clerk@town.example",
     },
     Default {
         at: "mint/minter.rs for_audience",
@@ -372,8 +371,8 @@ fn user() -> UserClaims {
     UserClaims::new("u-1", "clerk@town.example", Role::TaxClerk)
 }
 
-fn user_token(user: UserClaims) -> String {
-    let token = minter().mint_for(&user, Duration::from_secs(60));
+fn user_token(user: &UserClaims) -> String {
+    let token = minter().mint_for(user, Duration::from_secs(60));
     token.as_str().to_owned()
 }
 

@@ -25,3 +25,5 @@ mod transactions;
 mod uploads;
 mod vectors;
 mod warnings;
+#[cfg(target_os = "linux")]
+mod zeroized;

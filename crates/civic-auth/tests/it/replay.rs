@@ -71,11 +71,17 @@ fn a_token_with_an_id_comes_in_once_and_without_the_window_any_number_of_times()
         ("another id", service("b")),
         (
             "of another issuer",
-            Claims::service().set("jti", r#""a""#).set("iss", r#""billing""#).token(),
+            Claims::service()
+                .set("jti", r#""a""#)
+                .set("iss", r#""billing""#)
+                .token(),
         ),
         (
             "not the same two texts",
-            Claims::service().set("jti", r#""illinga""#).set("iss", r#""b""#).token(),
+            Claims::service()
+                .set("jti", r#""illinga""#)
+                .set("iss", r#""b""#)
+                .token(),
         ),
     ] {
         assert_eq!(cause(&window, &other), Ok(()), "{name}");

@@ -1,6 +1,5 @@
 //! No token and no secret in any log line or `Debug` output.
 
-use std::convert::Infallible;
 use std::future::ready;
 use std::time::Duration;
 

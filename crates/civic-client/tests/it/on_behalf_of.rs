@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use civic_auth::{
     AuthLayer, CorrelationIdLayer, Role, Secret, TokenVerifier, TransactionTokens, UserClaims,
 };
-use civic_client::{ErrorKind, NotRetried, Transmission};
+use civic_client::{Body, ErrorKind, NotRetried, Transmission};
 use civic_testkit::upstream::{Step, Upstream};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use http_body_util::Empty;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::support::{SECRET, bare, client_of, minter};
@@ -36,18 +34,18 @@ where
     let token = minter()
         .with_clock(move || epoch(NOW))
         .mint_for(&clerk, Duration::from_secs(60));
-    let mut request = Request::new(Empty::<Bytes>::new());
+    let mut request = Request::new(Body::from(""));
     request
         .headers_mut()
         .insert(AUTHORIZATION, token.to_header_value());
     let response = ServiceBuilder::new()
         .layer(CorrelationIdLayer::new())
         .layer(AuthLayer::new(verifier).with_transactions(tokens))
-        .service_fn(move |_: Request<Empty<Bytes>>| {
+        .service_fn(move |_: Request<Body>| {
             let work = work();
             async move {
                 work.await;
-                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                Ok::<_, Infallible>(Response::new(()))
             }
         })
         .oneshot(request)

@@ -1,12 +1,12 @@
 //! On whose behalf: the user for whom a service calls is known behind several hops, and a token that
 //! says so cannot be made up.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::routing::get;
 use axum::{Json, Router};
 use civic_auth::{
-    AuthLayer, Principal, RequireTenantLayer, Role, Secret, TokenMinter, TokenVerifier,
+    AuthLayer, OnBehalfOf, Principal, RequireTenantLayer, Role, Secret, TokenMinter, TokenVerifier,
     TransactionTokens, UserClaims,
 };
 use civic_client::ServiceClient;
@@ -21,6 +21,9 @@ use crate::wire::{Request, send};
 /// How many tokens that must not come in are tried.
 const BAD_TOKENS: usize = 300;
 
+/// How long the clerk's token lives.
+const LIFETIME: Duration = Duration::from_secs(600);
+
 pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> Result<(), String> {
     let secret = Secret::new(stage.secret()).map_err(|error| error.to_string())?;
     let clerk = UserClaims::new("u-7", "clerk@town.example", Role::TaxClerk)
@@ -33,8 +36,6 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
     hops(stage, findings, &secret, &clerk, &last).await?;
     bad_tokens(stage, findings, &secret, &clerk, &last).await
 }
-
-const LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// A call that a service makes while it serves a request.
 struct Next {
@@ -134,7 +135,10 @@ async fn bad_tokens(
         all.push((format!("character {at} changed"), changed));
     }
 
-    let service = format!("Bearer {}", TokenMinter::new(secret.clone()).mint().as_str());
+    let service = format!(
+        "Bearer {}",
+        TokenMinter::new(secret.clone()).mint().as_str()
+    );
     for (name, token) in [("Rust", &token), ("Node", &good)] {
         let answer = who(last, Some(&service), Some(token)).await?;
         findings.promise(
@@ -221,16 +225,44 @@ async fn made_in_node(stage: &mut Stage<'_>) -> Result<(String, Vec<(String, Str
         ("for longer than 5 minutes", "exp", json!(now + 301)),
         ("from the future", "iat", json!(now + 60)),
         ("of another trust domain", "aud", json!("elsewhere")),
-        ("of several trust domains", "aud", json!(["internal", "elsewhere"])),
+        (
+            "of several trust domains",
+            "aud",
+            json!(["internal", "elsewhere"]),
+        ),
         ("with a wider scope", "scope", json!("internal admin")),
         ("with another scope", "scope", json!("*")),
         ("without a user", "sub", json!("")),
-        ("of the nil user", "sub", json!("00000000-0000-0000-0000-000000000000")),
-        ("of a service", "tctx", tctx("SERVICE_ACCOUNT", json!("town-1"))),
-        ("of a service in small letters", "tctx", tctx("service_account", json!("town-1"))),
-        ("of the services' municipality", "tctx", tctx("TAX_CLERK", json!("internal"))),
-        ("of an empty municipality", "tctx", tctx("TAX_CLERK", json!(""))),
-        ("of two municipalities", "tctx", tctx("TAX_CLERK", json!(["town-1", "town-2"]))),
+        (
+            "of the nil user",
+            "sub",
+            json!("00000000-0000-0000-0000-000000000000"),
+        ),
+        (
+            "of a service",
+            "tctx",
+            tctx("SERVICE_ACCOUNT", json!("town-1")),
+        ),
+        (
+            "of a service in small letters",
+            "tctx",
+            tctx("service_account", json!("town-1")),
+        ),
+        (
+            "of the services' municipality",
+            "tctx",
+            tctx("TAX_CLERK", json!("internal")),
+        ),
+        (
+            "of an empty municipality",
+            "tctx",
+            tctx("TAX_CLERK", json!("")),
+        ),
+        (
+            "of two municipalities",
+            "tctx",
+            tctx("TAX_CLERK", json!(["town-1", "town-2"])),
+        ),
     ] {
         let mut members = good.clone();
         members["claims"][member] = value;
@@ -241,7 +273,11 @@ async fn made_in_node(stage: &mut Stage<'_>) -> Result<(String, Vec<(String, Str
     }
     for (name, member, value) in [
         ("with the access tokens' key", "purpose", ""),
-        ("with a key for another purpose", "purpose", "civic txn-token v2"),
+        (
+            "with a key for another purpose",
+            "purpose",
+            "civic txn-token v2",
+        ),
         ("with another secret", "secret", other.as_str()),
         ("of the access tokens' type", "type", "JWT"),
         ("of no type", "type", ""),
@@ -263,10 +299,10 @@ async fn last(secret: &Secret) -> Result<Local, String> {
     async fn who(caller: Principal) -> Json<Value> {
         let user = caller.on_behalf_of();
         Json(json!({
-            "userId": user.map(|user| user.user_id()),
+            "userId": user.map(OnBehalfOf::user_id),
             "role": user.map(|user| user.role().as_str()),
-            "name": user.map(|user| user.name()),
-            "admittedBy": user.map(|user| user.admitted_by()),
+            "name": user.map(OnBehalfOf::name),
+            "admittedBy": user.map(OnBehalfOf::admitted_by),
             "tenant": caller.tenant(),
             "isService": caller.is_service(),
         }))

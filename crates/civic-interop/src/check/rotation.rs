@@ -71,7 +71,9 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
     let second = keys("2")?;
     sleep(Duration::from_secs(1)).await;
 
-    publish(&fleet, &[&[shared.clone()], &jwks(&first)?[..]].concat()).await?;
+    let mut both = jwks(&first)?;
+    both.push(shared);
+    publish(&fleet, &both).await?;
     sign_with(&fleet, &first).await;
     unused(&fleet, "shared", silence).await?;
     publish(&fleet, &jwks(&first)?).await?;
@@ -182,7 +184,10 @@ fn spawn_load(
         for (callee, target) in fleet.iter().zip(NAMES) {
             if name != target {
                 // No retry: a refused call must not hide behind another attempt.
-                clients.push(client(&callee.local.url(), caller.minter.for_audience(target))?);
+                clients.push(client(
+                    &callee.local.url(),
+                    caller.minter.for_audience(target),
+                )?);
             }
         }
         // Node verifies HS256 only.

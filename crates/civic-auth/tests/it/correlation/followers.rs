@@ -5,6 +5,7 @@ use std::future::ready;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use civic_auth::{CORRELATION_ID, CorrelationIdLayer, InternalHeadersLayer};
 use civic_testkit::log::Capture;
@@ -13,8 +14,9 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty};
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 use tower_layer::Layer as _;
-use crate::support::minter;
+
 use super::request;
+use crate::support::minter;
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+
 use bytes::Bytes;
 use civic_auth::{AuthLayer, CORRELATION_ID, CorrelationId, CorrelationIdLayer};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body::Body;
 use http_body_util::{BodyExt as _, Empty, Full};
 use tower::ServiceExt as _;
 use tower_layer::Layer as _;
+
+use super::{current, request};
 use crate::support::verifier;
-use super::{request, current};
 
 #[tokio::test]
 async fn the_handler_sees_one_id_in_extensions_header_and_context() {

@@ -7,9 +7,7 @@ mod scope;
 use bytes::Bytes;
 use civic_auth::{CORRELATION_ID, RequestContext};
 use http::Request;
-use http_body_util::{BodyExt as _, Empty};
-use tower::ServiceExt as _;
-use tower_layer::Layer as _;
+use http_body_util::Empty;
 
 fn request(id: &str) -> Request<Empty<Bytes>> {
     Request::builder()

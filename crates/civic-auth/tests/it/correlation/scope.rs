@@ -7,15 +7,17 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use civic_auth::layer::CorrelationIdBody;
 use civic_auth::{CorrelationIdLayer, RequestContext};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty};
-use tower::ServiceExt as _;
+use tower::{Service as _, ServiceExt as _};
 use tower_layer::Layer as _;
-use super::{request, current};
+
+use super::{current, request};
 
 /// Notes which id is current when it is called, polled and dropped.
 #[derive(Clone, Default)]

@@ -1,9 +1,13 @@
 //! Each algorithm, and the key that decides which one counts.
 
 use std::time::Duration;
-use civic_auth::{Algorithm, Cause, ConfigErrorKind, KeyRing, KeySet, Secret, SigningKey, VerifyingKey};
+
+use civic_auth::{
+    Algorithm, Cause, ConfigErrorKind, KeyRing, KeySet, Secret, SigningKey, VerifyingKey,
+};
+
+use super::{cause, clerk, key, minter, public, verifier};
 use crate::support::{Claims, HEADER, SECRET, b64, secret, sign};
-use super::{key, public, minter, verifier, clerk, cause};
 
 /// The private and the public key of RFC 8410 section 10, as OpenSSL writes them.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----

@@ -5,8 +5,13 @@ mod names;
 mod sources;
 
 use std::time::{Duration, UNIX_EPOCH};
-use civic_auth::{Algorithm, Cause, KeySet, Role, SigningKey, TokenMinter, TokenVerifier, UserClaims, VerifyingKey};
-use crate::support::{NOW, bearer, secret};
+
+use civic_auth::{
+    Algorithm, Cause, KeySet, Role, SigningKey, TokenMinter, TokenVerifier, UserClaims,
+    VerifyingKey,
+};
+
+use crate::support::{NOW, bearer};
 
 fn key(algorithm: Algorithm, id: &str) -> SigningKey {
     let pem = SigningKey::generate_pem(algorithm).expect("random numbers");

@@ -1,9 +1,11 @@
 //! For whom a key speaks, and for whom a token is.
 
 use std::time::Duration;
+
 use civic_auth::{Algorithm, Cause, KeySet, Profile, SigningKey, TokenMinter};
+
+use super::{cause, clerk, key, minter, public, verifier};
 use crate::support::{Claims, bearer, secret};
-use super::{key, public, minter, verifier, clerk, cause};
 
 #[test]
 fn the_key_of_billing_speaks_neither_for_another_service_nor_for_a_user() {

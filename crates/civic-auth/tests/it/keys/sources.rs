@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::Bytes;
-use civic_auth::{Algorithm, AuthErrorKind, Cause, ConfigErrorKind, KeyFile, KeySet, KeySource, Reload, SigningKey, TokenMinter, TokenVerifier, VerifyingKey};
+use civic_auth::{
+    Algorithm, AuthErrorKind, Cause, ConfigErrorKind, KeyFile, KeySet, KeySource, Reload,
+    SigningKey, TokenMinter, TokenVerifier, VerifyingKey,
+};
+
+use super::{cause, key, minter, public};
 use crate::support::{Claims, NOW, SECRET, b64, bearer, secret};
-use super::{key, public, minter, verifier, cause};
 
 #[test]
 fn without_keys_the_answer_is_503_with_retry_after_and_never_401() {
@@ -81,7 +86,9 @@ impl Drop for File {
 
 #[test]
 fn a_set_from_elsewhere_binds_no_key_and_an_odd_key_in_it_does_not_spoil_the_others() {
-    let good = public(&key(Algorithm::EdDsa, "good")).to_jwk().expect("public");
+    let good = public(&key(Algorithm::EdDsa, "good"))
+        .to_jwk()
+        .expect("public");
     let bound = good.replace('}', r#","issuer":"billing","profile":"service"}"#);
     for odd in [
         "{}".to_owned(),

@@ -2,14 +2,16 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+
 use bytes::Bytes;
 use civic_auth::CorrelationIdLayer;
 use civic_testkit::log::Capture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use tower::{ServiceBuilder, ServiceExt as _};
+
+use super::{HEADER, TXN_TOKEN, claims, forge, guard};
 use crate::support::{bearer, minter};
-use super::{TXN_TOKEN, HEADER, forge, claims, guard, clerk};
 
 #[tokio::test]
 async fn the_audit_line_says_who_for_whom_and_what_and_has_no_personal_value() {

@@ -1,11 +1,13 @@
 //! Which tokens are refused.
 
 use std::time::{Duration, UNIX_EPOCH};
+
 use aws_lc_rs::hmac;
 use civic_auth::{AuthLayer, Cause, KeyRing, TransactionTokens};
 use http::HeaderMap;
+
+use super::{HEADER, Seen, TXN_TOKEN, call, claims, derived, forge, hop, last, tokens};
 use crate::support::{Claims, NOW, SECRET, bearer, cookie, minter, secret, sign, verifier};
-use super::{TXN_TOKEN, HEADER, tokens, derived, forge, claims, Seen, guard, last, hop, call};
 
 #[tokio::test]
 async fn none_of_300_forged_widened_expired_or_foreign_tokens_comes_in() {
@@ -157,9 +159,8 @@ async fn a_token_that_was_overheard_admits_no_one_and_is_dead_when_it_has_expire
     assert_eq!(seen.user(), None);
 
     for (later, status) in [(299, 200), (300, 401), (100_000, 401)] {
-        let tokens = tokens("last").with_clock(move || {
-            UNIX_EPOCH + Duration::from_secs(NOW + later)
-        });
+        let tokens =
+            tokens("last").with_clock(move || UNIX_EPOCH + Duration::from_secs(NOW + later));
         let guard = AuthLayer::new(verifier()).with_transactions(tokens);
         let peer = hop(guard, last(&Seen::default()));
         let headers = with(bearer(minter().mint().as_str()));

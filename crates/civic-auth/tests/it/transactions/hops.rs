@@ -1,16 +1,21 @@
 //! What the services on the way see of the user.
 
 use std::future::ready;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::Bytes;
-use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, MissingCredentials, Role, TokenMinter, TransactionTokens};
+use civic_auth::{
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, MissingCredentials, Role, TokenMinter,
+    TransactionTokens,
+};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
+
+use super::{HEADER, Peer, Seen, TXN_TOKEN, call, claims, clerk, forge, guard, hop, last};
 use crate::support::{Claims, NOW, bearer, minter, secret, verifier};
-use super::{TXN_TOKEN, HEADER, tokens, forge, claims, Peer, Seen, guard, last, hop, call, clerk};
 
 /// A Node service: it admits everyone here, calls with a token of its own, and forwards the header
 /// or drops it.
@@ -119,7 +124,10 @@ async fn a_call_that_would_forward_an_expired_token_is_not_made() {
                     client.clone().oneshot(Request::new(Empty::new())).await?;
                 }
                 clock.store(user_expires, Ordering::Relaxed);
-                let error = client.oneshot(Request::new(Empty::new())).await.unwrap_err();
+                let error = client
+                    .oneshot(Request::new(Empty::new()))
+                    .await
+                    .unwrap_err();
                 assert!(error.is::<MissingCredentials>(), "{error}");
                 Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new()))
             }

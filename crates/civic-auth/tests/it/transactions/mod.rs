@@ -10,13 +10,18 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
+
 use aws_lc_rs::{hkdf, hmac};
 use bytes::Bytes;
-use civic_auth::{AuthLayer, CorrelationIdLayer, InternalHeadersLayer, OnBehalfOf, Principal, RequireTenantLayer, TransactionTokens};
+use civic_auth::{
+    AuthLayer, CorrelationIdLayer, InternalHeadersLayer, OnBehalfOf, Principal, RequireTenantLayer,
+    TransactionTokens,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::util::BoxCloneService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
+
 use crate::support::{Claims, NOW, SECRET, bearer, minter, secret, sign, verifier};
 
 const TXN_TOKEN: &str = "txn-token";

@@ -2,14 +2,16 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+
 use bytes::Bytes;
 use civic_auth::{AuthError, Cause, Principal, RequireRoleLayer, Role};
 use civic_envelope::Failure;
 use http::{Request, Response};
 use http_body_util::{Empty, Full};
 use tower::{ServiceBuilder, ServiceExt as _};
+
+use super::{HEADER, TXN_TOKEN, claims, forge, guard};
 use crate::support::{bearer, minter};
-use super::{TXN_TOKEN, HEADER, forge, claims, guard};
 
 #[tokio::test]
 async fn a_route_may_ask_for_the_lower_role_of_service_and_user() {
@@ -97,7 +99,9 @@ async fn a_handler_refuses_a_record_of_another_municipality_and_a_caller_without
         assert_eq!(response.status(), status, "{name}");
     }
     // As the failure of a handler, it is the guard's answer too.
-    let error = Principal::for_service().require_tenant("town-1").unwrap_err();
+    let error = Principal::for_service()
+        .require_tenant("town-1")
+        .unwrap_err();
     let failure = Failure::from(error);
     assert_eq!(failure.status(), 403);
     assert_eq!(failure.message(), "The request is for no municipality");

@@ -3,6 +3,7 @@
 use civic_envelope::{ErrorKind, MAX_SUCCESS_BYTES, UnwrapMode, unwrap_envelope, unwrap_response};
 use serde::Deserialize;
 use serde_json::Value;
+
 use super::marked;
 
 #[test]

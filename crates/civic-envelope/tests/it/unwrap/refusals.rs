@@ -3,6 +3,7 @@
 use civic_envelope::{Envelope, ErrorKind, unwrap_envelope, unwrap_response};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+
 use super::marked;
 
 #[test]

@@ -3,6 +3,7 @@
 use civic_envelope::{ErrorKind, UnwrapMode, unwrap_envelope, unwrap_response};
 use http::HeaderMap;
 use serde_json::{Value, json};
+
 use super::{marked, outcome};
 
 /// A body and what `Strict` without and with the mark, `Lenient` and `Raw` make of it.
