@@ -24,7 +24,7 @@ serveCommands({
   mintTransaction({ secret, claims, purpose = 'civic txn-token v1', type = 'txntoken+jwt' }) {
     const key = purpose === '' ? secret : Buffer.from(hkdfSync('sha256', secret, '', purpose, 32));
     const header = { alg: 'HS256', typ: type };
-    return { token: jwt.sign(claims, key, { header, noTimestamp: true }) };
+    return { token: jwt.sign(claims, key, { header }) };
   },
   verify({ secret, token, now }) {
     try {

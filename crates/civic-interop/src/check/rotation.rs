@@ -35,7 +35,10 @@ const PACE: Duration = Duration::from_millis(5);
 /// How often a service looks at its file.
 const WATCH: Duration = Duration::from_millis(100);
 
-/// How long a step takes from one service to the next.
+/// Longer than a service takes to see its file, however busy the machine is.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The time from one service to the next in each step.
 const ROLL: Duration = Duration::from_millis(300);
 
 /// A service of the fleet: it calls, and it is called.
@@ -253,14 +256,18 @@ fn jwks(keys: &[SigningKey]) -> Result<Vec<String>, String> {
 async fn publish(fleet: &[Member], keys: &[String]) -> Result<(), String> {
     for member in fleet {
         write(&member.file, keys)?;
-        sleep(ROLL).await;
-        let known = member.keys.current().map_or(0, |set| set.iter().count());
-        if known != keys.len() {
-            return Err(format!(
-                "{} was not read within {ROLL:?}: {known} keys",
-                member.file.display()
-            ));
+        let started = Instant::now();
+        while member
+            .keys
+            .current()
+            .is_none_or(|set| set.iter().count() != keys.len())
+        {
+            if started.elapsed() > TIMEOUT {
+                return Err(format!("{} is not read", member.file.display()));
+            }
+            sleep(WATCH).await;
         }
+        sleep(ROLL).await;
     }
     Ok(())
 }
