@@ -32,6 +32,9 @@ const NAMES: [&str; 3] = ["desk", "billing", "assessment-roll"];
 /// The time between two calls: 200 per second.
 const PACE: Duration = Duration::from_millis(5);
 
+/// The most calls that are under way at a time.
+const MAX_IN_FLIGHT: usize = 32;
+
 /// How often a service looks at its file.
 const WATCH: Duration = Duration::from_millis(100);
 
@@ -69,6 +72,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
         fleet.push(Member::start(folder.path(), name, &secret, &shared).await?);
     }
     let tally = Tally::default();
+    let started = Instant::now();
     let load = spawn_load(&fleet, &secret, &node, &tally)?;
     let first = keys("1")?;
     let second = keys("2")?;
@@ -96,14 +100,18 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
     }
     sleep(Duration::from_secs(1)).await;
     load.abort();
+    let seconds = started.elapsed().as_secs_f64();
 
     let seen = tally.sorted();
     let calls: usize = seen.iter().map(|(_, count)| count).sum();
     let refused: Vec<_> = seen.iter().filter(|(what, _)| what != "200").collect();
     findings.promise(
-        "From HS256 to EdDSA to a new key, under 200 calls per second: no call is refused",
+        "From HS256 to EdDSA to a new key, under up to 200 calls per second: no call is refused",
         refused.is_empty() && calls > 100,
-        format_args!("{calls} calls, of which not answered with 200: {refused:?}"),
+        format_args!(
+            "{calls} calls, {:.0} per second, of which not answered with 200: {refused:?}",
+            calls as f64 / seconds
+        ),
     );
     findings.promise(
         "After its removal the shared secret is dead, while calls to Node still use it",
@@ -201,11 +209,15 @@ fn spawn_load(
     Ok(tokio::spawn(async move {
         let next = AtomicUsize::new(0);
         let mut ticks = interval(PACE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut calls = JoinSet::new();
         loop {
             ticks.tick().await;
             while calls.try_join_next().is_some() {}
+            // A machine that cannot keep up is not what is checked here.
+            if calls.len() >= MAX_IN_FLIGHT {
+                continue;
+            }
             let client = clients[next.fetch_add(1, Ordering::Relaxed) % clients.len()].clone();
             let tally = tally.clone();
             calls.spawn(async move {
