@@ -1,5 +1,5 @@
-//! Any bytes as keys: no panic, what is read can be written and read again, and a set from elsewhere
-//! has only public keys that a second reading finds in it too, bound to no one.
+//! Any bytes as keys: no panic, what is read can be written and read again, and a set from
+//! elsewhere has only public keys that a second reading finds in it too, bound to no one.
 //!
 //! The first byte of the input says what it is: a set from elsewhere, a file of this machine, a
 //! public or a private key in PEM, or a single public key.

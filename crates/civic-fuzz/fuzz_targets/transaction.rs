@@ -17,8 +17,10 @@ use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use civic_auth::{AuthLayer, OnBehalfOf, Principal, Secret, TokenMinter, TokenVerifier};
-use civic_auth::{CorrelationIdLayer, TransactionTokens};
+use civic_auth::{
+    AuthLayer, CorrelationIdLayer, OnBehalfOf, Principal, Secret, TokenMinter, TokenVerifier,
+    TransactionTokens,
+};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};

@@ -321,7 +321,7 @@ impl Company {
             .ok_or_else(|| format!("no token: {answer}"))
     }
 
-    /// Mints a transaction token in Node: `members` name the claims, and what is wrong with the key.
+    /// Mints a transaction token in Node. `members` are the claims, and what is odd about the key.
     pub(crate) async fn mint_transaction(&mut self, members: Value) -> Result<String, String> {
         let answer = self.tokens.ask("mintTransaction", members).await?;
         answer["token"]

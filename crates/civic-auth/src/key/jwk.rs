@@ -66,7 +66,7 @@ impl Jwk {
     }
 
     /// Returns the public key, or `None` if it is one for another purpose or of another kind. It is
-    /// not bound: whoever publishes a set does not say for whom its keys may speak.
+    /// not bound: the publisher of a set does not say for whom its keys may speak.
     pub(super) fn key(&self) -> Result<Option<VerifyingKey>, ConfigError> {
         let invalid = || ConfigError::new(ConfigErrorKind::InvalidKey);
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {

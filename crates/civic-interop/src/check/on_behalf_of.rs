@@ -1,5 +1,5 @@
-//! On whose behalf: the user for whom a service calls is known behind several hops, and a token that
-//! says so cannot be made up.
+//! On whose behalf: the user for whom a service calls is known behind several hops, and a token
+//! that says so cannot be made up.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
