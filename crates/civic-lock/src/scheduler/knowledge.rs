@@ -27,6 +27,8 @@ const SIGHT_AGAIN: Duration = Duration::from_secs(2 * 60);
 const CONFLICT: Duration = Duration::from_secs(30 * 60);
 /// Clocks that differ are reported again after this long.
 const REPEAT: Duration = Duration::from_secs(30);
+/// How many schedules a process remembers to have named: more than a job ever has at a time.
+const MOST_NAMED: usize = 16;
 /// What lasts for long is said again after this long.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -42,6 +44,8 @@ pub(super) struct Knowledge {
     pub(super) generation: u64,
     /// The other schedules that the job is seen with.
     others: Vec<Other>,
+    /// Those that this process has named in its log, the latest last.
+    named: Vec<Fingerprint>,
     /// When the own schedule was noted last.
     sighted: Option<Instant>,
     /// When the last look was, and what this replica's clock said then.
@@ -76,6 +80,7 @@ impl Knowledge {
             first: Tick::from_millis(0),
             generation: 0,
             others: Vec::new(),
+            named: Vec::new(),
             sighted: None,
             looked: None,
             suspect: Condition::default(),
@@ -175,10 +180,18 @@ impl Knowledge {
             0 => job.schedule.latest_at_or_before(now).unwrap_or(now),
             _ => self.done,
         };
+        // A store that has lost its data does not know that the schedule is newer than what was
+        // done before. Nor does this replica, if it has only read the watermark until then.
+        let first = match (self.done.as_millis(), self.first.as_millis()) {
+            (0, _) => done,
+            (_, 0) => now,
+            (_, _) => self.first,
+        };
         let register = Register {
             done: done.as_millis(),
             retain: job.retain_of(done),
             schedule: Some(self.own.clone()),
+            first: first.as_millis(),
         };
         let done = replica.leases.store().run(&job.name, register).await?;
         self.done = self.done.max(Tick::from_millis(done));
@@ -221,29 +234,20 @@ impl Knowledge {
 
     /// Reports another schedule of the job: at its first sight, and daily if it does not go away.
     fn compare(&mut self, replica: &Replica, seen: &[Sighting], now: u64) {
-        let job = &replica.job.name;
         let mut before = std::mem::take(&mut self.others);
-        for sighting in seen.iter().filter(|seen| seen.fingerprint != self.own) {
+        let own = self.own.clone();
+        for sighting in seen.iter().filter(|seen| seen.fingerprint != own) {
             let known = before
                 .iter()
                 .position(|other| other.sighting.fingerprint == sighting.fingerprint);
             let mut other = match known {
                 Some(at) => before.swap_remove(at),
-                None => {
-                    tracing::warn!(
-                        %job,
-                        own = self.own.as_str(),
-                        other = sighting.fingerprint.as_str(),
-                        "job {job} also has the schedule {:?}; that is expected while a deployment \
-                         rolls, and otherwise two services share the name",
-                        sighting.fingerprint.as_str()
-                    );
-                    Other {
-                        sighting: sighting.clone(),
-                        conflict: Condition::default(),
-                    }
-                }
+                None => Other {
+                    sighting: sighting.clone(),
+                    conflict: Condition::default(),
+                },
             };
+            self.name(replica, &sighting.fingerprint);
             other.sighting = sighting.clone();
             let together = sighting
                 .last
@@ -256,6 +260,27 @@ impl Knowledge {
             }
             self.others.push(other);
         }
+    }
+
+    /// Says in the log that the job has another schedule, once per process: the store may forget
+    /// the schedule, and see it again.
+    fn name(&mut self, replica: &Replica, other: &Fingerprint) {
+        if self.named.contains(other) {
+            return;
+        }
+        if self.named.len() >= MOST_NAMED {
+            self.named.remove(0);
+        }
+        self.named.push(other.clone());
+        let job = &replica.job.name;
+        tracing::warn!(
+            %job,
+            own = self.own.as_str(),
+            other = other.as_str(),
+            "job {job} also has the schedule {:?}; that is expected while a deployment rolls, and \
+             otherwise two services share the name",
+            other.as_str()
+        );
     }
 
     /// Reports a watermark that lies in the future: nothing runs until the clock gets there.

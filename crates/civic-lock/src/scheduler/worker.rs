@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::lease::guard::LeaseGuard;
 use crate::scheduler::coalesce::Choice;
@@ -219,6 +220,11 @@ impl JobWorker {
                         Execution::Done => {
                             known.done = known.done.max(attempt.tick);
                             return Ok(());
+                        }
+                        Execution::Open if replica.job.delivery == Delivery::AtMostOnce => {
+                            // The claim has moved the watermark. Should the store forget that,
+                            // this replica does not begin the tick again.
+                            known.done = known.done.max(attempt.tick);
                         }
                         Execution::Open => {}
                         Execution::Unrecorded => unrecorded = Some(attempt),

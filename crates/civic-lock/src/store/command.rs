@@ -176,8 +176,10 @@ pub(crate) struct Record {
 pub(crate) struct Register {
     pub(crate) done: u64,
     pub(crate) retain: Duration,
-    /// The caller's schedule, which begins at the watermark.
+    /// The caller's schedule.
     pub(crate) schedule: Option<Fingerprint>,
+    /// Its first sight, as the caller remembers it. It begins at the watermark if that is later.
+    pub(crate) first: u64,
 }
 
 /// Deletes the key if it is ours, or leaves it for the rest of a minimum hold, and announces it.

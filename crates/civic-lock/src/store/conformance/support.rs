@@ -96,6 +96,7 @@ pub(super) async fn register(store: &Store, name: &LockName, done: u64) -> u64 {
         done,
         retain: GRACE,
         schedule: None,
+        first: 0,
     };
     store.run(name, register).await.expect("register")
 }

@@ -198,6 +198,7 @@ mod tests {
             done: 7,
             retain: Duration::ZERO,
             schedule: None,
+            first: 0,
         };
         let (next, _) = step(&held, later, &process, register);
         assert_eq!(durability(&held, &next), Some(Write::Sync));

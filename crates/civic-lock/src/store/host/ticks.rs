@@ -160,7 +160,7 @@ impl Transition for Register {
             .schedules
             .extend(self.schedule.map(|fingerprint| Sighting {
                 fingerprint,
-                first: self.done,
+                first: self.first.max(self.done),
                 last: now.wall_ms(),
             }));
         state.retain_watermark(self.retain, now);

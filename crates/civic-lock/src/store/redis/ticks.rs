@@ -270,6 +270,7 @@ impl Scripted for Register {
             self.done.to_string(),
             millis(self.retain.max(WATERMARK_RETENTION)),
             schedule.map_or("", |schedule| schedule.as_str()).to_owned(),
+            self.first.to_string(),
         ]
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use civic_lock::{Job, LockService, Tick};
+use civic_testkit::log::Capture;
 use civic_testkit::redis::RedisServer;
 
 use crate::support::event_log::{EventLog, by_tick, count, elapse};
@@ -236,4 +237,63 @@ async fn the_first_schedule_over_a_watermark_of_the_first_version_goes_on_from_i
     let first = events.event("started", None, 0).await;
     local.stop().await;
     assert_eq!(first.tick, done + 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_schedule_has_no_tick_before_its_deployment_even_if_the_store_forgets() {
+    let server = RedisServer::start().await;
+    let (deployed, events) = (now(), EventLog::default());
+    // The watermark of the schedule before is ten of our ticks old.
+    let old = format!("{0} {0} 0 2 * * * UTC", deployed - 5000);
+    seen(&server, &old, deployed - 5000).await;
+    let locks = LockService::redis(server.url()).expect("a service");
+    let local = Local::start(&locks, every(500), &events, |s| s, |_| async { Ok(()) });
+    // Its schedule is seen, and nothing is due yet.
+    let sighted = async || {
+        let seen = server.command(&["HGET", TICK_KEY, "schedules"]).await;
+        seen.text().contains("@every 500ms")
+    };
+    while !sighted().await {
+        elapse(Duration::from_millis(1)).await;
+    }
+    server.command(&["FLUSHALL"]).await;
+    events.event("ran", None, 0).await;
+    local.stop().await;
+    let log = events.log();
+    let about_a_tick = ["started", "missed", "ran"];
+    for record in log
+        .iter()
+        .filter(|record| about_a_tick.contains(&record.event.as_str()))
+    {
+        assert!(record.tick > deployed, "{record:?} at {deployed}");
+    }
+}
+
+#[tokio::test]
+async fn another_schedule_is_named_once_per_process_even_if_the_store_forgets_it() {
+    let log = Capture::start();
+    let server = RedisServer::start().await;
+    let events = EventLog::default();
+    let locks = LockService::redis(server.url()).expect("a service");
+    let other = || format!("{0} {0} 0 2 * * * UTC", now());
+    seen(&server, &other(), now()).await;
+    let local = Local::start(&locks, every(300), &events, |s| s, |_| async { Ok(()) });
+    let both_seen = async || {
+        let seen = server.command(&["HGET", TICK_KEY, "schedules"]).await;
+        seen.text().contains("0 2 * * *") && seen.text().contains("@every 300ms")
+    };
+    for _ in 0..3 {
+        while !both_seen().await {
+            elapse(Duration::from_millis(1)).await;
+        }
+        server.command(&["FLUSHALL"]).await;
+        seen(&server, &other(), now()).await;
+    }
+    while !both_seen().await {
+        elapse(Duration::from_millis(1)).await;
+    }
+    events.event("ran", None, events.len()).await;
+    local.stop().await;
+    let text = log.text();
+    assert_eq!(text.matches("also has the schedule").count(), 1, "{text}");
 }

@@ -95,6 +95,25 @@ async fn a_replica_does_not_run_again_what_it_knows_to_be_done_when_the_store_fo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_does_not_begin_an_at_most_once_tick_again_when_the_store_forgets() {
+    let server = RedisServer::start().await;
+    let events = EventLog::default();
+    let locks = LockService::redis(server.url()).expect("a service");
+    let job = every(2000).delivery(Delivery::AtMostOnce);
+    let local = Local::start(&locks, job, &events, |s| s, hangs_once());
+    let started = events.event("started", None, 0).await;
+    server.command(&["FLUSHALL"]).await;
+    let lost = events.event("lost:NotOwner", None, 0).await;
+    assert_eq!(lost.tick, started.tick);
+    let next = events.event("ran", None, 0).await;
+    local.stop().await;
+    assert!(next.tick > started.tick, "{:#?}", events.log());
+    let log = events.log();
+    let ticks = by_tick(&log);
+    assert_eq!(count(&ticks[&started.tick], &["started"]), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_whose_reply_is_lost_loses_no_tick_and_runs_none_twice() {
     for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
         let server = RedisServer::start().await;

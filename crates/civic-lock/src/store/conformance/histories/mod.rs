@@ -212,10 +212,12 @@ async fn random_command(both: &mut Both<'_>, random: &mut Random) {
         24 => {
             let schedule = random.one(&[None, Some(schedule)]);
             let retain = Duration::ZERO;
+            let first = random.one(&[0, tick, tick + 500]);
             both.run(Register {
                 done: tick,
                 retain,
                 schedule,
+                first,
             })
             .await;
         }
