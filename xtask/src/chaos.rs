@@ -24,6 +24,11 @@ const OUTPUT: &str = "chaos";
 /// The source of the library that gives a server a wall clock of its own.
 const CLOCK: &str = "crates/civic-chaos/clock/shifted.c";
 
+/// Builds the version before this one too, whose replicas are upgraded then.
+const UPGRADE: &str = "--upgrade";
+/// The commit of that version.
+const LAST: &str = "ef1ab260527f1da62502240e0d865e3e7e4898da";
+
 /// A file system in memory, where there is one.
 const MEMORY: &str = "/dev/shm";
 
@@ -36,6 +41,13 @@ fn run(arguments: &[String]) -> Result<(), String> {
 /// The driver, ready to start.
 pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
     let redis = tools::redis_server()?;
+    let (upgrade, arguments): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|argument| *argument == UPGRADE);
+    // Before this version: both leave their programs at the same place.
+    let last = match upgrade[..] {
+        [] => None,
+        _ => Some(last_version()?),
+    };
     let programs = Programs::build()?;
     let mut command = Command::new(programs.chaos);
     command
@@ -47,6 +59,9 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         .arg(sh::target().join(OUTPUT))
         .args(arguments)
         .env("CIVIC_REDIS_SERVER", redis);
+    if let Some(last) = last {
+        command.arg("--last").arg(last);
+    }
     match clock() {
         Ok(library) => {
             command.arg("--clock").arg(library);
@@ -59,6 +74,48 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         command.env("TMPDIR", MEMORY);
     }
     Ok(command)
+}
+
+/// Builds the programs of the version before this one, once. Returns the folder that they are in.
+fn last_version() -> Result<PathBuf, String> {
+    let folder = sh::target().join("upgrade").join(LAST);
+    let names = ["civic", "civic-fleet"];
+    if names.iter().all(|name| folder.join(name).is_file()) {
+        return Ok(folder);
+    }
+    let source = folder.join("source");
+    std::fs::create_dir_all(&source).map_err(|error| format!("{}: {error}", source.display()))?;
+    let archive = folder.join("source.tar");
+    sh::run(
+        Command::new("git")
+            .args(["archive", "--format=tar", "--output"])
+            .arg(&archive)
+            .arg(LAST)
+            .current_dir(sh::root()),
+    )
+    .map_err(|error| format!("{error}. It needs the history: run git fetch --unshallow"))?;
+    sh::run(
+        Command::new("tar")
+            .arg("-xf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&source),
+    )?;
+    // In the folder of this version's builds, because most of what both depend on is there.
+    let build = sh::target();
+    sh::run(
+        Command::new(sh::cargo())
+            .args(["build", "--locked", "--bins"])
+            .args(["--package", "civic-cli", "--package", "civic-fleet"])
+            .arg("--target-dir")
+            .arg(&build)
+            .current_dir(&source),
+    )?;
+    for name in names {
+        let (from, to) = (build.join("debug").join(name), folder.join(name));
+        std::fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
+    Ok(folder)
 }
 
 /// Builds the library that gives a server a wall clock of its own.

@@ -20,6 +20,7 @@ pub(crate) enum Fault {
     PauseClients,
     CutClients,
     OutOfMemory,
+    Evict,
     ReadOnly,
     Delay,
     BlackHole,
@@ -38,6 +39,7 @@ pub(crate) enum Fault {
     Reshard,
     Deploy,
     TwoSchedules,
+    Upgrade,
 }
 
 /// What a fault hits.
@@ -55,12 +57,14 @@ pub(crate) enum Class {
     Work,
     /// The fault is a deployment: replicas come back with another schedule.
     Deployment,
+    /// The fault is an upgrade: replicas come back with another version of the programs.
+    Version,
     /// The fault hits the wall clock of a server that has one of its own.
     Clock,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Kill,
         Self::Terminate,
         Self::PauseShort,
@@ -73,6 +77,7 @@ impl Fault {
         Self::PauseClients,
         Self::CutClients,
         Self::OutOfMemory,
+        Self::Evict,
         Self::ReadOnly,
         Self::Delay,
         Self::BlackHole,
@@ -91,6 +96,7 @@ impl Fault {
         Self::Reshard,
         Self::Deploy,
         Self::TwoSchedules,
+        Self::Upgrade,
     ];
 
     pub(crate) const fn class(self) -> Class {
@@ -104,6 +110,7 @@ impl Fault {
             | Self::PauseClients
             | Self::CutClients
             | Self::OutOfMemory
+            | Self::Evict
             | Self::ReadOnly
             | Self::Failover
             | Self::FailoverFrozen
@@ -117,6 +124,7 @@ impl Fault {
             Self::Foreign | Self::ForgetFence | Self::ForgetTicks => Class::Key,
             Self::CrashLoop => Class::Work,
             Self::Deploy | Self::TwoSchedules => Class::Deployment,
+            Self::Upgrade => Class::Version,
             Self::StepForward | Self::StepBack => Class::Clock,
         }
     }
@@ -151,6 +159,7 @@ impl Fault {
             Self::PauseClients => "server: CLIENT PAUSE",
             Self::CutClients => "server: CLIENT KILL of every connection",
             Self::OutOfMemory => "server: out of memory, every write refused",
+            Self::Evict => "server: short of memory, with a policy that evicts keys",
             Self::ReadOnly => "server: demoted to a replica, every write refused",
             Self::Delay => "link: each reply delayed",
             Self::BlackHole => "link: black hole in both directions",
@@ -165,6 +174,7 @@ impl Fault {
             Self::StepForward => "clock: the server's goes two hours ahead, and right again",
             Self::Deploy => "deployment: all replicas, one by one, with another schedule",
             Self::TwoSchedules => "deployment: one replica with another schedule, and back again",
+            Self::Upgrade => "upgrade: all replicas, one by one, with the other version",
             Self::Failover => {
                 "server: the primary is killed, and the sentinels promote its replica"
             }

@@ -3,10 +3,6 @@
 //! Every record has an instant of CLOCK_MONOTONIC, which all processes of one machine share. The
 //! events of a replica have the replica's instant, the writes of the server the server's.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -48,11 +44,20 @@ pub(crate) enum What {
         /// The deployment that it belongs to, and the interval of its schedule.
         deployment: u32,
         interval_ms: u64,
+        #[serde(default)]
+        version: Version,
     },
     /// The driver sent a signal.
     Signal { life: u32, signal: Signal },
-    /// What the process has logged about replicas with another schedule, once it is gone.
-    Logged { life: u32, other_schedules: u64 },
+    /// What the process has logged, once it is gone: about replicas with another schedule, and
+    /// about its server.
+    Logged {
+        life: u32,
+        other_schedules: u64,
+        /// The warnings that locks are not safe on the server.
+        #[serde(default)]
+        unsafe_servers: u64,
+    },
     /// The process is gone. If `forced`, it did not stop when told to, and was killed.
     Exit { life: u32, forced: bool },
     /// A replica of a scheduler reports an event.
@@ -90,7 +95,12 @@ pub(crate) enum What {
         group: Option<usize>,
     },
     /// The server stops answering, or answers again.
-    Server { state: ServerState },
+    Server {
+        state: ServerState,
+        /// The groups whose keys are on the server, or none if all of them are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        groups: Option<Vec<usize>>,
+    },
     /// The server has executed a write: inside of a script, or sent by a peer.
     Write {
         db: u8,
@@ -167,6 +177,16 @@ pub(crate) enum Backend {
     Host,
 }
 
+/// A version of the programs under test.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Version {
+    #[default]
+    This,
+    /// The one that an upgrade begins with.
+    Last,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Signal {
@@ -222,8 +242,13 @@ pub(crate) enum Phase {
 pub(crate) enum ServerState {
     /// The server was stopped or killed, and keeps its data.
     Away,
-    /// The server was killed, and its data deleted.
+    /// The server was killed, and its data deleted; or it evicts keys from here on.
     Lost,
+    /// The server takes no more writes, and is replaced by another one, which may not have had its
+    /// last ones.
+    Replaced,
+    /// The server that was replaced goes on, and what is written to it will be undone.
+    Stale,
     Back,
     /// Every write is recorded from here on.
     Watched,
@@ -244,6 +269,29 @@ pub(crate) enum ForeignStep {
     Damaged,
 }
 
+// ===== impl Version =====
+
+impl Version {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::This => Self::Last,
+            Self::Last => Self::This,
+        }
+    }
+}
+
+// ===== impl What =====
+
+impl What {
+    /// Returns the record of a state that all servers have come to.
+    pub(crate) const fn server(state: ServerState) -> Self {
+        Self::Server {
+            state,
+            groups: None,
+        }
+    }
+}
+
 // ===== impl Backend =====
 
 impl Backend {
@@ -260,78 +308,6 @@ impl Backend {
     pub(crate) const fn is_main(self) -> bool {
         matches!(self, Self::Redis | Self::Sentinel | Self::Cluster)
     }
-}
-
-/// Keeps the records, and writes each to a file at once, so that they survive a crash of the
-/// driver. Clones share the records.
-#[derive(Clone, Debug)]
-pub(crate) struct Log(Arc<Mutex<Inner>>);
-
-#[derive(Debug)]
-struct Inner {
-    records: Vec<Record>,
-    file: BufWriter<File>,
-}
-
-impl Log {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Inner {
-            records: Vec::new(),
-            file: BufWriter::new(File::create(path)?),
-        }))))
-    }
-
-    pub(crate) fn now(&self, what: What) {
-        self.at(monotonic(), what);
-    }
-
-    pub(crate) fn at(&self, at: u64, what: What) {
-        let record = Record { at, what };
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The file is for readers and for `--check`; the verdict does not depend on it.
-        if serde_json::to_writer(&mut inner.file, &record).is_ok() {
-            let _ = inner.file.write_all(b"\n");
-        }
-        inner.records.push(record);
-    }
-
-    /// Returns all records so far, in order.
-    pub(crate) fn records(&self) -> Vec<Record> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = inner.file.flush();
-        let mut records = inner.records.clone();
-        drop(inner);
-        records.sort_by_key(|record| record.at);
-        records
-    }
-}
-
-/// Reads the file of a [`Log`]. The last line may be cut: its driver was stopped.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
-    let wrong = |reason: String| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{}: {reason}", path.display()),
-        )
-    };
-    let file = File::open(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    let lines = BufReader::new(file)
-        .lines()
-        .collect::<io::Result<Vec<_>>>()?;
-    let mut records = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(record) => records.push(record),
-            Err(_) if index + 1 == lines.len() => {}
-            Err(error) => return Err(wrong(format!("line {} is no record: {error}", index + 1))),
-        }
-    }
-    if records.is_empty() {
-        return Err(wrong("there is no record in it".to_owned()));
-    }
-    records.sort_by_key(|record: &Record| record.at);
-    Ok(records)
 }
 
 pub(crate) fn monotonic() -> u64 {

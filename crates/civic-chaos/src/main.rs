@@ -7,7 +7,7 @@
 //! | `run`, `stage`, `replica`, `inject` | play it: processes, proxies, signals |
 //! | `crowd` | a replica: many callers of one lock in one process |
 //! | `main_server`, `stepped`, `peer` | the servers, and a Node peer of them |
-//! | `monitor`, `stall`, `history` | note what happened |
+//! | `monitor`, `stall`, `history`, `log` | note what happened |
 //! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
 //! | `report` | prints |
 
@@ -16,6 +16,7 @@ mod crowd;
 mod fault;
 mod history;
 mod inject;
+mod log;
 mod main_server;
 mod monitor;
 mod options;
@@ -95,7 +96,7 @@ async fn interrupted() {
 /// Whether every promise was kept.
 async fn chaos(options: &Options) -> std::io::Result<bool> {
     let records = match &options.check {
-        Some(folder) => history::read(&folder.join("history.jsonl"))?,
+        Some(folder) => log::read(&folder.join("history.jsonl"))?,
         None => {
             println!("seed {}: {}", options.seed, options.replay());
             let folder = run::prepare(options)?;

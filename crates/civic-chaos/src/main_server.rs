@@ -10,9 +10,11 @@ use crate::topology::Topology;
 
 /// Written data survives a SIGKILL; with fsync the run would depend on the load of the disk.
 const KEEP: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "no"];
-/// How long a primary must be silent to be replaced. A machine that is busy for a moment is not
-/// enough.
-const DOWN_AFTER: Duration = Duration::from_secs(2);
+/// How long a primary must be silent to be replaced, when it is meant to be.
+pub(crate) const DOWN_AFTER: Duration = Duration::from_secs(2);
+/// The same at all other times. A machine that is busy, or clients that are paused, are not enough:
+/// a failover of which the driver does not know would be taken for a fault of the lock.
+pub(crate) const NEVER_DOWN: Duration = Duration::from_secs(600);
 const NODES: u32 = 3;
 
 /// The servers that all replicas on Redis share.
@@ -29,7 +31,7 @@ impl MainServer {
     pub(crate) async fn start(topology: Topology) -> Self {
         match topology {
             Topology::Single => Self::Single(RedisServer::start_with(&KEEP).await),
-            Topology::Sentinel => Self::Sentinel(RedisSentinel::start_with(DOWN_AFTER).await),
+            Topology::Sentinel => Self::Sentinel(RedisSentinel::start_with(NEVER_DOWN).await),
             Topology::Cluster => Self::Cluster(RedisCluster::start_with(NODES, &KEEP).await),
         }
     }
@@ -58,6 +60,17 @@ impl MainServer {
             Self::Single(server) => vec![server],
             Self::Sentinel(sentinel) => vec![&sentinel.primary],
             Self::Cluster(cluster) => cluster.nodes.iter().collect(),
+        }
+    }
+
+    /// Checks that the servers have the roles that this driver has given them.
+    pub(crate) async fn check_roles(&self) -> io::Result<()> {
+        match self {
+            Self::Sentinel(sentinel) if !sentinel.is_agreed().await => Err(io::Error::other(
+                "the sentinels have made a failover that was not planned, so the history says \
+                 nothing: run it again on a machine that is less busy",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -11,10 +11,13 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::history::{Log, ServerState, What};
+use crate::history::{ServerState, What};
+use crate::log::Log;
 
 /// The commands that change a key of a lock.
-const WRITES: [&str; 7] = ["SET", "PEXPIRE", "DEL", "HSET", "HDEL", "EXPIRE", "UNLINK"];
+const WRITES: [&str; 8] = [
+    "SET", "PEXPIRE", "DEL", "HSET", "HSETNX", "HDEL", "EXPIRE", "UNLINK",
+];
 
 /// A line of MONITOR.
 #[derive(Debug, Eq, PartialEq)]
@@ -40,9 +43,7 @@ pub(crate) async fn watch(
             let _ = error;
         }
         if watching.send_replace(false) {
-            log.now(What::Server {
-                state: ServerState::Unwatched,
-            });
+            log.now(What::server(ServerState::Unwatched));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -67,9 +68,7 @@ async fn watch_once(
         let text = text.trim_end();
         if text == "+OK" {
             watching.send_replace(true);
-            log.now(What::Server {
-                state: ServerState::Watched,
-            });
+            log.now(What::server(ServerState::Watched));
             continue;
         }
         let Some(line) = parse(text) else {

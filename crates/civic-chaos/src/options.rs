@@ -18,7 +18,8 @@ Options:
   --backend NAME       redis, host or both; defaults to both
   --topology NAME      of the servers: single, sentinel or cluster; defaults to single
   --replicas N         of each job; defaults to 3
-  --callers N          of one lock in one process; defaults to 0, which is none
+  --callers N          of one lock in one process; defaults to 200, 0 is none
+  --upgrade            replicas begin in the last version, and go to this one and back
   --clock FILE         the library of clock/shifted.c; without it no server's clock is set wrong
   --check FOLDER       injects nothing: checks the history in FOLDER again
 ";
@@ -45,10 +46,19 @@ pub(crate) struct Options {
     pub(crate) civic: PathBuf,
     /// The `civic-fleet` executable, whose `penalty-scheduler` is the job.
     pub(crate) fleet: PathBuf,
+    /// The same in the version that an upgrade begins with.
+    pub(crate) last: Option<Programs>,
     /// Where histories go, one folder per seed.
     pub(crate) output: PathBuf,
     /// The library that gives a server a wall clock of its own: see `clock/shifted.c`.
     pub(crate) clock: Option<PathBuf>,
+}
+
+/// The executables of a version.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) civic: PathBuf,
+    pub(crate) fleet: PathBuf,
 }
 
 impl Options {
@@ -59,10 +69,11 @@ impl Options {
             choice: Choice::Both,
             topology: Topology::Single,
             replicas: 3,
-            callers: 0,
+            callers: 200,
             check: None,
             civic: PathBuf::from("target/debug/civic"),
             fleet: PathBuf::from("target/debug/civic-fleet"),
+            last: None,
             output: PathBuf::from("target/chaos"),
             clock: None,
         };
@@ -82,6 +93,14 @@ impl Options {
                 "--check" => options.check = Some(value()?.into()),
                 "--civic" => options.civic = value()?.into(),
                 "--fleet" => options.fleet = value()?.into(),
+                // What `cargo xtask chaos --upgrade` makes of it, once it has built them.
+                "--last" => {
+                    let folder = PathBuf::from(value()?);
+                    options.last = Some(Programs {
+                        civic: folder.join("civic"),
+                        fleet: folder.join("civic-fleet"),
+                    });
+                }
                 "--output" => options.output = value()?.into(),
                 "--clock" => options.clock = Some(value()?.into()),
                 "--topology" => {
@@ -108,6 +127,13 @@ impl Options {
         if !(2..=9).contains(&options.replicas) {
             return Err("--replicas is 2 to 9".into());
         }
+        if options.last.is_some() && options.topology == Topology::Cluster {
+            return Err(
+                "--upgrade is not for a cluster: the last version gives every job one name, and a \
+                 cluster has one database for all of them"
+                    .into(),
+            );
+        }
         Ok(options)
     }
 
@@ -118,12 +144,18 @@ impl Options {
             Choice::Host => "host",
             Choice::Both => "both",
         };
+        let upgrade = match &self.last {
+            Some(_) => " --upgrade",
+            None => "",
+        };
         format!(
-            "cargo xtask chaos --seconds {} --seed {} --backend {backend} --topology {} --replicas {}",
+            "cargo xtask chaos --seconds {} --seed {} --backend {backend} --topology {} --replicas {} \
+             --callers {}{upgrade}",
             self.length.as_secs(),
             self.seed,
             self.topology.name(),
-            self.replicas
+            self.replicas,
+            self.callers
         )
     }
 }
@@ -155,13 +187,15 @@ mod tests {
         assert_eq!(options.length, Duration::from_secs(600));
         assert_eq!(options.choice, Choice::Both);
         assert_eq!(options.replicas, 3);
+        assert_eq!(options.callers, 200);
     }
 
     #[test]
     fn the_replay_command_parses_to_the_same_options() {
-        let options =
-            parse("--seconds 45 --seed 7 --backend redis --topology sentinel --replicas 4")
-                .expect("valid");
+        let options = parse(
+            "--seconds 45 --seed 7 --backend redis --topology sentinel --replicas 4 --callers 9",
+        )
+        .expect("valid");
         let replay = options.replay();
         let again = replay
             .strip_prefix("cargo xtask chaos ")
@@ -173,6 +207,7 @@ mod tests {
         assert_eq!(again.choice, options.choice);
         assert_eq!(again.topology, options.topology);
         assert_eq!(again.replicas, options.replicas);
+        assert_eq!(again.callers, options.callers);
     }
 
     #[test]

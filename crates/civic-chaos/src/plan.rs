@@ -55,6 +55,8 @@ pub(crate) struct Shape {
     pub(crate) ttl_ms: u64,
     /// Whether a tick is given up after a few crashes, so that a crash loop ends.
     pub(crate) gives_up: bool,
+    /// Whether its replicas go from one version of the programs to the other and back.
+    pub(crate) is_upgraded: bool,
 }
 
 pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shape]) -> Vec<Step> {
@@ -75,6 +77,7 @@ pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shap
             &[Class::Link],
             &[Class::Work],
             &[Class::Deployment],
+            &[Class::Version],
         ]
     } else {
         &[&[Class::Replica], &[Class::Work], &[Class::Deployment]]
@@ -105,6 +108,7 @@ impl Shape {
             Class::Replica => self.backend != Backend::Stepped && self.is_ordinary(),
             Class::Link | Class::Key => self.backend.is_main() && self.is_ordinary(),
             Class::Deployment => self.kind == Kind::Deployed,
+            Class::Version => self.is_upgraded,
             Class::Server => self.backend.is_main(),
             Class::Work => self.gives_up,
             Class::Clock => self.backend == Backend::Stepped,
@@ -232,6 +236,7 @@ fn target(random: &mut Random, fault: Fault, groups: &[Shape]) -> usize {
     let possible: Vec<_> = (0..groups.len())
         .filter(|&group| groups[group].can_have(fault.class()))
         .filter(|&group| fault != Fault::ForgetTicks || groups[group].kind != Kind::Hammer)
+        .filter(|&group| fault != Fault::Evict || groups[group].is_ordinary())
         .collect();
     possible[random.index(possible.len())]
 }
@@ -248,6 +253,8 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         Fault::FlushScripts | Fault::CutClients | Fault::ForgetFence | Fault::ForgetTicks => 0,
         Fault::PauseClients => random.between(300, 3000),
         Fault::OutOfMemory | Fault::ReadOnly => random.between(500, 3000),
+        // As long as a replica that is started meanwhile needs to say so.
+        Fault::Evict => random.between(4500, 6000),
         Fault::Delay
         | Fault::BlackHole
         | Fault::Reset
@@ -261,7 +268,7 @@ fn length_of(random: &mut Random, fault: Fault, ttl_ms: u64) -> u64 {
         Fault::Failover | Fault::FailoverFrozen => random.between(100, 1500),
         // How long each key of the slot may be at either node.
         Fault::Reshard => random.between(0, 300),
-        Fault::Deploy => 4000,
+        Fault::Deploy | Fault::Upgrade => 4000,
         Fault::TwoSchedules => random.between(9000, 12_000),
         Fault::StepForward | Fault::StepBack => random.between(12_000, 24_000),
     }
@@ -278,6 +285,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
+            is_upgraded: true,
         },
         Shape {
             backend: Backend::Redis,
@@ -285,6 +293,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
+            is_upgraded: false,
         },
         Shape {
             backend: Backend::Redis,
@@ -292,6 +301,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
+            is_upgraded: false,
         },
         Shape {
             backend: Backend::Stepped,
@@ -299,6 +309,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
+            is_upgraded: false,
         },
         Shape {
             backend: Backend::Host,
@@ -306,6 +317,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: false,
+            is_upgraded: false,
         },
         Shape {
             backend: Backend::Host,
@@ -313,6 +325,7 @@ mod tests {
             replicas: 3,
             ttl_ms: 2000,
             gives_up: true,
+            is_upgraded: false,
         },
     ];
     /// The groups whose holders are killed in a pause.

@@ -17,12 +17,17 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
-use crate::history::{Acquire, Edge, Log, Signal, TickEvent, What, monotonic};
+use crate::history::{Acquire, Edge, Signal, TickEvent, Version, What, monotonic};
+use crate::log::Log;
 
 /// There are thousands of busy answers: only those that took longer than this are recorded.
 const SLOW_MS: u64 = 100;
 /// What a replica says when it finds another schedule of its job.
 const OTHER_SCHEDULE: &str = "also has the schedule";
+/// What a replica says when it finds a server that may evict keys.
+const UNSAFE_SERVER: &str = "locks are not safe on this Redis";
+/// So many time zones are whole hours away from UTC.
+const HOURS: i64 = 24;
 /// How long an orderly stop may take. Both programs end themselves after 12 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -30,6 +35,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) executable: PathBuf,
+    /// The same program in the version that an upgrade begins with.
+    pub(crate) last: Option<PathBuf>,
     pub(crate) name: String,
     pub(crate) group: usize,
     pub(crate) arguments: Vec<String>,
@@ -55,6 +62,28 @@ pub(crate) struct Deployment {
     pub(crate) number: u32,
     /// The interval of the schedule, if the schedule is what changes.
     pub(crate) interval_ms: u64,
+    pub(crate) version: Version,
+}
+
+// ===== impl Deployment =====
+
+impl Deployment {
+    /// Returns the expression of the schedule, and its time zone. Each deployment has its own zone,
+    /// as the store remembers for a while which schedules there were; the instants are those of the
+    /// interval in every zone.
+    fn schedule(self) -> (String, String) {
+        let seconds = self.interval_ms / 1000;
+        match self.number {
+            0 => (format!("@every {seconds}s"), "UTC".to_owned()),
+            number => {
+                let hours = i64::from(number) % HOURS - HOURS / 2;
+                let minutes = i64::from(number) / HOURS % 60;
+                let sign = if hours < 0 { '-' } else { '+' };
+                let zone = format!("{sign}{:02}:{minutes:02}", hours.abs());
+                (format!("*/{seconds} * * * * *"), zone)
+            }
+        }
+    }
 }
 
 /// A running replica.
@@ -91,7 +120,12 @@ impl Replica {
             .events
             .as_ref()
             .map(|path| path.with_extension(format!("{life}.jsonl")));
-        let mut command = Command::new(&recipe.executable);
+        let executable = match (deployment.version, &recipe.last) {
+            (Version::Last, Some(last)) => last,
+            _ => &recipe.executable,
+        };
+        let (expression, zone) = deployment.schedule();
+        let mut command = Command::new(executable);
         command
             .arg("--stop-with-stdin")
             .args(&recipe.arguments)
@@ -99,10 +133,8 @@ impl Replica {
             .envs(recipe.environment.iter().cloned())
             .env("REPLICA", format!("{}.{life}", recipe.name))
             .env("CIVIC_CLOCK_SKEW_MS", skew_ms.to_string())
-            .env(
-                "CIVIC_SCHEDULE",
-                format!("@every {}s", deployment.interval_ms / 1000),
-            )
+            .env("CIVIC_SCHEDULE", expression)
+            .env("CIVIC_TIMEZONE", zone)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -128,6 +160,7 @@ impl Replica {
             skew_ms,
             deployment: deployment.number,
             interval_ms: deployment.interval_ms,
+            version: deployment.version,
         });
         let reader = tokio::spawn(hear(stdout, life, recipe.group, log.clone(), began));
         Ok(Self {
@@ -176,10 +209,11 @@ impl Replica {
         };
         let life = self.life;
         self.log.now(What::Exit { life, forced });
-        let other_schedules = count_lines(&self.log_file, self.logged, OTHER_SCHEDULE)?;
+        let count = |words| count_lines(&self.log_file, self.logged, words);
         self.log.now(What::Logged {
             life,
-            other_schedules,
+            other_schedules: count(OTHER_SCHEDULE)?,
+            unsafe_servers: count(UNSAFE_SERVER)?,
         });
         // The pipe is closed: the rest of it is read to its end.
         let _ = (&mut self.reader).await;

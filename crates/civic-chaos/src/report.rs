@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::{Verdict, View};
 use crate::fault::{Class, Fault};
-use crate::history::{Backend, Group, Phase, Record, What};
+use crate::history::{Backend, Group, Phase, Record, SECOND, What};
 use crate::inject::name;
 use crate::topology::Topology;
 
@@ -46,6 +46,24 @@ pub(crate) fn print(records: &[Record], verdicts: &[Verdict]) {
         );
     }
     let view = View::new(records);
+    let end = view.end.unwrap_or_default();
+    for (is_of_all, what) in [
+        (true, "all data was lost, or any key might be evicted"),
+        (false, "the last writes might be lost in a failover"),
+    ] {
+        let lengths = view
+            .losses
+            .iter()
+            .filter(|loss| loss.is_of_all() == is_of_all);
+        let (times, length) = lengths.fold((0, 0), |(times, length), loss| {
+            (times + 1, length + loss.length(end))
+        });
+        println!(
+            "\n{what}: {times} times, {:.1} s of {:.1} s",
+            length as f64 / SECOND as f64,
+            view.since_start(end)
+        );
+    }
     for verdict in verdicts.iter().filter(|verdict| !verdict.holds()) {
         println!("\n{} is broken: {}", verdict.id, verdict.promise);
         for violation in verdict.violations.iter().take(SHOWN_VIOLATIONS) {

@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::history::{Group, Kind, Log, Record, Signal, What, millis, wall_clock_offset};
+use crate::history::{Group, Kind, Record, Signal, What, millis, wall_clock_offset};
 use crate::inject::{Injector, name};
+use crate::log::Log;
 use crate::main_server::MainServer;
 use crate::monitor;
 use crate::options::{Choice, Options};
@@ -111,6 +112,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     stop(&stage).await?;
     if let Some(server) = &injector.server {
         let server = server.lock().await;
+        server.check_roles().await?;
         // What a crowd leaves behind lives for longer than anyone wants to wait.
         let judged = || {
             let groups = stage.groups.iter().map(|(group, _)| group);

@@ -11,7 +11,8 @@ use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use civic_testkit::proxy::FaultProxy;
 use tokio::sync::{Mutex, broadcast};
 
-use crate::history::{Backend, Group, Kind, Log, What};
+use crate::history::{Backend, Group, Kind, Version, What};
+use crate::log::Log;
 use crate::main_server::MainServer;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
@@ -31,9 +32,8 @@ const CROWD_TTL_MS: u64 = 30_000;
 /// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
 const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
-/// The schedules of a job that is deployed again and again: more than a store keeps apart, so that
-/// one that comes again is a new one.
-const INTERVALS_MS: [u64; 6] = [6000, 2000, 7000, 3000, 5000, 4000];
+/// The intervals of a job that is deployed again and again.
+const INTERVALS_MS: [u64; 5] = [6000, 2000, 5000, 3000, 4000];
 /// More holders than a tick can lose in its grace.
 const UNLIMITED: u32 = 1000;
 
@@ -107,6 +107,10 @@ impl Stage {
                     _ => Store::Folder(files.join(&group.name)),
                 };
                 let recipe = recipe(options, &group, index, folder, store)?;
+                let version = match recipe.last {
+                    Some(_) => Version::Last,
+                    None => Version::This,
+                };
                 slots.push(Slot {
                     recipe,
                     proxy,
@@ -116,6 +120,7 @@ impl Stage {
                     deployment: StdMutex::new(Deployment {
                         number: 0,
                         interval_ms: group.interval_ms,
+                        version,
                     }),
                 });
             }
@@ -133,6 +138,7 @@ impl Stage {
                 kind: group.kind,
                 ttl_ms: group.ttl_ms,
                 gives_up: group.max_attempts < UNLIMITED,
+                is_upgraded: slots.iter().any(|slot| slot.recipe.last.is_some()),
             })
             .collect()
     }
@@ -153,6 +159,7 @@ impl Stage {
         Deployment {
             number,
             interval_ms: INTERVALS_MS[number as usize % INTERVALS_MS.len()],
+            version: Version::This,
         }
     }
 
@@ -227,6 +234,10 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
     // The store of one machine has no outage.
     let crowd = lock(Kind::Crowd, "crowd", 0, 0, 0);
     let mut on_main = usual.to_vec();
+    if options.last.is_some() {
+        // The last version knows neither a bound of attempts nor a change of the schedule.
+        on_main.retain(|lock| lock.kind != Kind::Deployed && lock.max_attempts == UNLIMITED);
+    }
     if options.callers > 0 {
         on_main.push(crowd);
     }
@@ -355,7 +366,15 @@ fn recipe(
             vec!["penalty-scheduler".to_owned()]
         }
     };
+    let last = options.last.as_ref().filter(|_| group.backend.is_main());
     Ok(Recipe {
+        last: match group.kind {
+            Kind::Hammer => last.map(|last| last.civic.clone()),
+            Kind::Crowd => None,
+            Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => {
+                last.map(|last| last.fleet.clone())
+            }
+        },
         executable: match group.kind {
             Kind::Hammer => options.civic.clone(),
             Kind::Crowd => std::env::current_exe()?,

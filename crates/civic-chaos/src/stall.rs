@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::history::{Log, MILLI, What, monotonic};
+use crate::history::{MILLI, What, monotonic};
+use crate::log::Log;
 
 const BEAT: Duration = Duration::from_millis(20);
 /// A beat that is later than this is a stall. It is less than the margin of a lease, which is

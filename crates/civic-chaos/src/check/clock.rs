@@ -1,9 +1,10 @@
 //! I14: a server whose wall clock is set wrong, and right again.
 
+use super::injected::Injected;
 use super::limits::SLACK;
 use super::span::Span;
 use super::verdict::Verdict;
-use super::view::{Injected, View};
+use super::view::View;
 use crate::fault::Class;
 use crate::history::{MILLI, SECOND, TickEvent, What};
 

@@ -43,7 +43,10 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     let letter = tick.dead_letters.iter().map(|&(_, at)| at).max();
     let latest = tick.starts.iter().map(|lease| lease.begin).max();
     let settled = latest.max(letter).unwrap_or(first);
+    // An attempt that a failover has undone was not counted.
+    let mut known = tick.starts.iter().map(|lease| lease.begin).chain(letter);
     if view.was_lost(tick.group.group, first, settled)
+        || known.any(|at| view.was_undone(tick.group.group, at, at))
         || view.was_forgotten(tick.group.group, first, settled)
     {
         verdict.excused += 1;

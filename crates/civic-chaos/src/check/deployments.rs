@@ -142,8 +142,21 @@ fn none_is_lost(
                 .faults_on(group.group, span)
                 .any(|fault| fault.fault.class() == Class::Server)
                 && of.to < due + group.grace_ms * MILLI;
+            // With the sight of a new schedule the store has forgotten since when it is deployed.
+            let unseen = view.was_undone(group.group, of.from, of.from + READY)
+                && view
+                    .faults_on(
+                        group.group,
+                        Span {
+                            from: of.from,
+                            to: due,
+                        },
+                    )
+                    .filter(|fault| fault.fault.class() == Class::Server)
+                    .any(|fault| due <= fault.span.to.saturating_add(LOOKS));
             if settled {
             } else if hindered
+                || unseen
                 || view.was_lost(group.group, span.from, due + group.grace_ms * MILLI)
                 || view.stalls.iter().any(|stall| stall.meets(span))
             {
@@ -239,12 +252,12 @@ mod tests {
 
     fn verdict(mut story: Story, said: u64, which: usize) -> Verdict {
         for life in [1, 2] {
-            let other_schedules = said;
             story.push(
                 60_000,
                 What::Logged {
                     life,
-                    other_schedules,
+                    other_schedules: said,
+                    unsafe_servers: 0,
                 },
             );
         }

@@ -40,7 +40,7 @@ pub(super) fn fences(view: &View<'_>) -> Verdict {
             }
             if let Some(before) = last
                 && before.fence >= lease.fence
-                && !view.was_lost_under(before, lease, lease.begin)
+                && !view.was_lost_under(before, lease, 0)
             {
                 verdict.violated(
                     format!(
@@ -137,7 +137,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
 mod tests {
     use super::super::fixture::{Story, hammer, ticks};
     use super::*;
-    use crate::history::{Signal, TickEvent};
+    use crate::history::{Backend, Group, Signal, TickEvent};
 
     fn both(story: &Story) -> (Verdict, Verdict) {
         let records = story.records();
@@ -232,6 +232,48 @@ mod tests {
         let (fences, exclusion) = both(&story);
         assert!(exclusion.holds(), "{exclusion:?}");
         assert!(fences.holds(), "{fences:?}");
+    }
+
+    #[test]
+    fn a_failover_excuses_two_holders_of_its_time_and_no_others() {
+        // The server is stopped at 10 s. It goes on from 15 s to 16 s, when another one has taken
+        // its place.
+        for (first, second, holds) in [
+            // The first one was granted, or renewed last, when the replica was behind.
+            (9900, 10_500, true),
+            (8000, 10_500, true),
+            // By the old server, which went on for a moment.
+            (15_900, 16_100, true),
+            (6000, 6100, false),
+            (12_100, 12_200, false),
+            (19_000, 19_100, false),
+        ] {
+            let mut story = Story::new(Group {
+                backend: Backend::Sentinel,
+                ..hammer()
+            });
+            story.start(1).start(2).failover(10_000, 15_000, 16_000);
+            story
+                .enter(first, 1, 10)
+                .leave(first + 2600, 1, 10)
+                .told(first + 2600, 1, 10);
+            story.enter(second, 2, 11).leave(second + 60, 2, 11);
+            let verdict = both(&story).1;
+            assert_eq!(verdict.holds(), holds, "{first} {second}: {verdict:?}");
+            assert_eq!(verdict.excused, u64::from(holds), "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn a_failover_excuses_no_fence_that_shrinks() {
+        let mut story = Story::new(Group {
+            backend: Backend::Sentinel,
+            ..hammer()
+        });
+        story.start(1).start(2).failover(10_000, 15_000, 16_000);
+        story.enter(5000, 1, 10).leave(5100, 1, 10);
+        story.enter(18_500, 2, 9).leave(18_600, 2, 9);
+        assert!(!both(&story).0.holds());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::history::{
     Acquire, Backend, Edge, ForeignStep, Group, Kind, MILLI, Phase, Record, ServerState, Signal,
-    TickEvent, What,
+    TickEvent, Version, What,
 };
 
 /// A history under construction.
@@ -61,12 +61,7 @@ impl Story {
         };
         story.push(0, What::Clock { wall_offset: 0 });
         story.push(0, What::Group(group));
-        story.push(
-            0,
-            What::Server {
-                state: ServerState::Watched,
-            },
-        );
+        story.push(0, What::server(ServerState::Watched));
         story
     }
 
@@ -95,6 +90,7 @@ impl Story {
                 skew_ms: 0,
                 deployment: 0,
                 interval_ms: 1000,
+                version: Version::This,
             },
         )
     }
@@ -111,6 +107,7 @@ impl Story {
                 skew_ms: 0,
                 deployment: number,
                 interval_ms: 1000 * seconds,
+                version: Version::This,
             },
         )
     }
@@ -193,9 +190,17 @@ impl Story {
             (to, ServerState::Back),
             (to, ServerState::Watched),
         ] {
-            self.push(at, What::Server { state });
+            self.push(at, What::server(state));
         }
         self
+    }
+
+    /// Another server takes the place of the first one, which is stopped at `from` and goes on from
+    /// `stale` to `to`.
+    pub(super) fn failover(&mut self, from: u64, stale: u64, to: u64) -> &mut Self {
+        self.push(from, What::server(ServerState::Replaced))
+            .push(stale, What::server(ServerState::Stale))
+            .push(to, What::server(ServerState::Back))
     }
 
     pub(super) fn fault(

@@ -1,7 +1,7 @@
 //! A process, from its start to its end.
 
 use super::span::{AFTERMATH, Span};
-use crate::history::Signal;
+use crate::history::{Signal, Version};
 
 /// A process, from its start to its end.
 #[derive(Debug)]
@@ -10,8 +10,11 @@ pub(crate) struct Life<'a> {
     pub(crate) group: usize,
     pub(crate) deployment: u32,
     pub(crate) interval_ms: u64,
+    pub(crate) version: Version,
     /// How often it has said that another replica has another schedule.
     pub(crate) other_schedules: u64,
+    /// How often it has said that locks are not safe on its server.
+    pub(crate) unsafe_servers: u64,
     pub(crate) started: u64,
     pub(crate) killed: Option<u64>,
     pub(crate) terminated: Option<u64>,

@@ -6,18 +6,22 @@
 //! - a replica that was stopped (or a machine that stood still) may be overtaken without knowing;
 //!   the fence is what refuses it;
 //! - a server that lost its data has lost its locks and its watermarks: two may hold at a time,
-//!   and ticks may run again. Fences still grow.
+//!   and ticks may run again. Fences still grow;
+//! - a server that was replaced by its replica has lost its last writes, and no others.
 
 mod clock;
 mod crashes;
 mod crowd;
 mod deployments;
+mod eviction;
 mod exclusion;
 #[cfg(test)]
 mod fixture;
+mod injected;
 mod lease;
 mod life;
 mod limits;
+mod loss;
 mod server;
 mod span;
 mod ticks;
@@ -39,5 +43,6 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.extend(clock::clock(&view));
     verdicts.extend(crowd::crowd(&view));
     verdicts.extend(deployments::deployments(&view));
+    verdicts.push(eviction::eviction(&view));
     verdicts
 }

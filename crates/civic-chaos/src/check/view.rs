@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::injected::Injected;
 use super::lease::{Ended, Lease};
 use super::life::Life;
+use super::loss::{Extent, Loss};
 use super::span::{AFTERMATH, Span};
 use crate::fault::{Class, Fault};
 use crate::history::{
@@ -20,20 +22,13 @@ pub(crate) struct View<'a> {
     /// The leases, in the order in which they began.
     pub(crate) leases: Vec<Lease>,
     pub(crate) faults: Vec<Injected>,
-    /// The spans in which the server had lost its data and had not answered yet.
-    pub(crate) losses: Vec<Span>,
+    /// The spans in which the server lost data and had not answered yet.
+    pub(crate) losses: Vec<Loss>,
     pub(crate) stalls: Vec<Span>,
+    /// When a replica said that the store did not answer it, and which one.
+    pub(crate) troubles: Vec<(u64, u32)>,
     /// The instant at which all replicas were told to stop.
     pub(crate) end: Option<u64>,
-}
-
-/// A fault that was injected.
-#[derive(Debug)]
-pub(crate) struct Injected {
-    pub(crate) fault: Fault,
-    pub(crate) life: Option<u32>,
-    pub(crate) group: Option<usize>,
-    pub(crate) span: Span,
 }
 
 // ===== impl View =====
@@ -49,6 +44,7 @@ impl<'a> View<'a> {
             faults: Vec::new(),
             losses: Vec::new(),
             stalls: Vec::new(),
+            troubles: Vec::new(),
             end: None,
         };
         let mut open_faults = BTreeMap::new();
@@ -76,6 +72,7 @@ impl<'a> View<'a> {
                 group,
                 deployment,
                 interval_ms,
+                version,
                 ..
             } => {
                 self.lives.insert(
@@ -85,7 +82,9 @@ impl<'a> View<'a> {
                         group: *group,
                         deployment: *deployment,
                         interval_ms: *interval_ms,
+                        version: *version,
                         other_schedules: 0,
+                        unsafe_servers: 0,
                         started: at,
                         killed: None,
                         terminated: None,
@@ -102,9 +101,11 @@ impl<'a> View<'a> {
             What::Logged {
                 life,
                 other_schedules,
+                unsafe_servers,
             } => {
                 if let Some(life) = self.lives.get_mut(life) {
                     life.other_schedules = *other_schedules;
+                    life.unsafe_servers = *unsafe_servers;
                 }
             }
             What::Exit { life, .. } => {
@@ -120,6 +121,9 @@ impl<'a> View<'a> {
                 attempt,
             } => {
                 let key = (*life, *fence);
+                if matches!(event, TickEvent::Unavailable | TickEvent::Unrecorded) {
+                    self.troubles.push((at, *life));
+                }
                 let ended = match event {
                     TickEvent::Started => {
                         let tick_attempt = Some((*tick, *attempt));
@@ -193,26 +197,27 @@ impl<'a> View<'a> {
                     self.faults[open].span.to = at;
                 }
             }
-            What::Server {
-                state: ServerState::Lost,
-            } => self.losses.push(Span {
-                from: at,
-                to: u64::MAX,
-            }),
-            What::Server {
-                state: ServerState::Back,
-            } => {
-                if let Some(loss) = self.losses.last_mut() {
-                    loss.to = loss.to.min(at);
-                }
+            What::Server { state, groups } => {
+                let groups = groups.as_deref();
+                let loss = match state {
+                    ServerState::Lost => Loss::new(at, Extent::All, groups),
+                    ServerState::Stale => Loss::new(at, Extent::Latest, groups),
+                    ServerState::Replaced => Loss::of_the_last_writes(at, groups),
+                    ServerState::Back => {
+                        // There is one fault of a server at a time.
+                        self.losses.iter_mut().for_each(|loss| loss.ends(at));
+                        return;
+                    }
+                    ServerState::Away | ServerState::Watched | ServerState::Unwatched => return,
+                };
+                self.losses.push(loss);
             }
             What::Stall { from } => self.stalls.push(Span {
                 from: *from,
                 to: at,
             }),
             What::End => self.end = Some(at),
-            What::Server { .. }
-            | What::Acquire { .. }
+            What::Acquire { .. }
             | What::Write { .. }
             | What::Crowd { .. }
             | What::Foreign { .. }
@@ -300,18 +305,40 @@ impl<'a> View<'a> {
             })
     }
 
-    /// Returns whether the group's store has lost its data in between.
+    /// Returns whether the group's store has lost all its data in between.
     pub(crate) fn was_lost(&self, group: usize, from: u64, to: u64) -> bool {
-        self.groups[group].backend.is_main()
-            && self.losses.iter().any(|loss| loss.meets(Span { from, to }))
+        self.has_loss(Extent::All, group, Span { from, to })
     }
 
-    /// Returns whether the store has lost its data under one of these leases, the later of which
-    /// began before `to`. The answer that grants a lease may take as long as a command.
+    /// Returns whether a failover may have undone what the group's store wrote for the records of
+    /// this span. An answer may take as long as a command, and come after the write was undone.
+    pub(crate) fn was_undone(&self, group: usize, from: u64, to: u64) -> bool {
+        let from = from.saturating_sub(self.answer(group));
+        self.has_loss(Extent::Latest, group, Span { from, to })
+    }
+
+    fn has_loss(&self, extent: Extent, group: usize, span: Span) -> bool {
+        self.groups[group].backend.is_main()
+            && self
+                .losses
+                .iter()
+                .any(|loss| loss.hits(extent, group, span))
+    }
+
+    /// Returns how long an answer of the store may take to be recorded.
+    fn answer(&self, group: usize) -> u64 {
+        self.groups[group].command_timeout_ms * MILLI + AFTERMATH
+    }
+
+    /// Returns whether the store has lost the data under one of these leases: all of it at any time
+    /// until `to`, and not before the later one began; or what was written for one of them, up to
+    /// `to` for the first and up to its begin for the other.
     pub(crate) fn was_lost_under(&self, one: &Lease, other: &Lease, to: u64) -> bool {
-        let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
-        let from = one.begin.min(other.begin).saturating_sub(answer);
-        self.was_lost(one.group, from, one.begin.max(other.begin).max(to))
+        let from = one.begin.min(other.begin);
+        let all_from = from.saturating_sub(self.answer(one.group));
+        self.was_lost(one.group, all_from, one.begin.max(other.begin).max(to))
+            || self.was_undone(one.group, one.begin, to.max(one.begin))
+            || self.was_undone(other.group, other.begin, other.begin)
     }
 
     /// Returns whether the watermark of the group was deleted in between.
@@ -322,8 +349,8 @@ impl<'a> View<'a> {
 
     /// Returns whether the watermark was deleted since one of these leases was granted.
     pub(crate) fn was_forgotten_under(&self, one: &Lease, other: &Lease) -> bool {
-        let answer = self.groups[one.group].command_timeout_ms * MILLI + AFTERMATH;
-        let from = one.begin.min(other.begin).saturating_sub(answer);
+        let from = one.begin.min(other.begin);
+        let from = from.saturating_sub(self.answer(one.group));
         self.was_forgotten(one.group, from, one.begin.max(other.begin))
     }
 
@@ -337,7 +364,7 @@ impl<'a> View<'a> {
     fn hits(&self, fault: &Injected, group: usize) -> bool {
         match fault.fault.class() {
             Class::Server => self.groups[group].backend.is_main(),
-            Class::Key | Class::Work | Class::Clock | Class::Deployment => {
+            Class::Key | Class::Work | Class::Clock | Class::Deployment | Class::Version => {
                 fault.group == Some(group)
             }
             Class::Replica | Class::Link => fault

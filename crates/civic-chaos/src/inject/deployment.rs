@@ -1,4 +1,4 @@
-//! Replicas come back with another schedule, one by one.
+//! Replicas come back with another schedule, or in another version, one by one.
 
 use std::io;
 use std::time::Duration;
@@ -45,7 +45,37 @@ impl Injector {
         Ok(())
     }
 
-    async fn replace(&self, slot: &Slot, next: Deployment, skew_ms: i64) -> io::Result<()> {
+    pub(super) async fn upgrade(&self, step: &Step) -> io::Result<()> {
+        let (group, slots) = &self.stage.groups[step.group];
+        let target = Target {
+            life: None,
+            group: Some(step.group),
+        };
+        let version = slots[0].deployment().version.other();
+        let number = self.begin(
+            step.fault,
+            target,
+            &format!("{}: to {version:?}", group.name),
+        );
+        for slot in slots {
+            let next = Deployment {
+                version,
+                ..*slot.deployment()
+            };
+            self.replace(slot, next, step.skew_ms).await?;
+            sleep(ROLL).await;
+        }
+        self.end(number, step.fault, target);
+        Ok(())
+    }
+
+    /// Ends the replica in its place, in order, and starts another one of this deployment.
+    pub(super) async fn replace(
+        &self,
+        slot: &Slot,
+        next: Deployment,
+        skew_ms: i64,
+    ) -> io::Result<()> {
         let mut place = slot.replica.lock().await;
         *slot.deployment() = next;
         if let Some(replica) = place.take() {

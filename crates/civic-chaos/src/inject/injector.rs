@@ -41,6 +41,7 @@ impl Injector {
             Class::Key => self.key(&step).await,
             Class::Work => self.work(&step).await,
             Class::Deployment => self.deploy(&step).await,
+            Class::Version => self.upgrade(&step).await,
             Class::Clock => self.clock(&step).await,
         }
     }

@@ -39,6 +39,8 @@ impl Injector {
             group: Some(step.group),
         };
         let key = format!("{{lock:{}}}:{which}", group.lock);
+        // Noted before: a command whose answer is lost may be executed.
+        let number = self.begin(step.fault, target, &format!("{key} of {}", group.name));
         let deleted = timeout(PEER_LIMIT, async {
             // The server may be away, or loading its data.
             loop {
@@ -59,9 +61,7 @@ impl Injector {
                 name(step.fault),
                 group.name
             );
-            return Ok(());
         }
-        let number = self.begin(step.fault, target, &format!("{key} of {}", group.name));
         self.end(number, step.fault, target);
         Ok(())
     }
@@ -82,6 +82,15 @@ impl Injector {
             return Ok(());
         };
         let value = format!("1:{}", 1_700_000_000_000 + step.at_ms);
+        let target = Target {
+            life: None,
+            group: Some(step.group),
+        };
+        let number = self.begin(
+            step.fault,
+            target,
+            &format!("{} for {} ms", group.name, step.lasts_ms),
+        );
         let since = Instant::now();
         let taken = timeout(PEER_LIMIT, async {
             loop {
@@ -92,19 +101,6 @@ impl Injector {
             }
         })
         .await;
-        let Ok(mut peer) = taken else {
-            // The peer may have got the lock, and lost the reply.
-            println!(
-                "          {:<14} {} was never free",
-                name(step.fault),
-                group.name
-            );
-            return Ok(());
-        };
-        let target = Target {
-            life: None,
-            group: Some(step.group),
-        };
         let note = |step: ForeignStep| {
             self.stage.log.now(What::Foreign {
                 group: group.group,
@@ -112,34 +108,23 @@ impl Injector {
                 step,
             });
         };
-        note(ForeignStep::Taken);
-        let number = self.begin(
-            step.fault,
-            target,
-            &format!("{} for {} ms", group.name, step.lasts_ms),
-        );
-        sleep(Duration::from_millis(step.lasts_ms)).await;
-        note(ForeignStep::Returning);
-        let mut heard = true;
-        let verdict = loop {
-            if since.elapsed() >= Duration::from_secs(PEER_TTL_S) {
-                // The server was away for so long that nothing is known.
-                break ForeignStep::Returned;
+        match taken {
+            Ok(peer) => {
+                note(ForeignStep::Taken);
+                sleep(Duration::from_millis(step.lasts_ms)).await;
+                note(ForeignStep::Returning);
+                note(returned(Some(peer), since, (addr, group.db), &key, &value).await);
             }
-            match timeout(Duration::from_secs(5), give_back(&mut peer, &key, &value)).await {
-                // An attempt whose reply was lost may have released it.
-                Ok(Ok(ForeignStep::Damaged)) if !heard => break ForeignStep::Returned,
-                Ok(Ok(step)) => break step,
-                _ => {
-                    heard = false;
-                    sleep(Duration::from_millis(50)).await;
-                    if let Ok(again) = Peer::connect(addr, group.db).await {
-                        peer = again;
-                    }
-                }
+            Err(_) => {
+                println!(
+                    "          {:<14} {} was never free",
+                    name(step.fault),
+                    group.name
+                );
+                // It may have got the lock, and lost the reply.
+                returned(None, since, (addr, group.db), &key, &value).await;
             }
-        };
-        note(verdict);
+        }
         self.end(number, step.fault, target);
         Ok(())
     }
@@ -156,6 +141,36 @@ async fn take(addr: SocketAddr, db: u8, key: &str, value: &str) -> io::Result<Pe
         sleep(Duration::from_millis(1)).await;
     }
     Ok(peer)
+}
+
+/// Gives the key back until it is known what has become of it. Without a peer it is not known to be
+/// taken.
+async fn returned(
+    mut peer: Option<Peer>,
+    since: Instant,
+    (addr, db): (SocketAddr, u8),
+    key: &str,
+    value: &str,
+) -> ForeignStep {
+    let mut heard = peer.is_some();
+    loop {
+        if since.elapsed() >= PEER_LIMIT + Duration::from_secs(PEER_TTL_S) {
+            // The server was away for so long that nothing is known.
+            return ForeignStep::Returned;
+        }
+        if let Some(peer) = &mut peer {
+            match timeout(Duration::from_secs(5), give_back(peer, key, value)).await {
+                // An attempt whose reply was lost may have released it.
+                Ok(Ok(ForeignStep::Damaged)) if !heard => return ForeignStep::Returned,
+                Ok(Ok(step)) => return step,
+                _ => heard = false,
+            }
+        }
+        sleep(Duration::from_millis(50)).await;
+        if let Ok(Ok(again)) = timeout(Duration::from_secs(5), Peer::connect(addr, db)).await {
+            peer = Some(again);
+        }
+    }
 }
 
 async fn give_back(peer: &mut Peer, key: &str, value: &str) -> io::Result<ForeignStep> {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod deployment;
+mod eviction;
 mod injector;
 mod key;
 mod link;

@@ -1,5 +1,6 @@
 //! The server is stopped, killed, or refuses to work for a while.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -38,12 +39,15 @@ impl Injector {
             }
             Fault::CrashKeep | Fault::CrashEmpty => {
                 let is_watched = server.single().is_some();
+                let addr = server.one(step.variant).addr();
+                let groups = self.groups_on(&server, addr).await;
                 let server = server.one(step.variant);
                 self.state(ServerState::Away);
                 server.kill();
                 if step.fault == Fault::CrashEmpty {
                     fs::remove_dir_all(server.folder().join("appendonlydir"))?;
-                    self.state(ServerState::Lost);
+                    let state = ServerState::Lost;
+                    self.stage.log.now(What::Server { state, groups });
                 }
                 sleep(lasts).await;
                 server.restart().await;
@@ -68,19 +72,24 @@ impl Injector {
                 for primary in server.primaries() {
                     cut_clients(primary).await?;
                 }
+                // A replica is a client too: a failover would lose all that it misses meanwhile.
+                if let MainServer::Sentinel(sentinel) = &*server {
+                    sentinel.until_in_sync().await;
+                }
             }
             Fault::OutOfMemory => {
                 ask_all(&server, &["CONFIG", "SET", "maxmemory", "1"]).await?;
                 sleep(lasts).await;
                 ask_all(&server, &["CONFIG", "SET", "maxmemory", "0"]).await?;
             }
+            Fault::Evict => self.evict(step, &server).await?,
             Fault::ReadOnly => {
                 // A primary that does not exist: port 1.
                 ask_all(&server, &["REPLICAOF", "127.0.0.1", "1"]).await?;
                 sleep(lasts).await;
                 ask_all(&server, &["REPLICAOF", "NO", "ONE"]).await?;
             }
-            Fault::Failover | Fault::FailoverFrozen => self.failover(step, &mut server).await,
+            Fault::Failover | Fault::FailoverFrozen => self.failover(step, &mut server).await?,
             Fault::Reshard => self.reshard(step, &server).await?,
             _ => {}
         }
@@ -89,11 +98,30 @@ impl Injector {
     }
 
     pub(super) fn state(&self, state: ServerState) {
-        self.stage.log.now(What::Server { state });
+        self.stage.log.now(What::server(state));
+    }
+
+    /// Returns the groups whose keys may be on the server of this address, or none if all are.
+    async fn groups_on(&self, server: &MainServer, addr: SocketAddr) -> Option<Vec<usize>> {
+        if server.primaries().len() == 1 {
+            return None;
+        }
+        let mut groups = Vec::new();
+        for (group, _) in &self.stage.groups {
+            let key = format!("lock:{}", group.lock);
+            let is_elsewhere = || async {
+                let home = server.home_of(&key).await;
+                home.is_ok_and(|home| home != addr)
+            };
+            if group.backend.is_main() && !is_elsewhere().await {
+                groups.push(group.group);
+            }
+        }
+        Some(groups)
     }
 }
 
-async fn ask_all(server: &MainServer, words: &[&str]) -> io::Result<()> {
+pub(super) async fn ask_all(server: &MainServer, words: &[&str]) -> io::Result<()> {
     for primary in server.primaries() {
         ask(primary, words).await?;
     }

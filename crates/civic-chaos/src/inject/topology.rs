@@ -4,45 +4,52 @@ use std::io;
 use std::time::Duration;
 
 use civic_testkit::redis::Reply;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::injector::Injector;
 use super::server::ask;
 use crate::fault::Fault;
 use crate::history::ServerState;
-use crate::main_server::MainServer;
+use crate::main_server::{DOWN_AFTER, MainServer, NEVER_DOWN};
 use crate::plan::Step;
 
 /// How long one key may take from node to node.
 const MIGRATE_MS: &str = "2000";
+/// How long a cluster may need to find that all its nodes are there.
+const CLUSTER_LIMIT: Duration = Duration::from_secs(10);
 
 // ===== impl Injector =====
 
 impl Injector {
-    /// Makes the sentinels promote the replica. What the old primary has not passed on is lost, so
-    /// the data counts as lost, from the moment at which the old primary goes until it comes back
-    /// as the replica of the new one.
-    pub(super) async fn failover(&self, step: &Step, server: &mut MainServer) {
+    /// Makes the sentinels promote the replica. What the old primary has not passed on is lost, and
+    /// so is what it is told later, until it is the replica of the new one.
+    pub(super) async fn failover(&self, step: &Step, server: &mut MainServer) -> io::Result<()> {
+        server.check_roles().await?;
         let MainServer::Sentinel(sentinel) = server else {
-            return;
+            return Ok(());
         };
+        sentinel.set_down_after(DOWN_AFTER).await;
         self.state(ServerState::Away);
-        self.state(ServerState::Lost);
         if step.fault == Fault::FailoverFrozen {
             sentinel.primary.stop();
         } else {
             sentinel.primary.kill();
         }
+        self.state(ServerState::Replaced);
         sentinel.until_failed_over().await;
+        self.state(ServerState::Back);
+        sentinel.set_down_after(NEVER_DOWN).await;
         sleep(Duration::from_millis(step.lasts_ms)).await;
         if step.fault == Fault::FailoverFrozen {
             // It believes for a moment that it is the primary still.
+            self.state(ServerState::Stale);
             sentinel.primary.cont();
         } else {
             sentinel.primary.restart().await;
         }
         sentinel.swap().await;
         self.state(ServerState::Back);
+        Ok(())
     }
 
     /// Moves the slot of the group's lock, with all keys in it, to another node.
@@ -52,7 +59,16 @@ impl Injector {
         };
         let (group, _) = &self.stage.groups[step.group];
         let key = format!("lock:{}", group.lock);
-        let home = server.home_of(&key).await?;
+        // The cluster is down for a moment after one of its nodes was.
+        let home = timeout(CLUSTER_LIMIT, async {
+            loop {
+                match server.home_of(&key).await {
+                    Ok(home) => return home,
+                    Err(_) => sleep(Duration::from_millis(50)).await,
+                }
+            }
+        })
+        .await?;
         let from = cluster.nodes.iter().position(|node| node.addr() == home);
         let from = from.unwrap_or_default();
         let to = (from + 1) % cluster.nodes.len();

@@ -72,6 +72,42 @@ impl RedisSentinel {
         )
     }
 
+    /// Sets after which time without an answer the sentinels hold a server for dead.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a sentinel does not accept it.
+    pub async fn set_down_after(&self, down_after: Duration) {
+        let millis = down_after.as_millis().to_string();
+        for sentinel in &self.sentinels {
+            let words = [
+                "SENTINEL",
+                "SET",
+                SERVICE,
+                "down-after-milliseconds",
+                &millis,
+            ];
+            let reply = sentinel.command(&words).await;
+            assert_eq!(reply.text(), "OK", "{words:?}");
+        }
+    }
+
+    /// Returns whether every sentinel holds [`primary`](Self::primary) for the primary.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a sentinel does not answer.
+    pub async fn is_agreed(&self) -> bool {
+        let port = self.primary.port().to_string();
+        for sentinel in &self.sentinels {
+            let primary = sentinel.command(&["SENTINEL", "MASTER", SERVICE]).await;
+            if field(&primary, "port") != port {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits until the sentinels have made the replica the primary.
     ///
     /// # Panics
@@ -99,10 +135,24 @@ impl RedisSentinel {
         self.replica
             .command(&["REPLICAOF", "127.0.0.1", &port])
             .await;
+        self.until_in_sync().await;
+    }
+
+    /// Waits until the replica has heard from the primary all there is.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it has not within 20 s.
+    pub async fn until_in_sync(&self) {
         self.replica
-            .until_info("the old primary follows the new one", |info| {
+            .until_info("the replica follows the primary", |info| {
                 has_line(info, "master_link_status:up")
             })
+            .await;
+        // The primary notices first that a connection was cut.
+        let online = format!("port={},state=online", self.replica.port());
+        self.primary
+            .until_info("the primary has its replica", |info| info.contains(&online))
             .await;
     }
 

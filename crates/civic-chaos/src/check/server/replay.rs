@@ -22,6 +22,8 @@ pub(super) struct Replay<'v, 'a> {
     /// The ttl that a peer asked for, by value.
     asked: BTreeMap<String, u64>,
     watched: bool,
+    /// Whether the server may delete any key, which it does not report.
+    evicts: bool,
     /// The spans in which writes were not seen.
     pub(super) blind: Vec<(u64, u64)>,
     pub(super) owners: Verdict,
@@ -57,6 +59,7 @@ impl<'v, 'a> Replay<'v, 'a> {
             minted: None,
             asked: BTreeMap::new(),
             watched: false,
+            evicts: false,
             blind: vec![(0, u64::MAX)],
             owners: Verdict::new("I4", "a key is deleted or extended by its holder only"),
             takeovers: Verdict::new(
@@ -79,7 +82,7 @@ impl<'v, 'a> Replay<'v, 'a> {
             What::Write { db, words, script } => {
                 self.write(index, record.at, *db, words, script.as_deref());
             }
-            What::Server { state } => match state {
+            What::Server { state, .. } => match state {
                 ServerState::Watched => {
                     self.watched = true;
                     if let Some(blind) = self.blind.last_mut() {
@@ -87,20 +90,17 @@ impl<'v, 'a> Replay<'v, 'a> {
                     }
                 }
                 ServerState::Lost => {
-                    for (_, key) in self.keys.values_mut() {
-                        *key = None;
-                    }
+                    self.evicts = true;
+                    self.forget();
                 }
                 ServerState::Back => {
-                    if self.watched {
-                        return;
+                    // What was written or evicted meanwhile is not known.
+                    if !self.watched || self.evicts {
+                        self.forget();
                     }
-                    // What was written meanwhile is not known.
-                    for (_, key) in self.keys.values_mut() {
-                        *key = None;
-                    }
+                    self.evicts = false;
                 }
-                ServerState::Away => {}
+                ServerState::Away | ServerState::Replaced | ServerState::Stale => {}
                 ServerState::Unwatched => {
                     self.watched = false;
                     self.blind.push((record.at, u64::MAX));
@@ -110,6 +110,13 @@ impl<'v, 'a> Replay<'v, 'a> {
                 self.foreign_step(index, record.at, *group, value, *step);
             }
             _ => {}
+        }
+    }
+
+    /// Forgets who has which key.
+    fn forget(&mut self) {
+        for (_, key) in self.keys.values_mut() {
+            *key = None;
         }
     }
 
@@ -147,11 +154,14 @@ impl<'v, 'a> Replay<'v, 'a> {
                     return;
                 };
                 self.takeovers.checks += 1;
+                // A list of values is one argument.
+                let mut abandoned = script[1..].iter().flat_map(|list| list.split(' '));
                 if let Some(old) = key
                     && old.value != *value
                     && old.expires > at + ROUNDING
                     && !old.completed
-                    && !script[1..].contains(&old.value)
+                    && !self.evicts
+                    && !abandoned.any(|value| value == old.value)
                 {
                     let left = (old.expires - at) / MILLI;
                     self.takeovers.violated(
@@ -286,7 +296,7 @@ impl<'v, 'a> Replay<'v, 'a> {
                     return;
                 };
                 self.foreign.checks += 1;
-                if view.was_lost(group, from, at) {
+                if view.was_lost(group, from, at) || view.was_undone(group, from, from) {
                     self.foreign.excused += 1;
                     return;
                 }
@@ -295,7 +305,7 @@ impl<'v, 'a> Replay<'v, 'a> {
                     if lease.begin >= at || until <= from {
                         continue;
                     }
-                    if view.was_paused(lease, until) || view.was_lost_under(lease, lease, at) {
+                    if view.was_paused(lease, until) || view.was_lost_under(lease, lease, until) {
                         self.foreign.excused += 1;
                     } else {
                         self.foreign.violated(
@@ -313,7 +323,10 @@ impl<'v, 'a> Replay<'v, 'a> {
             }
             ForeignStep::Damaged => {
                 let taken = self.planted.remove(&group);
-                if taken.is_some_and(|(_, from)| view.was_lost(group, from, at)) {
+                if taken.is_some_and(|(_, from)| {
+                    view.was_lost(group, from, at) || view.was_undone(group, from, from)
+                }) {
+                    self.foreign.excused += 1;
                     return;
                 }
                 self.foreign

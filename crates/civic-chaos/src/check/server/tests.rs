@@ -87,18 +87,8 @@ fn work_without_a_grant_is_seen() {
 #[test]
 fn what_nobody_watched_proves_nothing() {
     let mut story = story();
-    story.push(
-        2000,
-        What::Server {
-            state: ServerState::Unwatched,
-        },
-    );
-    story.push(
-        2500,
-        What::Server {
-            state: ServerState::Watched,
-        },
-    );
+    story.push(2000, What::server(ServerState::Unwatched));
+    story.push(2500, What::server(ServerState::Watched));
     story.enter(3000, 1, 10);
     assert!(holds(&story, "I8"));
     story.enter(6000, 1, 11);
@@ -168,7 +158,7 @@ fn a_renewal_counts_also_after_a_restart_that_nobody_watched() {
         (900, ServerState::Back),
         (901, ServerState::Watched),
     ] {
-        story.push(at, What::Server { state });
+        story.push(at, What::server(state));
     }
     story.script(1000, "a", "PEXPIRE lock:it 2000");
     story.leave(2900, 1, 10);

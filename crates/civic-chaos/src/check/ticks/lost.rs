@@ -7,7 +7,8 @@ use super::super::span::Span;
 use super::super::verdict::Verdict;
 use super::super::view::View;
 use super::tick::{SKEW, Tick};
-use crate::history::{Group, Kind, MILLI, SECOND};
+use crate::fault::Fault;
+use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
 
 /// How long after a server has come back empty the first replica finds it again. From then on the
 /// state of that replica counts.
@@ -83,6 +84,7 @@ pub(super) fn lost(
         };
         if known.is_some_and(|known| settled(known) || perhaps(known)) {
         } else if view.was_lost(group.group, open.from, open.to)
+            || no_one_remembers(view, group, open)
             || may_have_died_reporting(view, group, view.due(tick) + group.grace_ms * MILLI)
         {
             verdict.excused += 1;
@@ -104,6 +106,36 @@ fn settled_at(tick: &Tick<'_>) -> Option<u64> {
     let ends = tick.starts.iter().filter_map(|lease| lease.end);
     let reports = tick.missed.iter().chain(&tick.dead_letters).copied();
     ends.chain(reports).map(|(_, at)| at).max()
+}
+
+/// Returns whether the watermark was deleted when no replica was there that had seen the job: then
+/// the next one takes it for a new job.
+fn no_one_remembers(view: &View<'_>, group: &Group, open: Span) -> bool {
+    let forgotten = view
+        .faults_on(group.group, open)
+        .filter(|fault| fault.fault == Fault::ForgetTicks);
+    let has_seen = |life: u32, before: u64| {
+        view.records
+            .iter()
+            .take_while(|record| record.at < before)
+            .any(|record| match record.what {
+                What::Tick {
+                    life: of, event, ..
+                } => of == life && event != TickEvent::Unavailable,
+                _ => false,
+            })
+    };
+    for fault in forgotten {
+        let mut remember = view.lives.iter().filter(|(life, replica)| {
+            replica.group == group.group
+                && replica.gone() > fault.span.to
+                && has_seen(**life, fault.span.from)
+        });
+        if remember.next().is_none() {
+            return true;
+        }
+    }
+    false
 }
 
 /// Returns whether the report of a tick that was given up may be lost. A replica records first, and

@@ -10,7 +10,7 @@ use super::lease::{Ended, Lease};
 use super::span::Span;
 use super::verdict::Verdict;
 use super::view::View;
-use crate::history::{Group, Kind, MILLI, SECOND, TickEvent, What};
+use crate::history::{Group, Kind, MILLI, SECOND};
 
 /// How long the effects of a fault last: connections, backlog.
 const AFTERMATH: u64 = 3 * SECOND;
@@ -72,11 +72,17 @@ struct Verdicts {
     missed: Verdict,
 }
 
+/// Returns when the holder reported the end of the lease, or its begin if it reported none.
+fn reported(lease: &Lease) -> u64 {
+    lease.end.map_or(lease.begin, |(_, at)| at)
+}
+
 fn again(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
         verdict.checks += 1;
-        if view.was_lost_under(before, after, 0) || view.was_forgotten_under(before, after) {
+        let reported = reported(before);
+        if view.was_lost_under(before, after, reported) || view.was_forgotten_under(before, after) {
             verdict.excused += 1;
             continue;
         }
@@ -113,7 +119,8 @@ fn once(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     verdict.checks += 1;
     for pair in tick.starts.windows(2) {
         let [before, after] = pair else { continue };
-        if view.was_lost_under(before, after, 0) || view.was_forgotten_under(before, after) {
+        let reported = reported(before);
+        if view.was_lost_under(before, after, reported) || view.was_forgotten_under(before, after) {
             verdict.excused += 1;
         } else {
             verdict.violated(
@@ -188,15 +195,9 @@ fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
 
 /// Returns whether a replica had trouble that was not injected, such as a busy disk or processor.
 fn is_troubled(view: &View<'_>, group: usize, span: Span) -> bool {
-    view.records.iter().any(|record| {
-        let What::Tick { life, event, .. } = record.what else {
-            return false;
-        };
-        matches!(event, TickEvent::Unavailable | TickEvent::Unrecorded)
-            && span.from <= record.at
-            && record.at <= span.to
-            && view.lives[&life].group == group
-    })
+    view.troubles
+        .iter()
+        .any(|&(at, life)| span.from <= at && at <= span.to && view.lives[&life].group == group)
 }
 
 fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
@@ -212,6 +213,7 @@ fn order(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
         let first = before.begin.min(after.begin);
         let last = before.begin.max(after.begin);
         if view.was_lost(group.group, first.saturating_sub(grace), last)
+            || view.was_lost_under(before, after, reported(before))
             || view.was_forgotten(group.group, first.saturating_sub(grace), last)
         {
             verdict.excused += 1;
@@ -258,6 +260,12 @@ fn missed(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
             ),
             [record],
         );
+    }
+    // With the watermark the record of who gave it up has gone back.
+    let is_undone = |&(_, at): &(usize, u64)| view.was_undone(tick.group.group, at, at);
+    if tick.missed.iter().any(is_undone) {
+        verdict.excused += 1;
+        return;
     }
     if tick.missed.len() > 1 {
         verdict.violated(

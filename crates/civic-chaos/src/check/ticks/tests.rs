@@ -1,7 +1,7 @@
 use super::super::fixture::{Story, at_most_once, ticks};
 use super::*;
 use crate::fault::Fault;
-use crate::history::Signal;
+use crate::history::{Backend, Signal, TickEvent, What};
 
 const LOST: usize = 0;
 const AGAIN: usize = 1;
@@ -245,4 +245,46 @@ fn a_dead_letter_is_a_report() {
     assert!(!holds(&story, LOST), "15 000 is not there");
     story.tick(16_500, 1, TickEvent::DeadLetter, 15_000, 109, 4);
     assert!(holds(&story, LOST));
+}
+
+#[test]
+fn a_failover_excuses_a_tick_that_is_run_again_and_none_that_is_lost() {
+    let on_sentinel = Group {
+        backend: Backend::Sentinel,
+        ..ticks()
+    };
+    // The server is replaced at 11.8 s: what was written for 11 000 may be lost, 10 000 is safe.
+    for (tick, holds) in [(10_000, false), (11_000, true)] {
+        let mut story = good(on_sentinel.clone());
+        story.failover(11_800, 15_500, 15_600);
+        story.tick(14_500, 2, TickEvent::Started, tick, 120, 1);
+        let verdict = verdict(&story, AGAIN);
+        assert_eq!(verdict.holds(), holds, "{verdict:?}");
+        assert_eq!(verdict.excused, u64::from(holds));
+    }
+    let mut story = Story::new(on_sentinel);
+    story.start(1).failover(11_800, 15_500, 15_600);
+    story
+        .run(10_010, 1, 10_000, 100)
+        .run(12_010, 1, 12_000, 102);
+    story.push(17_000, What::End);
+    let verdict = verdict(&story, LOST);
+    assert!(!verdict.holds(), "{verdict:?}");
+}
+
+#[test]
+fn a_deleted_watermark_excuses_a_lost_tick_only_if_no_replica_has_seen_the_job() {
+    for (seen, holds) in [(false, true), (true, false)] {
+        let mut story = Story::new(ticks());
+        story.start(1).deployed(10_500, 2, 0, 1);
+        story.run(9_010, 1, 9000, 99).run(10_010, 1, 10_000, 100);
+        story.signal(10_900, 1, Signal::Kill).exit(10_910, 1, false);
+        if seen {
+            story.tick(10_800, 2, TickEvent::Skipped, 10_000, 0, 0);
+        }
+        story.fault(11_100, 11_200, Fault::ForgetTicks, None);
+        story.run(12_010, 2, 12_000, 102).push(14_000, What::End);
+        let verdict = verdict(&story, LOST);
+        assert_eq!(verdict.holds(), holds, "{verdict:?}");
+    }
 }
