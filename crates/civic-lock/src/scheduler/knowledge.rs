@@ -193,8 +193,10 @@ impl Knowledge {
             schedule: Some(self.own.clone()),
             first: first.as_millis(),
         };
-        let done = replica.leases.store().run(&job.name, register).await?;
-        self.done = self.done.max(Tick::from_millis(done));
+        let registered = replica.leases.store().run(&job.name, register).await?;
+        // Another replica may have registered it first, and may have claimed a tick since: the next
+        // look says what is done for good.
+        self.done = self.done.max(done.min(Tick::from_millis(registered)));
         self.sighted = None;
         Ok(())
     }

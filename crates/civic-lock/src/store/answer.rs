@@ -35,7 +35,8 @@ pub(crate) enum Ownership {
 /// The answer to [`Peek`](super::command::Peek).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Peeked {
-    /// The latest tick that is done. `None` before the job was registered.
+    /// The latest tick that is done for good: an at-most-once tick whose holder has the key is not,
+    /// because its claim may be taken back. `None` before the job was registered.
     pub(crate) done: Option<u64>,
     /// The tick that is claimed and not done.
     pub(crate) claimed: Option<u64>,

@@ -133,11 +133,12 @@ impl Store {
         }
         if tick <= done && rules.follow(Rule::WatermarkIsAsked) {
             // An at-most-once tick is done when it is claimed, and runs while its holder has the
-            // key.
-            if ticks.claimed == Some(tick) && ticks.claimant == held && !free {
+            // key. Its claim may be taken back.
+            let settled = ticks.settled(held.filter(|_| !free));
+            if tick > settled {
                 return running;
             }
-            return Answer::AlreadyDone(done);
+            return Answer::AlreadyDone(settled);
         }
         if tick > now + settings.max_skew {
             return Answer::ClockAhead;

@@ -61,6 +61,16 @@ impl Ticks {
         }
     }
 
+    /// The watermark without an at-most-once tick whose holder has the key: its work may not have
+    /// begun, and the claim may be taken back.
+    pub(super) fn settled(&self, held: Option<Holder>) -> i8 {
+        let runs = held.is_some() && self.claimant == held && self.claimed == Some(self.done);
+        match self.previous_done {
+            Some(previous) if runs => previous,
+            _ => self.done,
+        }
+    }
+
     pub(super) fn forget_claim(&mut self) {
         self.claimed = None;
         self.claimant = None;

@@ -17,13 +17,13 @@ impl Store {
             return Answer::Marked;
         }
         if ticks.done != from || to <= from {
-            return Answer::Changed(Some(ticks.done));
+            return Answer::Changed(Some(ticks.settled(held)));
         }
         if let Some(claimed) = ticks.claimed.filter(|claimed| *claimed > from) {
             // A replica runs it, or may still take it over.
             let taken = held.is_some() && held != ticks.completed_by;
             if rules.follow(Rule::RunningTickIsNotMissed) && (claimed != to || taken) {
-                return Answer::Changed(Some(ticks.done));
+                return Answer::Changed(Some(ticks.settled(held)));
             }
             ticks.forget_claim();
         }

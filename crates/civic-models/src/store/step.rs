@@ -43,7 +43,11 @@ impl Store {
             Command::Unclaim(holder) => self.unclaim(*holder, rules),
             Command::Miss(by, from, to) => self.miss(*by, *from, *to, rules),
             Command::Register(done) => self.register(*done, rules),
-            Command::Peek => Answer::Peeked(self.ticks.as_ref().map(|ticks| ticks.done)),
+            Command::Peek => {
+                let held = self.key.map(|held| held.holder);
+                let ticks = self.ticks.as_ref();
+                Answer::Peeked(ticks.map(|ticks| ticks.settled(held)))
+            }
         }
     }
 }

@@ -9,10 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use super::resp::{Reply, command};
+use crate::process;
 
 /// A server that is not ready after this time never will be.
 const READY: Duration = Duration::from_secs(20);
@@ -233,7 +234,7 @@ impl RedisServer {
             .and_then(Pid::from_raw)
             .expect("the kernel's process ids are positive");
         // It may have died already.
-        let _ = kill_process(pid, signal);
+        let _ = process::signal(pid, signal);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Claimed, Ownership};
+use crate::store::answer::{Acquired, Claimed, Missed, Ownership};
 use crate::store::conformance::support::{Case, acquire, fence_of, granted, register, release};
 use crate::store::store::Store;
 
@@ -18,6 +18,7 @@ conformance! {
     a_repeated_claim_is_answered_as_the_first_one,
     a_claim_whose_answer_was_lost_is_claimed_again_as_the_same_attempt,
     at_most_once_is_done_when_claimed,
+    an_at_most_once_tick_is_not_done_for_good_while_its_claim_may_be_taken_back,
     an_at_most_once_tick_whose_answer_was_lost_is_not_lost,
     an_unclaimed_tick_is_as_if_it_had_not_been_claimed,
     unclaiming_a_takeover_leaves_the_tick_claimed,
@@ -163,7 +164,6 @@ async fn at_most_once_is_done_when_claimed(store: Store) {
     request.delivery = Delivery::AtMostOnce;
     let (tick, _, attempt, done) = granted(&job.claim_as("a", request).await);
     assert_eq!((tick, attempt, done), (job.tick, 1, job.done));
-    assert_eq!(job.peek().await.done, Some(tick));
     let running = job.claim_as("b", request).await;
     assert!(
         matches!(&running, Claimed::Running { holder, tick: Some(runs), .. }
@@ -172,6 +172,7 @@ async fn at_most_once_is_done_when_claimed(store: Store) {
     );
     // Its holder died: it is not run again, and the next one is.
     assert_eq!(release(&store, &job.name, "a", None).await, Ownership::Ours);
+    assert_eq!(job.peek().await.done, Some(tick));
     assert_eq!(
         job.claim_as("b", request).await,
         Claimed::AlreadyDone { done: tick }
@@ -180,6 +181,30 @@ async fn at_most_once_is_done_when_claimed(store: Store) {
     let (next, _, attempt, done) = granted(&job.claim_as("b", request).await);
     assert_eq!((next, attempt, done), (request.tick, 1, tick));
     assert_eq!(job.complete("b", next, None).await, Ownership::Ours);
+}
+
+async fn an_at_most_once_tick_is_not_done_for_good_while_its_claim_may_be_taken_back(store: Store) {
+    let job = Case::registered(&store, "job").await;
+    let mut request = job.request();
+    request.delivery = Delivery::AtMostOnce;
+    let mut earlier = request;
+    earlier.tick = job.done;
+    request.tick += 500;
+    let (tick, ..) = granted(&job.claim_as("a", request).await);
+    // No answer says that it is done, whatever is asked.
+    assert_eq!(job.peek().await.done, Some(job.done));
+    let done = Claimed::AlreadyDone { done: job.done };
+    assert_eq!(job.claim_as("b", earlier).await, done);
+    earlier.tick = job.tick;
+    let running = job.claim_as("b", earlier).await;
+    assert!(matches!(running, Claimed::Running { .. }), "{running:?}");
+    let missed = job.miss("b", job.done, job.tick).await;
+    assert!(
+        matches!(missed, Missed::Changed { done: Some(done), .. } if done == job.done),
+        "{missed:?}"
+    );
+    assert_eq!(job.unclaim("a").await, Ownership::Ours);
+    assert_eq!(granted(&job.claim_as("b", request).await).0, tick);
 }
 
 async fn an_at_most_once_tick_whose_answer_was_lost_is_not_lost(store: Store) {

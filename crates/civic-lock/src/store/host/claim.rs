@@ -88,14 +88,12 @@ impl Transition for Claim {
         }
         if request.tick <= done {
             // An at-most-once tick is done when it is claimed, and runs for as long as its holder
-            // has the key.
-            if state.ticks.claimed == Some(request.tick)
-                && let Some(held) = busy
-                && state.ticks.claimant.as_ref() == Some(&held)
-            {
-                return running(state, now, held);
-            }
-            return Claimed::AlreadyDone { done };
+            // has the key. Its claim may be taken back.
+            let settled = state.ticks.settled(busy.as_deref()).unwrap_or(done);
+            return match busy {
+                Some(held) if request.tick > settled => running(state, now, held),
+                _ => Claimed::AlreadyDone { done: settled },
+            };
         }
         if let Some(schedule) = &self.terms.schedule {
             let known = state

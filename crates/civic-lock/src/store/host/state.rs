@@ -84,6 +84,20 @@ pub(crate) struct Ticks {
     pub(super) runs: Vec<RunRecord>,
 }
 
+// ===== impl Ticks =====
+
+impl Ticks {
+    /// Returns the watermark without an at-most-once tick whose holder has the key: its work may
+    /// not have begun, and the claim may be taken back.
+    pub(super) fn settled(&self, holder: Option<&str>) -> Option<u64> {
+        let runs = holder.is_some() && self.claimant.as_deref() == holder;
+        match self.previous_done {
+            Some(previous) if runs && self.claimed == self.done => Some(previous),
+            _ => self.done,
+        }
+    }
+}
+
 // ===== impl State =====
 
 impl State {

@@ -93,7 +93,10 @@ impl Transition for Miss {
             .missed_by
             .get(MISSES_REMEMBERED - 1)
             .is_none_or(|&(_, to)| to <= self.from);
-        let changed = Missed::Changed { done, certain };
+        let changed = Missed::Changed {
+            done: ticks.settled(state.holder.as_deref()),
+            certain,
+        };
         if done != Some(self.from) || self.to <= self.from {
             return changed;
         }
@@ -119,7 +122,7 @@ impl Transition for Peek {
     fn apply(self, state: &mut State, now: Moment, _: &Process) -> Peeked {
         let ticks = &state.ticks;
         Peeked {
-            done: ticks.done,
+            done: ticks.settled(state.holder.as_deref()),
             claimed: ticks.claimed,
             attempt: ticks.attempt,
             claimant: ticks.claimant.clone(),

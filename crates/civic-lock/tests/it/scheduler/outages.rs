@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use civic_lock::{Delivery, LockService};
+use civic_lock::{Delivery, LockService, Tick};
 use civic_testkit::proxy::{Fault, FaultProxy};
-use civic_testkit::redis::RedisServer;
+use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::event_log::{EventLog, assert_no_gap, by_tick, count};
 use crate::support::local::{Local, every, hangs_once};
+use crate::support::lock::eventually;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_whose_lease_is_taken_away_is_dropped_and_the_tick_is_run_again() {
@@ -158,6 +159,64 @@ async fn a_claim_whose_reply_is_lost_loses_no_tick_and_runs_none_twice() {
         }
         assert!(proxy.injected().replies_lost > 0);
     }
+}
+
+/// A replica looked at the job while another one's claim was under way whose answer was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_at_most_once_tick_whose_claim_is_taken_back_is_run_by_a_replica_that_has_seen_it() {
+    const KEY: &str = "{lock:job}:tick";
+    let other = format!("other:1:{}:1", "0".repeat(32));
+    let server = RedisServer::start().await;
+    let events = EventLog::default();
+    let locks = LockService::redis(server.url()).expect("a service");
+    let hour = 60 * 60 * 1000;
+    let now = Tick::from(SystemTime::now()).as_millis();
+    let tick = now / hour * hour;
+    let (before, claimed) = ((tick - hour).to_string(), tick.to_string());
+    let schedules = format!("{before} {} @every {hour}ms", now - 1000);
+    let state = [
+        "HSET",
+        KEY,
+        "done",
+        &claimed,
+        "prev",
+        &before,
+        "claimed",
+        &claimed,
+        "claimant",
+        &other,
+        "attempt",
+        "1",
+        "version",
+        "2",
+        "schedules",
+        &schedules,
+    ];
+    server.command(&state).await;
+    server.command(&["SET", "lock:job", &other]).await;
+    let local = Local::start(
+        &locks,
+        every(hour)
+            .delivery(Delivery::AtMostOnce)
+            .misfire_grace(Duration::from_secs(2 * 60 * 60)),
+        &events,
+        |s| s.poll_cap(Duration::from_millis(100)),
+        |_| async { Ok(()) },
+    );
+    eventually("it has looked", async || {
+        let field = ["HGET", KEY, "schedules"];
+        server.command(&field).await != Reply::Text(schedules.clone())
+    })
+    .await;
+    // What `unclaim.lua` does.
+    server.command(&["HSET", KEY, "done", &before]).await;
+    let taken_back = ["HDEL", KEY, "claimed", "claimant", "attempt", "prev"];
+    server.command(&taken_back).await;
+    server.command(&["DEL", "lock:job"]).await;
+    let ran = events.event("ran", None, 0).await;
+    assert_eq!((ran.tick, ran.attempt), (tick, 1));
+    local.stop().await;
+    assert_eq!(count(&events.log(), &["missed", "skipped"]), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

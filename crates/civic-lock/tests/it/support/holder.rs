@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use civic_lock::LockService;
+use civic_testkit::process;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::lock::acquired;
@@ -145,7 +146,7 @@ impl HolderProcess {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).expect("our own child");
+        process::signal(self.pid(), signal).expect("our own child");
     }
 
     fn pid(&self) -> Pid {

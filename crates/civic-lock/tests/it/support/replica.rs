@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use civic_lock::{Coalesce, Delivery, Job, LockService, Run, Scheduler};
+use civic_testkit::process;
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -297,7 +298,7 @@ impl Replica {
             .id()
             .and_then(|pid| Pid::from_raw(pid.cast_signed()))
             .expect("a running replica");
-        kill_process(pid, signal).expect("a signal");
+        process::signal(pid, signal).expect("a signal");
     }
 
     /// SIGKILL, and waits until it is gone.

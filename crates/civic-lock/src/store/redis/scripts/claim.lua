@@ -35,7 +35,7 @@
 --          foreign     true if any value that is not of this form may be a peer's
 --
 -- Reply: 'granted', tick, fence, attempt, done before, how often it was handed over
---        'already_done', done
+--        'already_done', settled watermark
 --        'ran_by_peer', holder, ttl in ms if it still has the key, tick
 --        'unscheduled', first sight of the schedule: the tick is not after it; now if it is unknown
 --        'paused', since when, ms
@@ -124,11 +124,13 @@ if claimed and claimed > done then
   return grant(claimed, attempt + 1)
 end
 if tick <= done then
-  -- An at-most-once tick is done when it is claimed, and runs while its holder has the key.
-  if claimed == tick and held == claimant and not free then
+  -- An at-most-once tick is done when it is claimed, and runs while its holder has the key. Its
+  -- claim may be taken back.
+  local sure = settled(done, claimed, claimant, prev, not free and held)
+  if tick > sure then
     return running()
   end
-  return answer('already_done', int(done))
+  return answer('already_done', int(sure))
 end
 if terms.schedule then
   local list, first = sightings_of(state[9]), now

@@ -16,9 +16,12 @@
 -- ARGV[8]  ttl of what is remembered, ms
 --
 -- Reply: 'marked'
---        'changed', done, '1' if it is certain that no call with this echo has moved it, else '0'
+--        'changed', settled watermark, '1' if it is certain that no call with this echo has
+--        moved it, else '0'
 local kept_moves = tonumber(ARGV[5])
-local done, claimed, by, kept = unpack(redis.call('HMGET', KEYS[2], 'done', 'claimed', 'by', 'marks'))
+local done, claimed, by, kept, claimant, prev =
+  unpack(redis.call('HMGET', KEYS[2], 'done', 'claimed', 'by', 'marks', 'claimant', 'prev'))
+local held = redis.call('GET', KEYS[1])
 local marks = {}
 for mark in string.gmatch(kept or '', '%S+') do
   if string.sub(mark, 1, #echo + 1) == echo .. '@' then
@@ -31,17 +34,17 @@ local from, to = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function changed()
   -- Certain if no move since `from` has been dropped from the list.
   local certain = #marks < kept_moves or tonumber(string.match(marks[#marks], '@(%d+)$')) <= from
-  return answer('changed', done or '', certain and '1' or '0')
+  local sure = settled(done, claimed, claimant, prev, held)
+  return answer('changed', sure or '', certain and '1' or '0')
 end
 
 if tonumber(done) ~= from or to <= from then
   return changed()
 end
-claimed = tonumber(claimed) or 0
-if claimed > from then
-  local held = redis.call('GET', KEYS[1])
+local open = tonumber(claimed) or 0
+if open > from then
   -- A replica runs it, or may still take it over.
-  if claimed ~= to or (held and held ~= by) then
+  if open ~= to or (held and held ~= by) then
     return changed()
   end
   redis.call('HDEL', KEYS[2], 'claimed', 'claimant', 'attempt', 'prev', 'handed')

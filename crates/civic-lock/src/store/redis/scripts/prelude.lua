@@ -41,6 +41,15 @@ local function bump(key, retain)
   return int(fence)
 end
 
+-- The watermark without an at-most-once tick whose holder has the key: its work may not have begun,
+-- and the claim may be taken back.
+local function settled(done, claimed, claimant, prev, held)
+  if done and prev and claimed == done and held and held == claimant then
+    return prev
+  end
+  return done
+end
+
 -- '' when the key has no ttl.
 local function ttl_of(key)
   local left = redis.call('PTTL', key)
