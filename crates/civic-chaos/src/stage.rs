@@ -363,6 +363,8 @@ fn recipe(
             // The checker judges each tick by itself.
             set("CIVIC_COALESCE", "every".to_owned());
             set("CIVIC_MAX_ATTEMPTS", group.max_attempts.to_string());
+            // A holder that is told to stop hands over at once: that is what is measured.
+            set("CIVIC_SHUTDOWN_BOUND_MS", "0".to_owned());
             vec!["penalty-scheduler".to_owned()]
         }
     };

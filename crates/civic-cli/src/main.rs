@@ -8,7 +8,6 @@ mod key;
 mod lock;
 mod output;
 mod start_error;
-mod supervisor;
 mod table;
 mod token;
 mod watch;
@@ -25,7 +24,7 @@ use crate::start_error::StartError;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.stop_with_stdin {
-        supervisor::stop_with_stdin();
+        civic_lock::stop_with_stdin(civic_lock::SHUTDOWN_BOUND);
     }
     match run(cli.command).await {
         Ok(code) => code,

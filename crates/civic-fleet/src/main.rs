@@ -9,21 +9,27 @@ mod cli;
 mod cmd;
 mod environment;
 mod serve;
-mod supervisor;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use civic_lock::SHUTDOWN_BOUND;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 use crate::environment::{Environment, StartError};
 
+/// How long a service that is told to stop still takes connections.
+const DRAIN_DELAY: Duration = Duration::from_secs(5);
+/// How long the leases take to be given back at the end.
+const RELEASE: Duration = Duration::from_secs(2);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.stop_with_stdin {
-        supervisor::stop_with_stdin();
+        civic_lock::stop_with_stdin(DRAIN_DELAY + SHUTDOWN_BOUND + RELEASE);
     }
     match run(cli.command).await {
         Ok(code) => code,

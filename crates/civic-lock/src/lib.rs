@@ -25,6 +25,7 @@ mod service;
     allow(dead_code, reason = "the operator is going to ask these")
 )]
 mod store;
+mod supervisor;
 mod timing;
 mod weak_map;
 
@@ -44,7 +45,8 @@ pub use self::name::LockName;
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
 pub use self::scheduler::{
-    AfterFailure, Attempt, Coalesce, Event, Job, OnError, PeerForm, Peers, Run, Schedule,
-    Scheduler, Tick,
+    AfterFailure, Attempt, Coalesce, Event, Job, OnError, PeerForm, Peers, Run, SHUTDOWN_BOUND,
+    Schedule, Scheduler, Tick,
 };
 pub use self::service::{Backend, LockService};
+pub use self::supervisor::stop_with_stdin;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use crate::acquire::Acquirer;
 use crate::error::Error;
 use crate::lease::lease::Lease;
@@ -58,6 +60,30 @@ impl LockService {
         let store = self.acquirer.leases().store();
         store.run(&LockName::new(PING)?, Peek).await?;
         Ok(began.elapsed())
+    }
+
+    /// Ends the leases of this service at the end of a process, and returns how many were not given
+    /// back. Call it last: after the server has drained and the scheduler has ended.
+    ///
+    /// A lease that was dropped is given back in the background, which a process that exits at once
+    /// does not wait for; the lock then stays until its ttl has passed. This method waits for it,
+    /// and for leases that are still held, as long as `bound`. Then it tells the holders that are
+    /// left that their leases are lost, and waits once more, for the command timeout. A key that is
+    /// not given back by then expires.
+    ///
+    /// Leases of the jobs of a scheduler are among them. The service can be used afterwards.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the leases are given back even if no one waits for it.
+    pub async fn close(&self, bound: Duration) -> usize {
+        let leases = self.acquirer.leases();
+        if timeout(bound, leases.live().all_ended()).await.is_err() {
+            leases.live().tell();
+            let within = leases.store().command_timeout();
+            let _ = timeout(within, leases.live().all_ended()).await;
+        }
+        leases.live().len()
     }
 
     pub(crate) fn acquirer(&self) -> &Acquirer {

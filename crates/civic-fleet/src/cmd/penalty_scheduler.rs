@@ -19,7 +19,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use civic_lock::{Coalesce, Delivery, Event, Job, LockService, Schedule, Scheduler};
+use civic_lock::{
+    Coalesce, Delivery, Event, Job, LockService, SHUTDOWN_BOUND, Schedule, Scheduler,
+};
 use civic_server::Shutdown;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -65,6 +67,15 @@ pub(crate) struct Args {
     /// How often a tick is begun at most, if its replicas die of it. Defaults to 10.
     #[arg(long, env = "CIVIC_MAX_ATTEMPTS", value_name = "N")]
     max_attempts: Option<u32>,
+    /// How long the calculation may go on when the replica is told to stop, in milliseconds; then
+    /// its tick is handed over.
+    #[arg(
+        long,
+        env = "CIVIC_SHUTDOWN_BOUND_MS",
+        default_value_t = SHUTDOWN_BOUND.as_millis() as u64,
+        value_name = "MS"
+    )]
+    shutdown_bound_ms: u64,
     /// How far this replica's clock is ahead, in milliseconds; negative if it is behind. For
     /// trials.
     #[arg(
@@ -137,6 +148,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let skew = Duration::from_millis(args.clock_skew_ms.unsigned_abs());
     let ahead = args.clock_skew_ms >= 0;
     let scheduler = Scheduler::new(&locks)
+        .shutdown_bound(Duration::from_millis(args.shutdown_bound_ms))
         .clock(move || {
             if ahead {
                 SystemTime::now() + skew
@@ -157,8 +169,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, StartError> {
         .map_err(|error| StartError::refused(&error))?;
 
     tracing::info!(job = name, backend = ?locks.backend(), "waiting for ticks");
-    scheduler.run(shutdown.draining()).await;
-    tracing::info!("stopped");
+    tokio::select! {
+        () = scheduler.run(shutdown.draining()) => {}
+        // A second signal: the work is dropped at once.
+        () = shutdown.aborting() => {}
+    }
+    // The leases are given back last, and the process does not end before.
+    let left = locks.close(Duration::from_secs(1)).await;
+    tracing::info!(leases_left = left, "stopped");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -68,10 +68,11 @@ async fn a_killed_replica_is_taken_over_and_one_that_is_told_to_stop_hands_over(
         &[("CIVIC_JOB_MS", "600000")],
     ));
     let started = a.until("started").await;
+    let at_once = ("CIVIC_SHUTDOWN_BOUND_MS", "0");
     let mut b = Program::start(&mut scheduler(
         folder.path(),
         "b",
-        &[("CIVIC_JOB_MS", "600000")],
+        &[("CIVIC_JOB_MS", "600000"), at_once],
     ));
     a.kill().await;
     let again = b.until("started").await;
@@ -93,6 +94,18 @@ async fn a_killed_replica_is_taken_over_and_one_that_is_told_to_stop_hands_over(
         (&started["tick"], &Value::from(3))
     );
     c.terminate().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_told_to_stop_finishes_its_tick_within_the_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("CIVIC_JOB_MS", "1500")];
+    let mut replica = Program::start(&mut scheduler(folder.path(), "a", &settings));
+    let started = replica.until("started").await;
+    let rest = replica.terminate().await;
+    let events: Vec<_> = rest.iter().map(|line| &line["event"]).collect();
+    assert_eq!(events, ["ran"], "{rest:?}");
+    assert_eq!(rest[0]["tick"], started["tick"]);
 }
 
 #[tokio::test]

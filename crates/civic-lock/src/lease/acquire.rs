@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lease::end::Ending;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::lease::Shared;
+use crate::lease::live::{LiveLease, LiveLeases};
 use crate::lease::machine::Machine;
 use crate::lease::orphans::{Orphan, Orphans};
 use crate::lease::task;
@@ -50,6 +51,7 @@ struct Inner {
     next: AtomicU64,
     orphans: Orphans,
     observer: LockObserver,
+    live: LiveLeases,
 }
 
 /// An acquire without an answer yet: what it takes to make a lease from the answer, or to undo the
@@ -61,12 +63,33 @@ struct Pending {
     undo: Ending,
     /// When the acquire was sent.
     sent: Duration,
+    live: LiveLease,
 }
 
 // ===== impl Leases =====
 
 impl Leases {
     pub(crate) fn new(store: Store, max_hold: Duration, observer: LockObserver) -> Self {
+        Self::beside(store, max_hold, observer, LiveLeases::default())
+    }
+
+    /// Leases from the same store, with another bound on renewal.
+    pub(crate) fn with_max_hold(&self, max_hold: Duration) -> Self {
+        let Inner {
+            store,
+            observer,
+            live,
+            ..
+        } = &*self.0;
+        Self::beside(store.clone(), max_hold, observer.clone(), live.clone())
+    }
+
+    fn beside(
+        store: Store,
+        max_hold: Duration,
+        observer: LockObserver,
+        live: LiveLeases,
+    ) -> Self {
         let host = rustix::system::uname();
         // Values are separated by spaces where several of them are sent.
         let host = host.nodename().to_string_lossy().replace(' ', "-");
@@ -82,11 +105,17 @@ impl Leases {
             next: AtomicU64::new(1),
             orphans: Orphans::default(),
             observer,
+            live,
         }))
     }
 
     pub(crate) fn observer(&self) -> &LockObserver {
         &self.0.observer
+    }
+
+    /// Those that were not given back yet, of all leases beside these.
+    pub(crate) fn live(&self) -> &LiveLeases {
+        &self.0.live
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -216,12 +245,14 @@ impl Leases {
     }
 
     fn begin(&self, name: LockName, ttl: Ttl, undo: Ending) -> Result<Pending, Error> {
+        let holder = self.new_holder();
         Ok(Pending {
             name,
-            holder: self.new_holder(),
             timing: Timing::new(ttl, self.0.store.command_timeout())?,
             undo,
             sent: boot_clock::now(),
+            live: self.0.live.add(&holder),
+            holder,
         })
     }
 
@@ -240,6 +271,7 @@ impl Leases {
             timing,
             undo,
             sent,
+            live,
         } = pending;
         tracing::debug!(%name, holder = holder.as_str(), fence, "lease acquired");
         self.0.observer.emit(|| LockEvent::Acquired {
@@ -254,14 +286,19 @@ impl Leases {
             timing.ttl,
             machine.deadline(),
         ));
+        live.granted(shared.clone());
         let (end, ended) = oneshot::channel();
-        tokio::spawn(task::drive(
+        let task = task::drive(
             self.0.store.clone(),
             shared.clone(),
             machine,
             ended,
             self.0.observer.clone(),
-        ));
+        );
+        tokio::spawn(async move {
+            task.await;
+            drop(live);
+        });
         Ok(LeaseGuard::new(shared, end, undo))
     }
 

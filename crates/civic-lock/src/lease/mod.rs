@@ -3,12 +3,14 @@
 //! [`machine`] decides when to renew a lease and when it is lost, without a clock and without a
 //! store. [`task`] carries out these decisions. [`lease`] is the view that the work has of its
 //! lease, and [`guard`] ends the lease when it is dropped. [`acquire`] makes leases, and
-//! [`orphans`] releases the keys that acquires with a lost answer may have taken.
+//! [`orphans`] releases the keys that acquires with a lost answer may have taken. [`live`] knows
+//! which leases were not given back when the process ends.
 
 pub(crate) mod acquire;
 pub(crate) mod end;
 pub(crate) mod guard;
 pub(crate) mod lease;
+pub(crate) mod live;
 pub(crate) mod machine;
 mod orphans;
 mod task;

@@ -77,14 +77,14 @@ pub(super) async fn execute(
         holder = lease.holder(),
     );
     let mut task = JoinSet::new();
-    let run = Run::new(attempt, lease.clone());
+    let run = Run::new(attempt, lease.clone(), replica.stop.child_token());
     task.spawn(work.clone().run(run).instrument(span));
     let end = tokio::select! {
         biased;
         result = result_of(&mut task) => WorkEnd::Returned(result),
         timeout = timed_out(replica.job.timeout) => WorkEnd::TimedOut(timeout),
         reason = lease.lost() => WorkEnd::Lost(reason),
-        () = replica.drained() => WorkEnd::Stopped,
+        () = replica.shutdown_is_over() => WorkEnd::Stopped,
     };
     let result = match end {
         WorkEnd::Returned(result) => result,

@@ -26,8 +26,10 @@
 //! - A tick whose holder died, was stopped or lost its lease is **taken over** within ttl + jitter
 //!   (at most 250 ms), whatever the length of the work, with `attempt >= 2` and a strictly larger
 //!   fence. Later ticks that are due by then wait for it.
-//! - A holder that is **shut down** gives the tick back. Another replica takes it over at once if
-//!   it hears the hint, and otherwise within the [poll cap](Scheduler::poll_cap).
+//! - A holder that is **shut down** claims nothing more. Work that is running has the
+//!   [bound](Scheduler::shutdown_bound) to end, 15 s by default; then it is dropped, and the tick is
+//!   handed over. Another replica takes it over at once if it hears the hint, and otherwise within
+//!   the [poll cap](Scheduler::poll_cap).
 //! - A tick that is not begun, or not begun again, within its misfire grace is **reported as
 //!   missed** by exactly one replica, even if all replicas were down. With `AtLeastOnce` nothing is
 //!   lost silently.
@@ -94,5 +96,5 @@ pub use self::job::{Job, OnError};
 pub use self::peers::{PeerForm, Peers};
 pub use self::run::Run;
 pub use self::schedule::Schedule;
-pub use self::scheduler::Scheduler;
+pub use self::scheduler::{SHUTDOWN_BOUND, Scheduler};
 pub use self::tick::Tick;

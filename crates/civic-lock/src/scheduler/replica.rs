@@ -131,9 +131,9 @@ impl Replica {
     }
 
     /// Waits until the replica is shutting down and the work has had its time to end.
-    pub(super) async fn drained(&self) {
+    pub(super) async fn shutdown_is_over(&self) {
         self.stop.cancelled().await;
-        tokio::time::sleep(self.settings.drain).await;
+        tokio::time::sleep(self.settings.shutdown_bound).await;
     }
 
     /// Logs an event and gives it to the observer, whose panics stay there.

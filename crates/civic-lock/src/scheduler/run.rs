@@ -5,6 +5,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::lease::lease::Lease;
 use crate::name::LockName;
 use crate::scheduler::event::Attempt;
@@ -15,6 +17,7 @@ use crate::scheduler::tick::Tick;
 pub struct Run {
     attempt: Attempt,
     lease: Lease,
+    shutdown: CancellationToken,
 }
 
 /// The work of a job, with its error type erased.
@@ -31,8 +34,12 @@ pub(super) struct WorkError(Arc<str>);
 // ===== impl Run =====
 
 impl Run {
-    pub(super) fn new(attempt: Attempt, lease: Lease) -> Self {
-        Self { attempt, lease }
+    pub(super) fn new(attempt: Attempt, lease: Lease, shutdown: CancellationToken) -> Self {
+        Self {
+            attempt,
+            lease,
+            shutdown,
+        }
     }
 
     /// Returns the name of the job.
@@ -63,6 +70,18 @@ impl Run {
     #[must_use]
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Returns a token that is cancelled when the replica begins to shut down.
+    ///
+    /// Work that is long can then stop at a point from which another attempt goes on, and return an
+    /// error or wait: it has the [bound](super::Scheduler::shutdown_bound) left before it is
+    /// dropped and its tick handed over.
+    ///
+    /// Cancelling the returned token does not end the replica.
+    #[must_use]
+    pub fn shutdown(&self) -> CancellationToken {
+        self.shutdown.child_token()
     }
 }
 

@@ -10,7 +10,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::lease::acquire::Leases;
 use crate::outcome::OnUnavailable;
 use crate::scheduler::clock_offset::{ClockOffset, LocalClock};
 use crate::scheduler::event::Event;
@@ -21,6 +20,11 @@ use crate::scheduler::settings::{Observer, Settings};
 use crate::scheduler::worker::JobWorker;
 use crate::service::LockService;
 use crate::timing::Ttl;
+
+/// How long running work may go on when its replica is shut down, unless the scheduler
+/// [says otherwise](Scheduler::shutdown_bound): as long as the requests of a server and its detached
+/// executions.
+pub const SHUTDOWN_BOUND: Duration = Duration::from_secs(15);
 
 /// Runs jobs, together with the other replicas that are given the same jobs.
 ///
@@ -43,7 +47,7 @@ impl Scheduler {
                 observer: None,
                 poll_cap: Duration::from_secs(5),
                 max_skew: Duration::from_secs(5),
-                drain: Duration::ZERO,
+                shutdown_bound: SHUTDOWN_BOUND,
             },
         }
     }
@@ -114,18 +118,24 @@ impl Scheduler {
 
     /// Sets how long running work may go on when the replica is shut down.
     ///
-    /// Work that has not finished by then is dropped and its tick handed over; with `AtMostOnce`
-    /// the tick is lost. Work that never awaits cannot be dropped: the scheduler waits for it, and
-    /// it keeps its lease meanwhile.
+    /// The work is [told](Run::shutdown) at once. Work that has not finished by then is dropped and
+    /// its tick handed over; with `AtMostOnce` the tick is lost. Work that never awaits cannot be
+    /// dropped: the scheduler waits for it, and it keeps its lease meanwhile. With zero the tick is
+    /// handed over at once.
     ///
-    /// Defaults to zero: the tick is handed over at once.
+    /// Defaults to [`SHUTDOWN_BOUND`], 15 s.
     #[must_use]
-    pub fn drain(mut self, drain: Duration) -> Self {
-        self.settings.drain = drain;
+    pub fn shutdown_bound(mut self, bound: Duration) -> Self {
+        self.settings.shutdown_bound = bound;
         self
     }
 
-    /// Runs the jobs until `shutdown` is ready, then gives back what is running, and returns.
+    /// Runs the jobs until `shutdown` is ready, then ends what is running, and returns.
+    ///
+    /// From then on no tick is claimed. Work that is running has the
+    /// [bound](Self::shutdown_bound) to end; its lease is given back last. No signal handler is
+    /// installed. To end a scheduler and a server together, give both the same
+    /// [`CancellationToken`]: `scheduler.run(token.cancelled_owned())`.
     ///
     /// A panic of the [clock](Self::clock) goes on here; panics of the work and of the observer do
     /// not.
@@ -145,9 +155,7 @@ impl Scheduler {
         let mut workers = JoinSet::new();
         for (job, ttl, work) in self.jobs {
             // Separate leases, for the job's own bound on renewal.
-            let store = self.service.acquirer().leases().store().clone();
-            let observer = self.service.acquirer().leases().observer().clone();
-            let leases = Leases::new(store, job.max_hold, observer);
+            let leases = self.service.acquirer().leases().with_max_hold(job.max_hold);
             let replica = Replica {
                 job: Arc::new(job),
                 ttl,

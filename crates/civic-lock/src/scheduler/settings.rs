@@ -12,7 +12,7 @@ pub(super) struct Settings {
     pub(super) observer: Option<Observer>,
     pub(super) poll_cap: Duration,
     pub(super) max_skew: Duration,
-    pub(super) drain: Duration,
+    pub(super) shutdown_bound: Duration,
 }
 
 /// What is called with each event.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::support::event_log::EventLog;
 use crate::support::replica::JOB;
 
-/// A scheduler in this process; stopped when told to.
+/// A scheduler in this process; stopped when told to, and then it hands over at once.
 pub(crate) struct Local {
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) task: tokio::task::JoinHandle<()>,
@@ -29,10 +29,10 @@ impl Local {
     {
         let (stop, stopped) = oneshot::channel();
         let seen = events.clone();
-        let scheduler =
-            settings(Scheduler::new(locks).on_event(move |_, event| tell(&seen, event)))
-                .job(job, work)
-                .expect("a valid job");
+        let scheduler = Scheduler::new(locks)
+            .on_event(move |_, event| tell(&seen, event))
+            .shutdown_bound(Duration::ZERO);
+        let scheduler = settings(scheduler).job(job, work).expect("a valid job");
         let task = tokio::spawn(scheduler.run(async {
             let _ = stopped.await;
         }));

@@ -145,6 +145,7 @@ async fn run_replica(name: String) {
     let skew_by = Duration::from_millis(skew.unsigned_abs());
     let worker = Arc::new(name);
     Scheduler::new(&locks)
+        .shutdown_bound(Duration::ZERO)
         .poll_cap(millis("T_POLL_CAP").expect("a cap"))
         .clock(move || {
             if skew < 0 {

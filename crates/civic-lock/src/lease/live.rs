@@ -1,0 +1,90 @@
+//! The leases of a process that were not given back yet.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::lease::lease::Shared;
+use crate::lease::machine::LostReason;
+use crate::mutex::Mutex;
+use crate::store::holder::Holder;
+
+/// The leases of a process that were not given back yet, and the acquires that have no answer yet.
+/// Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct LiveLeases(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// `None` before the acquire is answered.
+    leases: Mutex<HashMap<Holder, Option<Arc<Shared>>>>,
+    ended: Notify,
+}
+
+/// One of them, until it is dropped.
+pub(super) struct LiveLease {
+    all: LiveLeases,
+    holder: Holder,
+}
+
+// ===== impl LiveLeases =====
+
+impl LiveLeases {
+    pub(super) fn add(&self, holder: &Holder) -> LiveLease {
+        self.0.leases.lock().insert(holder.clone(), None);
+        LiveLease {
+            all: self.clone(),
+            holder: holder.clone(),
+        }
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn all_ended(&self) {
+        loop {
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Tells the holder of each lease that it has to end.
+    pub(crate) fn tell(&self) {
+        let leases: Vec<_> = self.0.leases.lock().values().flatten().cloned().collect();
+        for lease in leases {
+            lease.mark_ended(LostReason::Released);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.leases.lock().len()
+    }
+}
+
+impl fmt::Debug for LiveLeases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LiveLeases").field(&self.len()).finish()
+    }
+}
+
+// ===== impl LiveLease =====
+
+impl LiveLease {
+    /// The acquire was granted.
+    pub(super) fn granted(&self, lease: Arc<Shared>) {
+        let mut leases = self.all.0.leases.lock();
+        leases.insert(self.holder.clone(), Some(lease));
+    }
+}
+
+impl Drop for LiveLease {
+    fn drop(&mut self) {
+        self.all.0.leases.lock().remove(&self.holder);
+        self.all.0.ended.notify_waiters();
+    }
+}
