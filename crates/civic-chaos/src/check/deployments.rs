@@ -91,10 +91,15 @@ fn no_instant_before(
         verdict.checks += 1;
         let due = view.due(tick);
         let is_first = event == TickEvent::Started && attempt == 1;
-        // The store remembers a schedule for a while when its last replica has gone: no one knows
-        // whether another one comes, and what is due meanwhile is reported.
+        // A schedule that has been retired has no instants. But a replica that shuts down reports
+        // what it has passed over if it saw the schedule just before.
+        let remembered = if is_first {
+            0
+        } else {
+            2 * group.poll_cap_ms * MILLI
+        };
         let is_of_any = deployed.values().any(|of| {
-            let is_there = !is_first || due <= of.to.saturating_add(SKEW);
+            let is_there = due <= of.to.saturating_add(SKEW + remembered);
             tick.is_multiple_of(of.interval_ms) && of.from <= due + ROUNDING && is_there
         });
         if !is_of_any || (is_first && !tick.is_multiple_of(replica.interval_ms)) {
@@ -120,7 +125,7 @@ fn none_is_lost(
     let ticks = ticks_of(view, group);
     let end = view.end.unwrap_or_default();
     let late = (group.ttl_ms + group.poll_cap_ms) * MILLI + SLACK;
-    for of in deployed.values() {
+    for (number, of) in deployed {
         let from = (of.from + READY + view.wall_offset) / MILLI;
         let until = of.to.min(end.saturating_sub(late));
         let mut tick = from.next_multiple_of(of.interval_ms);
@@ -154,9 +159,18 @@ fn none_is_lost(
                     )
                     .filter(|fault| fault.fault.class() == Class::Server)
                     .any(|fault| due <= fault.span.to.saturating_add(LOOKS));
+            // A replica that was killed has taken along what it alone knew: that it had passed over
+            // an instant of the other schedule.
+            let taken_along = view.lives.values().any(|life| {
+                let with_it = |killed: u64| due <= killed && killed <= due + late;
+                life.group == group.group
+                    && life.deployment != *number
+                    && life.killed.is_some_and(with_it)
+            });
             if settled {
             } else if hindered
                 || unseen
+                || taken_along
                 || view.was_lost(group.group, span.from, due + group.grace_ms * MILLI)
                 || view.stalls.iter().any(|stall| stall.meets(span))
             {

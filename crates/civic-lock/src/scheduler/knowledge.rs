@@ -10,13 +10,15 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::scheduler::condition::Condition;
 use crate::scheduler::event::Event;
+use crate::scheduler::passed_over::PassedOver;
 use crate::scheduler::replica::Replica;
-use crate::scheduler::schedule::Schedule;
 use crate::scheduler::tick::Tick;
 use crate::store::answer::{Looked, Peeked};
 use crate::store::command::{Register, Sight};
 use crate::store::sighting::{Fingerprint, Sighting};
 
+/// A wall clock that was set is noticed after this long at the latest.
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// What was looked at so long ago is looked at again before a tick is claimed.
 const FRESH: Duration = Duration::from_secs(1);
 /// A schedule is dropped if it was silent for so long when another one is seen.
@@ -55,10 +57,12 @@ pub(super) struct Knowledge {
     pub(super) paused: Condition,
 }
 
+/// Another schedule that the job is seen with.
 #[derive(Debug)]
 struct Other {
     sighting: Sighting,
     conflict: Condition,
+    passed_over: PassedOver,
 }
 
 /// What a look at the job has come to.
@@ -113,8 +117,19 @@ impl Knowledge {
     }
 
     /// When to look again if nothing happens.
-    pub(super) fn next_look(&self, period: Duration) -> Instant {
+    pub(super) fn next_look(&self, replica: &Replica) -> Instant {
+        let period = self.look_period(replica);
         self.looked.map_or_else(Instant::now, |(at, _)| at + period)
+    }
+
+    /// How long to wait between two looks if nothing happens. While the job has another schedule,
+    /// the replicas of both learn from each other's looks who is still there.
+    pub(super) fn look_period(&self, replica: &Replica) -> Duration {
+        if self.others.is_empty() {
+            MAX_PAUSE
+        } else {
+            MAX_PAUSE.min(replica.settings.poll_cap)
+        }
     }
 
     /// Asks for another look before the next claim.
@@ -161,6 +176,7 @@ impl Knowledge {
             }
         }
         self.see(replica, &peeked).await?;
+        self.report_passed_over_of_others(replica).await;
         self.compare_with_clock(replica, now);
         if peeked.paused.is_none() && self.paused.end() {
             replica.emit(&Event::Resumed);
@@ -210,7 +226,12 @@ impl Knowledge {
         if let Some(own) = known {
             self.first = Tick::from_millis(own.first);
         }
-        let noted = self.sighted.is_some_and(|at| at.elapsed() < SIGHT_AGAIN);
+        let again = if self.others.is_empty() {
+            SIGHT_AGAIN
+        } else {
+            FRESH
+        };
+        let noted = self.sighted.is_some_and(|at| at.elapsed() < again);
         if known.is_some() && noted {
             self.compare(replica, &peeked.schedules, peeked.now);
             return Ok(());
@@ -247,6 +268,7 @@ impl Knowledge {
                 None => Other {
                     sighting: sighting.clone(),
                     conflict: Condition::default(),
+                    passed_over: PassedOver::default(),
                 },
             };
             self.name(replica, &sighting.fingerprint);
@@ -299,26 +321,49 @@ impl Knowledge {
         }
     }
 
-    /// Returns the ticks of other schedules that a claim of `tick` passes over: those after the
-    /// watermark that are due before it. No replica can claim them any more.
-    pub(super) fn passed_over_of_others(
-        &self,
-        watermark: Tick,
-        tick: Tick,
-    ) -> Vec<(Tick, Tick, u64)> {
-        let before = Tick::from_millis(tick.as_millis().saturating_sub(1));
-        let of = |other: &Other| {
-            // A later release may write one that this one cannot read.
-            let schedule = Schedule::from_text(other.sighting.fingerprint.as_str()).ok()?;
+    /// Notes that a claim of `tick` passes over the instants of other schedules that lie between it
+    /// and the watermark: no replica can claim them any more. Whether one would have is known when
+    /// that schedule is seen again, or is forgotten.
+    pub(super) fn pass_over_others(&mut self, watermark: Tick, tick: Tick) {
+        for other in &mut self.others {
             let from = watermark.max(Tick::from_millis(other.sighting.first));
-            let mut ticks = schedule.between(from, before);
-            let first = ticks.next()?;
-            // More than these are not worth the time: the range says where they are.
-            let (last, count) = ticks
-                .take(10_000)
-                .fold((first, 1), |(_, count), tick| (tick, count + 1));
-            Some((first, last, count))
+            other.passed_over.add(from, tick);
+        }
+    }
+
+    /// Reports the instants of other schedules that were passed over here, up to the last sight of
+    /// each: a replica was there for them. An instant after it was no one's, unless the schedule is
+    /// seen again.
+    async fn report_passed_over_of_others(&mut self, replica: &Replica) {
+        let mut missed = Vec::new();
+        for other in &mut self.others {
+            let last = Tick::from_millis(other.sighting.last);
+            let fingerprint = other.sighting.fingerprint.as_str();
+            missed.extend(other.passed_over.until(last, fingerprint));
+        }
+        for event in missed {
+            replica.emit(&event);
+            replica.remember(&event).await;
+        }
+    }
+
+    /// Reports at shutdown what only this replica knows: the instants of other schedules that it
+    /// has passed over since their last sight, if that was just now.
+    pub(super) async fn report_before_shutdown(&mut self, replica: &Replica) {
+        if self.others.iter().all(|other| other.passed_over.is_empty()) {
+            return;
+        }
+        let Ok(peeked) = replica.peek().await else {
+            return;
         };
-        self.others.iter().filter_map(of).collect()
+        self.compare(replica, &peeked.schedules, peeked.now);
+        let recent = 2 * replica.settings.poll_cap;
+        for other in &mut self.others {
+            let silent = Duration::from_millis(peeked.now.saturating_sub(other.sighting.last));
+            if silent <= recent {
+                other.sighting.last = peeked.now.max(other.sighting.last);
+            }
+        }
+        self.report_passed_over_of_others(replica).await;
     }
 }

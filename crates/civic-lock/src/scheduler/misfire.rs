@@ -24,7 +24,7 @@ pub(super) enum Reason {
 /// than not at all.
 pub(super) async fn give_up(
     replica: &Replica,
-    known: &Knowledge,
+    known: &mut Knowledge,
     (from, to): (Tick, Tick),
     reason: Reason,
 ) -> Result<Tick, Stopped> {
@@ -53,6 +53,7 @@ pub(super) async fn give_up(
         let store = replica.leases.store();
         let cause = match store.run(&replica.job.name, miss.clone()).await {
             Ok(Missed::Marked) => {
+                known.pass_over_others(from, to);
                 replica.emit(&event);
                 return Ok(to);
             }
@@ -80,7 +81,7 @@ pub(super) async fn give_up(
 /// Returns the watermark.
 pub(super) async fn give_up_unclaimed(
     replica: &Replica,
-    known: &Knowledge,
+    known: &mut Knowledge,
     done: Tick,
 ) -> Result<Tick, Stopped> {
     let Ok(peeked) = replica.peek().await else {
@@ -99,18 +100,18 @@ pub(super) async fn give_up_unclaimed(
     }
 }
 
-/// Reports the ticks that a claim of `tick` has passed over: those of the own schedule and those of
-/// other schedules, which other replicas would have run.
+/// Reports the ticks of the own schedule that a claim of `tick` has passed over, and notes that
+/// those of other schedules were passed over too.
 pub(super) async fn report_passed_over(
     replica: &Replica,
-    known: &Knowledge,
+    known: &mut Knowledge,
     watermark: Tick,
     tick: Tick,
 ) {
     let before = Tick::from_millis(tick.as_millis().saturating_sub(1));
     let own = span(replica, watermark.max(known.first), before).await;
-    let others = known.passed_over_of_others(watermark, tick);
-    for (tick, until, count) in own.into_iter().chain(others) {
+    known.pass_over_others(watermark, tick);
+    if let Some((tick, until, count)) = own {
         let event = Event::Missed { tick, until, count };
         replica.emit(&event);
         replica.remember(&event).await;

@@ -38,7 +38,8 @@
 //! - A tick is begun **at most as often** as the job [says](Job::max_attempts), whether its work
 //!   fails or kills its holder.
 //! - A tick that a Node service was **seen** to run is not run again: see [`Peers`].
-//! - A schedule that is deployed now has **no tick before** its deployment.
+//! - A schedule that is deployed now has **no tick before** its deployment, and one that is retired
+//!   has none after it.
 //! - A replica whose clock and the store's **differ** by more than a minute does nothing but say
 //!   so.
 //! - The work is told and dropped **before** another replica can take the tick over, as long as the
@@ -80,6 +81,7 @@ mod job;
 mod knowledge;
 mod misfire;
 mod on_demand;
+mod passed_over;
 mod peer_run;
 mod peers;
 mod replica;

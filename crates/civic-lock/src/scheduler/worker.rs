@@ -29,7 +29,7 @@ use crate::scheduler::coalesce::Choice;
 use crate::scheduler::condition::Condition;
 use crate::scheduler::event::{Attempt, Event};
 use crate::scheduler::execute::{Execution, Occasion, execute, finished};
-use crate::scheduler::knowledge::{Knowledge, Look};
+use crate::scheduler::knowledge::{Knowledge, Look, MAX_PAUSE};
 use crate::scheduler::misfire::{Reason, give_up, give_up_unclaimed, report_passed_over};
 use crate::scheduler::on_demand::run_due;
 use crate::scheduler::peer_run;
@@ -41,8 +41,6 @@ use crate::store::command::{ClaimRequest, ClaimTerms, ClockTerms};
 use crate::store::hints::Hints;
 use crate::timing::jitter;
 
-/// A wall clock that was set is noticed after this long at the latest.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// A hint leads to a look after this long at the latest, and not to one per hint.
 const HINT_DELAY: Duration = Duration::from_secs(1);
 /// A replica that stands by looks at the next tick when it is due, but not more often than this.
@@ -59,15 +57,16 @@ pub(super) struct JobWorker {
 impl JobWorker {
     /// Runs the job until the replica shuts down. Everything that was held is given back by then.
     pub(super) async fn run(self) {
-        let Err(Stopped) = self.run_loop().await;
+        let mut known = Knowledge::new(&self.replica);
+        let Err(Stopped) = self.run_loop(&mut known).await;
+        known.report_before_shutdown(&self.replica).await;
     }
 
-    async fn run_loop(&self) -> Result<Infallible, Stopped> {
+    async fn run_loop(&self, known: &mut Knowledge) -> Result<Infallible, Stopped> {
         let mut hints = self.replica.leases.store().hints(&self.replica.job.name);
-        let mut known = Knowledge::new(&self.replica);
         loop {
-            let next = self.next_due(&mut known, &mut hints).await?;
-            self.resolve_tick(next, &mut known, &mut hints).await?;
+            let next = self.next_due(known, &mut hints).await?;
+            self.resolve_tick(next, known, &mut hints).await?;
         }
     }
 
@@ -78,11 +77,12 @@ impl JobWorker {
         let job = &replica.job;
         let mut outage = Outage::default();
         let mut ended = Condition::default();
-        let mut look_at = known.next_look(MAX_PAUSE);
+        let mut look_at = known.next_look(replica);
         loop {
             if look_at <= Instant::now() {
-                look_at = Instant::now() + MAX_PAUSE;
-                match known.look(replica).await {
+                let looked = known.look(replica).await;
+                look_at = Instant::now() + known.look_period(replica);
+                match looked {
                     Ok(Look::Ready) => outage = Outage::default(),
                     Ok(Look::Due) => {
                         run_due(replica, &self.work, hints, &mut outage).await?;
@@ -238,7 +238,8 @@ impl JobWorker {
                 }
                 Ok(Claimed::RanByPeer { holder, ttl, tick }) => {
                     let (tick, holder) = (Tick::from_millis(tick), Arc::from(holder));
-                    report_passed_over(replica, known, known.done, tick).await;
+                    let watermark = known.done;
+                    report_passed_over(replica, known, watermark, tick).await;
                     known.done = known.done.max(tick);
                     let ends = ttl.map(|ttl| asked + ttl);
                     return peer_run::watch(replica, tick, holder, ends).await;

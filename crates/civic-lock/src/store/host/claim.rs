@@ -62,6 +62,18 @@ impl Transition for Claim {
         if let Some(since) = state.ticks.paused {
             return Claimed::Paused { since };
         }
+        // A replica with this schedule has come for one of its ticks, whatever becomes of it.
+        let mut first = wall;
+        if let Some(schedule) = &self.terms.schedule
+            && let Some(seen) = state
+                .ticks
+                .schedules
+                .iter_mut()
+                .find(|seen| seen.fingerprint == *schedule)
+        {
+            first = seen.first;
+            seen.last = seen.last.max(wall);
+        }
         // On minimum hold the holder keeps out those who know no watermark; to us the lock is free.
         let busy =
             held.filter(|held| !is_ours(held) && state.ticks.completed_by.as_ref() != Some(held));
@@ -95,19 +107,8 @@ impl Transition for Claim {
                 _ => Claimed::AlreadyDone { done: settled },
             };
         }
-        if let Some(schedule) = &self.terms.schedule {
-            let known = state
-                .ticks
-                .schedules
-                .iter_mut()
-                .find(|seen| seen.fingerprint == *schedule);
-            let first = known.as_ref().map_or(wall, |seen| seen.first);
-            if request.tick <= first {
-                return Claimed::Unscheduled { first };
-            }
-            if let Some(seen) = known {
-                seen.last = seen.last.max(wall);
-            }
+        if self.terms.schedule.is_some() && request.tick <= first {
+            return Claimed::Unscheduled { first };
         }
         if request.tick > wall + request.max_skew.as_millis() as u64 {
             return Claimed::ClockAhead { now: wall };

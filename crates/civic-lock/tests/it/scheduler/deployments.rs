@@ -16,6 +16,7 @@ on_each_store! {
     a_new_schedule_has_no_tick_before_its_deployment,
     a_rolling_deployment_of_a_changed_schedule_loses_no_tick_and_repeats_none,
     an_unchanged_schedule_goes_on_from_the_watermark,
+    instants_of_a_retired_schedule_are_neither_run_nor_missed,
 }
 
 fn now() -> u64 {
@@ -121,6 +122,25 @@ async fn a_rolling_deployment_of_a_changed_schedule_loses_no_tick_and_repeats_no
         "{begun:?}"
     );
     assert!(last > replaced, "the new one goes on");
+    // And the old one does not come back.
+    let of_the_old = |tick: &&u64| **tick > replaced + 400 && **tick % 600 != 0;
+    assert_eq!(begun.iter().find(of_the_old), None, "{begun:?}");
+}
+
+async fn instants_of_a_retired_schedule_are_neither_run_nor_missed(store: Fixture) {
+    let locks = store.location().locks();
+    let before = run_for(&locks, job("@every 200ms"), Duration::from_millis(1500)).await;
+    assert!(count(&before.log(), &["ran"]) > 0);
+    let deployed = now();
+    // Each claim of the new schedule passes over several instants of the old one.
+    let after = run_for(&locks, every(1100), Duration::from_millis(4500)).await;
+    let log = after.log();
+    assert!(count(&log, &["ran"]) >= 2, "{log:#?}");
+    assert_eq!(count(&log, &["missed"]), 0, "{log:#?}");
+    for record in log.iter().filter(|record| record.tick > 0) {
+        assert!(record.tick > deployed, "{record:?} at {deployed}");
+        assert_eq!(record.tick % 1100, 0, "{record:?}");
+    }
 }
 
 async fn an_unchanged_schedule_goes_on_from_the_watermark(store: Fixture) {

@@ -56,6 +56,7 @@ local handed = tonumber(state[11]) or 0
 local tick, grace = tonumber(ARGV[4]), tonumber(ARGV[5])
 local at_most_once = ARGV[7] == 'at_most_once'
 local orphans = values_of(ARGV[9])
+local sightings = sightings_of(state[9])
 local terms = ARGV[10] and cjson.decode(ARGV[10]) or {}
 
 if terms.clock and math.abs(now - terms.clock) > terms.differ then
@@ -103,6 +104,17 @@ if state[8] then
   return answer('paused', state[8])
 end
 
+-- A replica with this schedule has come for one of its ticks, whatever becomes of it: the others
+-- learn from it that the schedule is in use.
+local first_sight = now
+for _, seen in ipairs(terms.schedule and sightings or {}) do
+  if seen.name == terms.schedule then
+    first_sight, seen.last = seen.first, math.max(seen.last, now)
+    -- A hint only: a server that refuses writes still answers.
+    redis.pcall('HSET', KEYS[3], 'schedules', text_of(sightings))
+  end
+end
+
 -- On minimum hold the key keeps out those who know no watermark; to us it is free.
 local free = not held or held == echo or held == by or orphans[held]
 
@@ -132,17 +144,8 @@ if tick <= done then
   end
   return answer('already_done', int(sure))
 end
-if terms.schedule then
-  local list, first = sightings_of(state[9]), now
-  for _, seen in ipairs(list) do
-    if seen.name == terms.schedule then
-      first, seen.last = seen.first, math.max(seen.last, now)
-    end
-  end
-  if tick <= first then
-    return answer('unscheduled', int(first))
-  end
-  redis.call('HSET', KEYS[3], 'schedules', text_of(list))
+if terms.schedule and tick <= first_sight then
+  return answer('unscheduled', int(first_sight))
 end
 if tick > now + tonumber(ARGV[6]) then
   return answer('clock_ahead')
