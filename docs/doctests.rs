@@ -19,12 +19,17 @@ mod documents {
     #[doc = include_str!("distributed-lock.md")]
     struct DistributedLock;
 
+    #[doc = include_str!("job-metrics.md")]
+    struct JobMetrics;
+
     #[doc = include_str!("security.md")]
     struct Security;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     /// Replaces each link by its text: in a document there is nothing to link to.
     fn without_links(text: &str) -> String {
         let (mut plain, mut rest) = (String::new(), text);
@@ -36,6 +41,33 @@ mod tests {
             rest = after;
         }
         plain + rest
+    }
+
+    /// The names in a text that begin as metrics do.
+    fn metrics(text: &str) -> BTreeSet<&str> {
+        let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        text.split(|character| !is_part(character))
+            .filter(|word| word.starts_with("civic_job_") || word.starts_with("civic_lock_"))
+            .collect()
+    }
+
+    #[test]
+    fn the_alert_rules_use_only_metrics_that_the_documented_program_emits() {
+        let rules = include_str!("alerts/civic-jobs.yml");
+        let document = include_str!("job-metrics.md");
+        // The program checks that it emits each of these.
+        let (_, checked) = document.split_once("for metric in [").expect("the list");
+        let (checked, _) = checked.split_once(']').expect("the end of the list");
+        let (used, emitted) = (metrics(rules), metrics(checked));
+        assert!(used.is_subset(&emitted), "{used:?} of {emitted:?}");
+        assert!(used.contains("civic_job_next_due_timestamp_seconds"));
+        // Every rule is whole: a name, an expression, and what to say.
+        let count = |part: &str| rules.lines().filter(|line| line.trim_start().starts_with(part)).count();
+        let rules = count("- alert: ");
+        assert!(rules > 0);
+        for part in ["expr: ", "labels:", "severity: ", "annotations:", "summary: "] {
+            assert_eq!(count(part), rules, "{part}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! | bench | what it shows |
 //! |---|---|
 //! | `leases` | what one renewal costs, and that it does not depend on how many leases the process holds |
+//! | `operator` | how long `civic lock` and `civic job` take among 200 jobs and 10 000 locks |
+//! | `outage` | how 500 callers of one lock come out of an outage of Redis of 20 s: speed and memory |
 
 /// Returns the median; for an even number of values, the mean of the two in the middle.
 ///

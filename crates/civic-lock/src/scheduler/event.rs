@@ -160,6 +160,10 @@ pub struct Attempt {
     pub fence: u64,
     /// 1 for the first attempt at the tick, on whichever replica.
     pub number: u32,
+    /// How much later than the scheduled instant the work began.
+    pub lateness: Duration,
+    /// How long the work took. Zero in [`Event::Started`].
+    pub took: Duration,
 }
 
 /// What follows from a failure of the work.

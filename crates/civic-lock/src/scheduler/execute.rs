@@ -31,7 +31,7 @@ pub(super) enum Execution {
     Open,
     /// The work has ended without an error, but the store did not confirm the record: claim it
     /// again, to find out whether it is done.
-    Unrecorded,
+    Unrecorded(Attempt),
 }
 
 /// Why a tick is run, which decides how its end is recorded.
@@ -66,6 +66,10 @@ pub(super) async fn execute(
 ) -> Result<Execution, Stopped> {
     let claimed = Instant::now();
     let started = replica.now();
+    let attempt = Attempt {
+        lateness: attempt.tick.until(started),
+        ..attempt
+    };
     let lease = guard.lease().clone();
     replica.emit(&Event::Started(attempt));
     let span = tracing::info_span!(
@@ -85,6 +89,10 @@ pub(super) async fn execute(
         timeout = timed_out(replica.job.timeout) => WorkEnd::TimedOut(timeout),
         reason = lease.lost() => WorkEnd::Lost(reason),
         () = replica.shutdown_is_over() => WorkEnd::Stopped,
+    };
+    let attempt = Attempt {
+        took: claimed.elapsed(),
+        ..attempt
     };
     let result = match end {
         WorkEnd::Returned(result) => result,
@@ -203,7 +211,7 @@ fn report(
                 cause: Arc::new(cause),
             });
             match result {
-                Ok(()) => Execution::Unrecorded,
+                Ok(()) => Execution::Unrecorded(attempt),
                 Err(_) => Execution::Open,
             }
         }

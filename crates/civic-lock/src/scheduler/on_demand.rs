@@ -1,5 +1,7 @@
 //! Runs that an operator has asked for, beside the schedule.
 
+use std::time::Duration;
+
 use crate::scheduler::event::{Attempt, Event};
 use crate::scheduler::execute::{Occasion, execute};
 use crate::scheduler::replica::{Outage, Replica, Stopped};
@@ -33,6 +35,8 @@ pub(super) async fn run_due(
                 tick: Tick::from_millis(tick),
                 fence: lease.lease().fence(),
                 number: attempt,
+                lateness: Duration::ZERO,
+                took: Duration::ZERO,
             };
             (lease, attempt)
         }

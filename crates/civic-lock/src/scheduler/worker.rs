@@ -199,6 +199,8 @@ impl JobWorker {
                         tick: Tick::from_millis(tick),
                         fence: guard.lease().fence(),
                         number: attempt,
+                        lateness: Duration::ZERO,
+                        took: Duration::ZERO,
                     };
                     if replica.stop.is_cancelled() {
                         // It has not begun, so it is as if it had not been claimed.
@@ -227,7 +229,7 @@ impl JobWorker {
                             known.done = known.done.max(attempt.tick);
                         }
                         Execution::Open => {}
-                        Execution::Unrecorded => unrecorded = Some(attempt),
+                        Execution::Unrecorded(own) => unrecorded = Some(own),
                     }
                     Duration::ZERO
                 }
