@@ -62,10 +62,21 @@ mod tests {
         assert!(used.is_subset(&emitted), "{used:?} of {emitted:?}");
         assert!(used.contains("civic_job_next_due_timestamp_seconds"));
         // Every rule is whole: a name, an expression, and what to say.
-        let count = |part: &str| rules.lines().filter(|line| line.trim_start().starts_with(part)).count();
+        let count = |part: &str| {
+            rules
+                .lines()
+                .filter(|line| line.trim_start().starts_with(part))
+                .count()
+        };
         let rules = count("- alert: ");
         assert!(rules > 0);
-        for part in ["expr: ", "labels:", "severity: ", "annotations:", "summary: "] {
+        for part in [
+            "expr: ",
+            "labels:",
+            "severity: ",
+            "annotations:",
+            "summary: ",
+        ] {
             assert_eq!(count(part), rules, "{part}");
         }
     }

@@ -60,7 +60,10 @@ async fn main() {
                 arguments.join(" ")
             );
             if took >= LIMIT {
-                slow.push(format!("civic {} on {store}: {took:.0?}", arguments.join(" ")));
+                slow.push(format!(
+                    "civic {} on {store}: {took:.0?}",
+                    arguments.join(" ")
+                ));
             }
         }
         for guard in guards {

@@ -101,7 +101,7 @@ async fn measure(outage: Outage) -> Measured {
     println!(
         "{:>10} {before:>18.0} {:>18} {:>12} KB {:>7} KB {:>9} KB",
         format!("{outage:?}").to_lowercase(),
-        recovery.map_or("never".to_owned(), |took| format!("{took:.2?}")),
+        recovery.map_or_else(|| "never".to_owned(), |took| format!("{took:.2?}")),
         memory_before,
         peak.max(memory_after),
         memory_after,

@@ -51,7 +51,8 @@ pub enum ErrorKind {
     WrongType,
     /// The store refused, for the reason in the text: no login, no permission, out of memory,
     /// read-only, loading, busy with a script, too many clients, a slot of a Cluster that is
-    /// moving. Nothing was done.
+    /// moving. No lock was acquired: if the server were to end a script half-way, the key of the
+    /// lock is what the script writes last.
     Refused,
     /// The command reached the store after its caller had given up, and did nothing.
     Expired,

@@ -91,15 +91,9 @@ fn no_instant_before(
         verdict.checks += 1;
         let due = view.due(tick);
         let is_first = event == TickEvent::Started && attempt == 1;
-        // A schedule that has been retired has no instants. But a replica that shuts down reports
-        // what it has passed over if it saw the schedule just before.
-        let remembered = if is_first {
-            0
-        } else {
-            2 * group.poll_cap_ms * MILLI
-        };
+        // A schedule that has been retired has no instants, neither to run nor to report.
         let is_of_any = deployed.values().any(|of| {
-            let is_there = due <= of.to.saturating_add(SKEW + remembered);
+            let is_there = due <= of.to.saturating_add(SKEW);
             tick.is_multiple_of(of.interval_ms) && of.from <= due + ROUNDING && is_there
         });
         if !is_of_any || (is_first && !tick.is_multiple_of(replica.interval_ms)) {
@@ -159,13 +153,12 @@ fn none_is_lost(
                     )
                     .filter(|fault| fault.fault.class() == Class::Server)
                     .any(|fault| due <= fault.span.to.saturating_add(LOOKS));
-            // A replica that was killed has taken along what it alone knew: that it had passed over
-            // an instant of the other schedule.
+            // A replica has taken along what it alone knew: that it had passed over an instant of
+            // the other schedule, whose replicas had not come for it yet.
             let taken_along = view.lives.values().any(|life| {
-                let with_it = |killed: u64| due <= killed && killed <= due + late;
                 life.group == group.group
                     && life.deployment != *number
-                    && life.killed.is_some_and(with_it)
+                    && (due.saturating_sub(2 * SKEW)..=due + late).contains(&life.gone())
             });
             if settled {
             } else if hindered

@@ -84,12 +84,7 @@ impl Leases {
         Self::beside(store.clone(), max_hold, observer.clone(), live.clone())
     }
 
-    fn beside(
-        store: Store,
-        max_hold: Duration,
-        observer: LockObserver,
-        live: LiveLeases,
-    ) -> Self {
+    fn beside(store: Store, max_hold: Duration, observer: LockObserver, live: LiveLeases) -> Self {
         let host = rustix::system::uname();
         // Values are separated by spaces where several of them are sent.
         let host = host.nodename().to_string_lossy().replace(' ', "-");

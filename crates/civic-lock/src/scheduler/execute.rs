@@ -45,7 +45,10 @@ pub(super) enum Occasion {
         handed_over: u32,
     },
     /// An operator has asked for it.
-    OnDemand,
+    OnDemand {
+        /// How many of the attempts do not count, because they were handed over.
+        handed_over: u32,
+    },
 }
 
 /// How the work ended.
@@ -144,7 +147,7 @@ pub(super) async fn execute(
             let tick = attempt.tick.as_millis();
             guard.complete(tick, rest, Some(generation), run).await
         }
-        Occasion::OnDemand => guard.complete_due(rest, run).await,
+        Occasion::OnDemand { .. } => guard.complete_due(rest, run).await,
     };
     Ok(report(replica, attempt, recorded, &result))
 }
@@ -228,10 +231,7 @@ pub(super) fn finished(attempt: Attempt) -> Event {
 }
 
 fn retry_delay(job: &Job, attempt: Attempt, occasion: Occasion) -> Option<Duration> {
-    let handed_over = match occasion {
-        Occasion::Scheduled { handed_over, .. } => handed_over,
-        Occasion::OnDemand => 0,
-    };
+    let (Occasion::Scheduled { handed_over, .. } | Occasion::OnDemand { handed_over }) = occasion;
     match job.on_error {
         OnError::Retry { attempts, delay }
             if attempt.number.saturating_sub(handed_over) < attempts =>

@@ -50,6 +50,8 @@ pub(super) struct Knowledge {
     named: Vec<Fingerprint>,
     /// When the own schedule was noted last.
     sighted: Option<Instant>,
+    /// Whether it was looked for a peer that uses the name without the namespace.
+    looked_outside: bool,
     /// When the last look was, and what this replica's clock said then.
     looked: Option<(Instant, Tick)>,
     suspect: Condition,
@@ -86,6 +88,7 @@ impl Knowledge {
             others: Vec::new(),
             named: Vec::new(),
             sighted: None,
+            looked_outside: false,
             looked: None,
             suspect: Condition::default(),
             watermark_ahead: Condition::default(),
@@ -176,6 +179,9 @@ impl Knowledge {
             }
         }
         self.see(replica, &peeked).await?;
+        if !self.looked_outside {
+            self.look_outside(replica).await;
+        }
         self.report_passed_over_of_others(replica).await;
         self.compare_with_clock(replica, now);
         if peeked.paused.is_none() && self.paused.end() {
@@ -185,6 +191,23 @@ impl Knowledge {
             Some(_) => Look::Due,
             None => Look::Ready,
         })
+    }
+
+    /// Warns, once, of a peer that uses the name of the job without the namespace: the two do not
+    /// exclude each other.
+    async fn look_outside(&mut self, replica: &Replica) {
+        let name = &replica.job.name;
+        let holder = replica.leases.store().holder_outside(name).await;
+        // An account of the namespace only may not ask, which is no reason not to run.
+        self.looked_outside = !holder.as_ref().is_err_and(Error::is_ambiguous);
+        if let Ok(Some(holder)) = holder {
+            tracing::warn!(
+                job = %name,
+                holder,
+                "a peer without this namespace holds lock:{name}, and may run the same job: it has \
+                 to use the key of the namespace, lock:<namespace>:{name}"
+            );
+        }
     }
 
     /// Registers what is known to be done. For a job that no one has seen it is the latest tick
@@ -348,7 +371,7 @@ impl Knowledge {
     }
 
     /// Reports at shutdown what only this replica knows: the instants of other schedules that it
-    /// has passed over since their last sight, if that was just now.
+    /// has passed over, up to the last sight of each.
     pub(super) async fn report_before_shutdown(&mut self, replica: &Replica) {
         if self.others.iter().all(|other| other.passed_over.is_empty()) {
             return;
@@ -357,13 +380,6 @@ impl Knowledge {
             return;
         };
         self.compare(replica, &peeked.schedules, peeked.now);
-        let recent = 2 * replica.settings.poll_cap;
-        for other in &mut self.others {
-            let silent = Duration::from_millis(peeked.now.saturating_sub(other.sighting.last));
-            if silent <= recent {
-                other.sighting.last = peeked.now.max(other.sighting.last);
-            }
-        }
         self.report_passed_over_of_others(replica).await;
     }
 }

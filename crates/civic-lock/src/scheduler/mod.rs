@@ -27,9 +27,9 @@
 //!   (at most 250 ms), whatever the length of the work, with `attempt >= 2` and a strictly larger
 //!   fence. Later ticks that are due by then wait for it.
 //! - A holder that is **shut down** claims nothing more. Work that is running has the
-//!   [bound](Scheduler::shutdown_bound) to end, 15 s by default; then it is dropped, and the tick is
-//!   handed over. Another replica takes it over at once if it hears the hint, and otherwise within
-//!   the [poll cap](Scheduler::poll_cap).
+//!   [bound](Scheduler::shutdown_bound) to end, 15 s by default; then it is dropped, and the tick
+//!   is handed over. Another replica takes it over at once if it hears the hint, and otherwise
+//!   within the [poll cap](Scheduler::poll_cap).
 //! - A tick that is not begun, or not begun again, within its misfire grace is **reported as
 //!   missed** by exactly one replica, even if all replicas were down. With `AtLeastOnce` nothing is
 //!   lost silently.

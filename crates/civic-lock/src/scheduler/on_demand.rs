@@ -24,11 +24,12 @@ pub(super) async fn run_due(
         .leases
         .claim_due(&job.name, replica.ttl, retain, limit)
         .await;
-    let (guard, attempt) = match claimed {
+    let (guard, attempt, handed_over) = match claimed {
         Ok(Claimed::Granted {
             lease,
             tick,
             attempt,
+            handed_over,
             ..
         }) => {
             let attempt = Attempt {
@@ -38,7 +39,7 @@ pub(super) async fn run_due(
                 lateness: Duration::ZERO,
                 took: Duration::ZERO,
             };
-            (lease, attempt)
+            (lease, attempt, handed_over)
         }
         Ok(Claimed::Exhausted { tick, .. }) => {
             let event = Event::DeadLetter {
@@ -66,6 +67,7 @@ pub(super) async fn run_due(
         let _ = guard.unclaim().await;
         return Err(Stopped);
     }
-    execute(replica, work, guard, attempt, Occasion::OnDemand).await?;
+    let occasion = Occasion::OnDemand { handed_over };
+    execute(replica, work, guard, attempt, occasion).await?;
     Ok(())
 }

@@ -22,8 +22,8 @@ use crate::service::LockService;
 use crate::timing::Ttl;
 
 /// How long running work may go on when its replica is shut down, unless the scheduler
-/// [says otherwise](Scheduler::shutdown_bound): as long as the requests of a server and its detached
-/// executions.
+/// [says otherwise](Scheduler::shutdown_bound): as long as the requests of a server and its
+/// detached executions.
 pub const SHUTDOWN_BOUND: Duration = Duration::from_secs(15);
 
 /// Runs jobs, together with the other replicas that are given the same jobs.

@@ -31,6 +31,15 @@ impl Store {
         }
     }
 
+    /// Returns who holds the lock of the same name outside of the namespace. On the host there are
+    /// no peers that know no namespace.
+    pub(crate) async fn holder_outside(&self, name: &LockName) -> Result<Option<String>, Error> {
+        match self {
+            Self::Redis(store) => store.holder_outside(name).await,
+            Self::Host(_) => Ok(None),
+        }
+    }
+
     /// How long one operation may take.
     pub(crate) fn command_timeout(&self) -> Duration {
         match self {

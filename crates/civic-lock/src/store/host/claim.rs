@@ -225,13 +225,14 @@ impl Transition for ClaimDue {
             .is_some_and(|held| is_ours(held, &self.holder, &self.orphans));
         let by_claimant = held.is_some() && held == state.ticks.due_claimant;
         let mut attempt = state.ticks.due_attempt;
+        let handed_over = state.ticks.due_handed_over;
         if ours && by_claimant && state.held_by(&self.holder) {
             state.extend(self.ttl.as_millis(), now);
             return Claimed::Granted {
                 lease: state.fence,
                 tick,
                 attempt,
-                handed_over: 0,
+                handed_over,
                 done,
             };
         }
@@ -249,7 +250,8 @@ impl Transition for ClaimDue {
             };
         }
         if !(ours && by_claimant) {
-            if self.attempts.is_some_and(|most| attempt >= most) {
+            let counted = attempt.saturating_sub(handed_over);
+            if self.attempts.is_some_and(|most| counted >= most) {
                 state.ticks.forget_due();
                 return Claimed::Exhausted { tick, done };
             }
@@ -263,7 +265,7 @@ impl Transition for ClaimDue {
             lease: fence,
             tick,
             attempt,
-            handed_over: 0,
+            handed_over,
             done,
         }
     }

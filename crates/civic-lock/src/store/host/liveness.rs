@@ -96,7 +96,9 @@ impl Drop for LivenessFile {
 }
 
 /// Returns the id of this boot. Where the system has none, the time of the boot, to the minute,
-/// stands for it.
+/// stands for it. Two processes see another minute if the clock was set between their starts. A
+/// lease of another boot is only free if its process has ended, so that takes no lock from anyone;
+/// a minimum hold may then end early.
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
         |_| {

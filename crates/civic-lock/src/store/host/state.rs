@@ -79,6 +79,9 @@ pub(crate) struct Ticks {
     /// The holder that has claimed it.
     #[serde(default)]
     pub(super) due_claimant: Option<String>,
+    /// How often it was handed over.
+    #[serde(default)]
+    pub(super) due_handed_over: u32,
     /// What is remembered of the last runs, the latest first.
     #[serde(default)]
     pub(super) runs: Vec<RunRecord>,
@@ -238,6 +241,7 @@ impl Ticks {
         self.due = None;
         self.due_attempt = 0;
         self.due_claimant = None;
+        self.due_handed_over = 0;
     }
 
     pub(super) fn remember(&mut self, run: Option<RunRecord>) {

@@ -68,6 +68,7 @@ impl Transition for HandOver {
             ticks.claimant = None;
         }
         if ticks.due_claimant.as_deref() == holder {
+            ticks.due_handed_over += 1;
             ticks.due_claimant = None;
         }
         if !state.held_by(&self.holder) {

@@ -21,7 +21,7 @@ pub(super) fn from_client(error: &fred::error::Error) -> Error {
         Client::Timeout => ErrorKind::Timeout,
         Client::Protocol | Client::Parse => ErrorKind::Corrupt,
         Client::Config | Client::Url => ErrorKind::Config,
-        _ if details.starts_with("WRONGTYPE") => ErrorKind::WrongType,
+        _ if is_wrong_type(&details) => ErrorKind::WrongType,
         Client::Auth => ErrorKind::Refused,
         Client::Routing if details == "Too many redirections." => {
             return Error::new(ErrorKind::Refused, MOVING);
@@ -34,6 +34,14 @@ pub(super) fn from_client(error: &fred::error::Error) -> Error {
     let not_sent = matches!(error.kind(), Client::Backpressure);
     let error = Error::new(kind, details);
     if not_sent { error.never_sent() } else { error }
+}
+
+/// Returns whether the server says that a key holds something else. Up to Redis 6.2 the error of a
+/// command in a script comes in the words of the script: `ERR Error running script (call to f_…):
+/// @user_script:31: WRONGTYPE Operation against a key…`.
+fn is_wrong_type(details: &str) -> bool {
+    details.starts_with("WRONGTYPE")
+        || (details.starts_with("ERR Error running script") && details.contains(": WRONGTYPE "))
 }
 
 /// Returns what the client library says about a failed connection, in words: it prints the error of
@@ -64,6 +72,30 @@ fn is_error_reply(details: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_holds_no_lock_is_told_apart_in_every_version_of_redis() {
+        for (details, kind) in [
+            (
+                "WRONGTYPE Operation against a key holding the wrong kind of value script: 4f1, on \
+                 @user_script:31.",
+                ErrorKind::WrongType,
+            ),
+            (
+                "ERR Error running script (call to f_4f1): @user_script:31: WRONGTYPE Operation \
+                 against a key holding the wrong kind of value",
+                ErrorKind::WrongType,
+            ),
+            (
+                "ERR Error running script (call to f_4f1): @user_script:31: -OOM command not \
+                 allowed when used memory > 'maxmemory'.",
+                ErrorKind::Refused,
+            ),
+        ] {
+            let error = fred::error::Error::new(fred::error::ErrorKind::Unknown, details);
+            assert_eq!(from_client(&error).kind(), kind, "{details}");
+        }
+    }
 
     #[test]
     fn a_failed_connection_is_told_in_words() {

@@ -65,4 +65,23 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_key_of_a_lock_is_written_last_so_that_half_a_script_leaves_no_lock() {
+        let mut seen = 0;
+        for (file, script) in ALL {
+            for (_, after) in script
+                .text
+                .match_indices("redis.call('SET', KEYS[1]")
+                .map(|(at, set)| script.text.split_at(at + set.len()))
+            {
+                let (rest, _) = after
+                    .split_once("return answer('granted'")
+                    .unwrap_or((after, ""));
+                assert!(!rest.contains("redis."), "{file}: {rest}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 3, "acquire, claim and claim_due");
+    }
 }

@@ -107,6 +107,19 @@ impl RedisStore {
         subscriber.subscribe(self.settings.namespace.stored(name).hint_channel())
     }
 
+    /// Returns who holds the lock of the same name outside of the namespace: a peer that knows
+    /// none. `None` if there is no namespace, or no such holder.
+    pub(crate) async fn holder_outside(&self, name: &LockName) -> Result<Option<String>, Error> {
+        if self.settings.namespace.as_str().is_none() {
+            return Ok(None);
+        }
+        let connection = self.connector.connection()?;
+        let deadline = Instant::now() + self.settings.command_timeout;
+        let key = vec![name.key()];
+        let value = self.connector.send(&connection, name, "GET", key, deadline);
+        Ok(value.await?.into_string())
+    }
+
     /// Lists names by their keys. Every primary of a Cluster is asked.
     pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<LockName>, Error> {
         let namespace = &self.settings.namespace;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use civic_lock::{Acquisition, Admin, BreakOutcome, ErrorKind, Job, LockService, RunRequest, Tick};
 use civic_testkit::redis::{RedisCluster, RedisServer};
+use tokio::task::JoinSet;
 
 use crate::support::lock::{MINUTE, acquired, busy, eventually};
 
@@ -47,6 +48,38 @@ async fn every_lock_that_is_held_is_listed_with_its_holder_and_no_other() {
         assert!(lock.ttl.is_some_and(|ttl| ttl <= MINUTE), "{lock:?}");
         let free = admin.lock("released").await.expect("the store answers");
         assert_eq!((free.holder, free.ttl), (None, None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_is_whole_although_other_locks_come_and_go_meanwhile() {
+    on_each_store(async |service| {
+        let mut held = Vec::new();
+        for n in 0..20 {
+            let name = format!("held-{n:02}");
+            held.push(acquired(service.try_acquire(name, MINUTE).await));
+        }
+        let names: Vec<_> = held
+            .iter()
+            .map(|guard| guard.lease().name().to_string())
+            .collect();
+        let mut others = JoinSet::new();
+        for n in 0..4 {
+            let service = service.clone();
+            others.spawn(async move {
+                loop {
+                    let guard = service.try_acquire(format!("other-{n}"), MINUTE).await;
+                    acquired(guard).release().await;
+                }
+            });
+        }
+        for _ in 0..10 {
+            let mut seen = lock_names(&service.admin()).await;
+            seen.retain(|name| name.starts_with("held"));
+            assert_eq!(seen, names);
+        }
+        others.shutdown().await;
     })
     .await;
 }

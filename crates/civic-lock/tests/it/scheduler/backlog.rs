@@ -22,7 +22,9 @@ on_each_store! {
 /// Runs the job until a tick has run, and leaves it alone for a while: an outage of all replicas.
 async fn run_once_and_stay_away(locks: &LockService, job: Job) -> Tick {
     let events = EventLog::default();
-    let local = Local::start(locks, job, &events, |s| s, |_| async { Ok(()) });
+    // What was begun is done before it goes.
+    let bound = |scheduler: Scheduler| scheduler.shutdown_bound(Duration::from_secs(30));
+    let local = Local::start(locks, job, &events, bound, |_| async { Ok(()) });
     let ran = events.event("ran", None, 0).await;
     local.stop().await;
     elapse(Duration::from_millis(1500)).await;

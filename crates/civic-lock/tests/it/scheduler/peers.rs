@@ -6,7 +6,7 @@ use civic_lock::{Job, LockService, PeerForm, Peers, Scheduler};
 use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::event_log::{
-    EventLog, Record, assert_no_gap, by_tick, count, interval_that_is_due_soon,
+    EventLog, Record, assert_no_gap, by_tick, count, elapse, interval_that_is_due_soon,
 };
 use crate::support::local::{Local, every};
 use crate::support::replica::{Config, Replica};
@@ -101,7 +101,7 @@ async fn a_node_peer_that_holds_the_key_keeps_us_out_until_it_releases() {
     assert!(node_takes(&server).await);
     let replica = Replica::start("a", &config, &events).await;
     events.event("ready", None, 0).await;
-    crate::support::event_log::elapse(Duration::from_secs(2)).await;
+    elapse(Duration::from_secs(2)).await;
     assert_eq!(count(&events.log(), &["started"]), 0);
     assert!(node_releases(&server).await, "its value was never touched");
     events
@@ -170,7 +170,7 @@ async fn ran_by_node(
     if then == PeerEnd::Released {
         // It is at work when the tick is due.
         let after = Duration::from_millis(tick + 400).saturating_sub(since_epoch());
-        crate::support::event_log::elapse(after).await;
+        elapse(after).await;
         peer.releases().await;
     }
     events
@@ -266,10 +266,7 @@ async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
         let tick = first + night * SHORT_NIGHT;
         // Fewer and fewer replicas are Node's: it comes every night, every second, every third.
         let comes = night % (1 + night / 10) == 0;
-        crate::support::event_log::elapse(
-            Duration::from_millis(tick).saturating_sub(since_epoch()),
-        )
-        .await;
+        elapse(Duration::from_millis(tick).saturating_sub(since_epoch())).await;
         // As the package `cron` does, a timer that is late skips its run.
         let late = since_epoch().saturating_sub(Duration::from_millis(tick));
         if !comes || late > Duration::from_millis(100) {
@@ -310,5 +307,35 @@ async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
         let by_rust = count(&ticks[&tick], &["ran", "took-over"]);
         let by_node = by_node.iter().filter(|ran| **ran == tick).count();
         assert_eq!(by_rust + by_node, 1, "night {night}: {:#?}", ticks[&tick]);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_uses_the_name_without_the_namespace_is_warned_about_at_start() {
+    let server = RedisServer::start().await;
+    assert!(node_takes(&server).await);
+    for (namespace, warnings) in [(Some("staging"), 1), (None, 0)] {
+        let log = civic_testkit::log::Capture::start();
+        let builder = LockService::builder().redis_url(server.url());
+        let builder = match namespace {
+            Some(namespace) => builder.namespace(namespace),
+            None => builder,
+        };
+        let events = EventLog::default();
+        let locks = builder.build().expect("a service");
+        let quick = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(50));
+        let local = Local::start(&locks, every(300), &events, quick, |_| async { Ok(()) });
+        let admin = locks.admin();
+        while admin.job("job").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        // Several looks.
+        elapse(Duration::from_millis(1500)).await;
+        local.stop().await;
+        let text = log.text();
+        let found = text
+            .matches("without this namespace holds lock:job")
+            .count();
+        assert_eq!(found, warnings, "{text}");
     }
 }

@@ -1,6 +1,9 @@
 //! Each tick on exactly one replica.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use civic_lock::{Event, Job, LockService, Scheduler};
 
 use crate::support::event_log::{EventLog, assert_no_gap, by_tick, count};
 use crate::support::replica::{Config, Replica, Work};
@@ -152,4 +155,40 @@ async fn a_job_longer_than_its_interval_never_overlaps_and_leaves_no_tick_out(st
     for pair in begun.windows(2).filter(|pair| pair[0].tick != pair[1].tick) {
         assert!(pair[1].fence - pair[0].fence >= 300_000, "{pair:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_one_schedule_begin_apart_by_their_jitter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let locks = LockService::builder()
+        .host_folder(folder.path().join("locks"))
+        .build()
+        .expect("a service");
+    let lateness = Arc::new(Mutex::new(Vec::new()));
+    let seen = lateness.clone();
+    let mut scheduler = Scheduler::new(&locks).on_event(move |_, event| {
+        if let Event::Started(attempt) = event {
+            seen.lock().expect("no panic").push(attempt.lateness);
+        }
+    });
+    for n in 0..8 {
+        let job = Job::every(format!("job-{n}"), Duration::from_millis(1500))
+            .expect("a job")
+            .jitter(Duration::from_secs(1));
+        let quick = |_| async { Ok::<(), std::io::Error>(()) };
+        scheduler = scheduler.job(job, quick).expect("a valid job");
+    }
+    let begun = lateness.clone();
+    let enough = async move {
+        while begun.lock().expect("no panic").len() < 16 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    scheduler.run(enough).await;
+    let lateness = lateness.lock().expect("no panic").clone();
+    // Each is random below a second. All of them below a fifth of that is as good as impossible.
+    let apart = lateness
+        .iter()
+        .filter(|late| **late >= Duration::from_millis(200));
+    assert!(apart.count() > 0, "{lateness:?}");
 }

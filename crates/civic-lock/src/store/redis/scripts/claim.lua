@@ -16,7 +16,7 @@
 --                                 paused    since when no tick is claimed, ms
 --                                 peer      a foreign holder: '<first sight> <its expiry, 0 for
 --                                           none> <tick> <holder>'
---                                 due, due_attempt, due_claimant  see claim_due.lua
+--                                 due, due_attempt, due_claimant, due_handed  see claim_due.lua
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  tick, ms since the epoch
 -- ARGV[5]  grace, ms

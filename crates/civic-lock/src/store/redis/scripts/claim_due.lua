@@ -5,21 +5,22 @@
 -- KEYS[3]  {lock:<name>}:tick     due           the instant of the run that was asked for
 --                                 due_attempt   how often it was claimed
 --                                 due_claimant  the holder that has claimed it
+--                                 due_handed    how often it was handed over
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  ttl of the fence and the hash, ms
 -- ARGV[5]  values that no lease uses, separated by spaces: a key that holds one counts as ours
--- ARGV[6]  how often it may be claimed; 0 for no bound
+-- ARGV[6]  how often it may be claimed, hand-overs not counted; 0 for no bound
 --
--- Reply: 'granted', tick, fence, attempt, done, 0
+-- Reply: 'granted', tick, fence, attempt, done, how often it was handed over
 --        'running', holder, ttl in ms, tick
 --        'exhausted', tick, done: it was claimed too often, and is not asked for any more
 --        'not_due', done
 --        'unregistered'
 local held = redis.call('GET', KEYS[1])
 local state = redis.call('HMGET', KEYS[3], 'done', 'due', 'due_attempt', 'due_claimant', 'by',
-  'claimed')
+  'claimed', 'due_handed')
 local done, due, attempt = tonumber(state[1]), tonumber(state[2]), tonumber(state[3]) or 0
-local claimant, by = state[4], state[5]
+local claimant, by, handed = state[4], state[5], tonumber(state[7]) or 0
 local orphans = values_of(ARGV[5])
 if not done then
   return answer('unregistered')
@@ -31,7 +32,7 @@ local mine = held and held == claimant and (held == echo or orphans[held])
 if mine and held == echo then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
   local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[4])
-  return answer('granted', int(due), fence, int(attempt), int(done), '0')
+  return answer('granted', int(due), fence, int(attempt), int(done), int(handed))
 end
 if held and held ~= echo and held ~= by and not orphans[held] then
   local claimed = tonumber(state[6])
@@ -42,8 +43,8 @@ if held and held ~= echo and held ~= by and not orphans[held] then
 end
 if not mine then
   local most = tonumber(ARGV[6])
-  if most > 0 and attempt >= most then
-    redis.call('HDEL', KEYS[3], 'due', 'due_attempt', 'due_claimant')
+  if most > 0 and attempt - handed >= most then
+    redis.call('HDEL', KEYS[3], 'due', 'due_attempt', 'due_claimant', 'due_handed')
     return answer('exhausted', int(due), int(done))
   end
   attempt = attempt + 1
@@ -53,4 +54,4 @@ redis.call('HSET', KEYS[3], 'due_attempt', int(attempt), 'due_claimant', echo)
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 -- The key comes last: a write that is refused in between leaves no lock behind.
 redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-return answer('granted', int(due), fence, int(attempt), int(done), '0')
+return answer('granted', int(due), fence, int(attempt), int(done), int(handed))

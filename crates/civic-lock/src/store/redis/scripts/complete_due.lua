@@ -21,7 +21,7 @@ if redis.call('GET', KEYS[1]) ~= echo then
 end
 redis.call('HSET', KEYS[2], 'by', echo)
 if claimant == echo then
-  redis.call('HDEL', KEYS[2], 'due', 'due_attempt', 'due_claimant')
+  redis.call('HDEL', KEYS[2], 'due', 'due_attempt', 'due_claimant', 'due_handed')
 end
 if remember(KEYS[3], ARGV[5], ARGV[6]) then
   redis.call('PEXPIRE', KEYS[3], ARGV[7])

@@ -14,6 +14,7 @@ if claimant == echo then
   redis.call('HDEL', KEYS[2], 'claimant')
 end
 if due_claimant == echo then
+  redis.call('HINCRBY', KEYS[2], 'due_handed', 1)
   redis.call('HDEL', KEYS[2], 'due_claimant')
 end
 if redis.call('GET', KEYS[1]) ~= echo then
