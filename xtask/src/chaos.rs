@@ -43,7 +43,6 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
     let redis = tools::redis_server()?;
     let (upgrade, arguments): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| *argument == UPGRADE);
-    // Before this version: both leave their programs at the same place.
     let last = match upgrade[..] {
         [] => None,
         _ => Some(last_version()?),
@@ -85,7 +84,7 @@ fn last_version() -> Result<PathBuf, String> {
     }
     let source = folder.join("source");
     std::fs::create_dir_all(&source).map_err(|error| format!("{}: {error}", source.display()))?;
-    let archive = folder.join("source.tar");
+    let archive = source.join("source.tar");
     sh::run(
         Command::new("git")
             .args(["archive", "--format=tar", "--output"])
@@ -101,8 +100,8 @@ fn last_version() -> Result<PathBuf, String> {
             .arg("-C")
             .arg(&source),
     )?;
-    // In the folder of this version's builds, because most of what both depend on is there.
-    let build = sh::target();
+    // In a folder of its own: cargo would take what is built of one version for that of the other.
+    let build = folder.join("build");
     sh::run(
         Command::new(sh::cargo())
             .args(["build", "--locked", "--bins"])
@@ -114,6 +113,9 @@ fn last_version() -> Result<PathBuf, String> {
     for name in names {
         let (from, to) = (build.join("debug").join(name), folder.join(name));
         std::fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
+    for rest in [build, source] {
+        std::fs::remove_dir_all(&rest).map_err(|error| format!("{}: {error}", rest.display()))?;
     }
     Ok(folder)
 }

@@ -7,7 +7,10 @@ use super::ticks::{Tick, ticks_of};
 use super::verdict::Verdict;
 use super::view::View;
 use crate::fault::Class;
-use crate::history::MILLI;
+use crate::history::{MILLI, SECOND};
+
+/// How long after a tick was given up its report may come.
+const REPORTS: u64 = SECOND;
 
 /// Checks that such a tick is begun as often as the job allows, and then given up by one report.
 pub(super) fn crashes(view: &View<'_>) -> Verdict {
@@ -82,18 +85,42 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
         // It was done after all, at the last attempt.
         return;
     };
-    // The reporter is a replica that takes the tick over, and finds it used up.
-    let within = (tick.group.ttl_ms + tick.group.poll_cap_ms) * MILLI + JITTER + SLACK;
+    let group = tick.group.group;
+    // A replica that comes to take the tick over finds it used up.
     let span = Span {
         from: died,
-        to: died + within,
+        to: died + tick.group.ttl_ms * MILLI + JITTER + SLACK,
     };
-    let hindered = view
-        .faults_on(tick.group.group, span)
-        .any(|fault| fault.fault.class() != Class::Work);
-    let over = view.end.is_some_and(|end| span.to >= end);
-    let stalled = view.stalls.iter().any(|stall| stall.meets(span));
-    if hindered || over || stalled || !tick.missed.is_empty() {
+    let is_missed_first = view.due(tick.tick) + tick.group.grace_ms * MILLI <= span.to;
+    let in_the_way = view
+        .faults_on(group, span)
+        .any(|fault| !matches!(fault.fault.class(), Class::Work | Class::Replica));
+    let is_found = view
+        .lives
+        .values()
+        .any(|life| life.group == group && life.is_well(span));
+    let is_over = view.end.is_some_and(|end| span.to >= end);
+    let is_stalled = view.stalls.iter().any(|stall| stall.meets(span));
+    if is_found && !is_missed_first && !in_the_way && !is_over && !is_stalled {
+        verdict.violated(format!("{describe} has no dead letter"), begun);
+        return;
+    }
+    // It was given up if a later one was begun, as ticks run in their order.
+    let later = view
+        .leases_of(group)
+        .filter(|lease| lease.tick_attempt.is_some_and(|(of, _)| of > tick.tick))
+        .find(|lease| lease.begin > died);
+    let given_up = later.map(|lease| lease.begin);
+    let excuse = given_up.is_none_or(|at| {
+        // The replica records it first, and reports it then.
+        let until = at + REPORTS;
+        let mut killed = view.lives.values().filter(|life| life.group == group);
+        killed.any(|life| life.killed.is_some_and(|at| died < at && at < until))
+            || view.was_lost(group, died, at)
+            || view.was_undone(group, died, at)
+            || view.was_forgotten(group, died, at)
+    });
+    if excuse || !tick.missed.is_empty() {
         verdict.excused += 1;
     } else {
         verdict.violated(
@@ -155,6 +182,7 @@ mod tests {
     }
 
     fn verdict(story: &mut Story) -> Verdict {
+        story.run(50_010, 9, 50_000, 99);
         let records = story.push(60_000, What::End).records();
         crashes(&View::new(&records))
     }
@@ -176,6 +204,13 @@ mod tests {
     #[test]
     fn a_tick_that_is_given_up_in_silence_is_a_violation() {
         assert!(!verdict(&mut killed(2)).holds());
+    }
+
+    #[test]
+    fn a_tick_that_is_reported_as_missed_instead_is_a_violation() {
+        let mut story = killed(2);
+        story.tick(21_100, 9, TickEvent::Missed, 1000, 0, 0);
+        assert!(!verdict(&mut story).holds());
     }
 
     #[test]

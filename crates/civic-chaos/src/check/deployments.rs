@@ -203,10 +203,19 @@ fn others_are_named(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
         let outages = view
             .faults_on(group.group, span)
             .filter(|fault| fault.fault.class() == Class::Server)
-            .map(|fault| fault.span.to.min(span.to) - fault.span.from.max(span.from) + SECOND);
-        let hindered = outages.sum::<u64>() + LOOKS > span.to - span.from
-            || view.stalls.iter().any(|stall| stall.meets(span));
-        if life.killed.is_some() || (hindered && life.other_schedules == 0) {
+            .map(|fault| fault.span);
+        let stalls = view.stalls.iter().filter(|stall| stall.meets(span));
+        let in_the_way = outages
+            .chain(stalls.copied())
+            .map(|of| of.to.min(span.to) - of.from.max(span.from));
+        // A run that was cut off has spans without an end.
+        let in_the_way = in_the_way.fold(LOOKS, |sum, of| {
+            sum.saturating_add(of).saturating_add(SECOND)
+        });
+        let hindered = in_the_way > span.to - span.from;
+        // What it has logged is read when it is gone.
+        let is_read = life.exit.is_some() && life.killed.is_none();
+        if !is_read || (hindered && life.other_schedules == 0) {
             verdict.excused += 1;
         } else if life.other_schedules == 0 || life.other_schedules >= deployments as u64 {
             verdict.violated(
@@ -238,6 +247,7 @@ mod tests {
         });
         story.deployed(1, 1, 0, 4).deployed(20_000, 2, 1, 3);
         story.signal(34_000, 1, Signal::Term).exit(34_010, 1, false);
+        story.exit(59_000, 2, false);
         story
     }
 

@@ -38,7 +38,7 @@ pub(super) fn eviction(view: &View<'_>) -> Verdict {
                 .any(|other| other.fault.class() == Class::Link);
             let stalled = view.stalls.iter().any(|stall| stall.meets(span));
             if life.unsafe_servers > 0 {
-            } else if hindered || stalled || !life.is_well(span) {
+            } else if hindered || stalled || !life.is_well(span) || life.exit.is_none() {
                 verdict.excused += 1;
             } else {
                 verdict.violated(
@@ -64,7 +64,7 @@ mod tests {
     fn verdict(unsafe_servers: u64) -> Verdict {
         let mut story = Story::new(ticks());
         story.fault(10_000, 15_000, Fault::Evict, None);
-        story.deployed(10_100, 1, 0, 1).push(
+        story.deployed(10_100, 1, 0, 1).exit(20_000, 1, false).push(
             20_000,
             What::Logged {
                 life: 1,

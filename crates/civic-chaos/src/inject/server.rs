@@ -5,13 +5,16 @@ use std::time::Duration;
 use std::{fs, io};
 
 use civic_testkit::redis::{RedisServer, Reply, command};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::injector::{Injector, Target};
 use crate::fault::Fault;
 use crate::history::{ServerState, What};
 use crate::main_server::MainServer;
 use crate::plan::Step;
+
+/// How long a server may need to read its file.
+const LOADS: Duration = Duration::from_secs(10);
 
 // ===== impl Injector =====
 
@@ -129,9 +132,16 @@ pub(super) async fn ask_all(server: &MainServer, words: &[&str]) -> io::Result<(
 }
 
 pub(super) async fn ask(server: &RedisServer, words: &[&str]) -> io::Result<Reply> {
-    match command(server.addr(), words).await? {
-        Reply::Error(error) => Err(io::Error::other(format!("{words:?}: {error}"))),
-        reply => Ok(reply),
+    let since = Instant::now();
+    loop {
+        match command(server.addr(), words).await? {
+            // It was killed a moment ago, and reads its file.
+            Reply::Error(error) if error.starts_with("LOADING") && since.elapsed() < LOADS => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Reply::Error(error) => return Err(io::Error::other(format!("{words:?}: {error}"))),
+            reply => return Ok(reply),
+        }
     }
 }
 

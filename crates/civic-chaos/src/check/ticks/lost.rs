@@ -48,7 +48,7 @@ pub(super) fn lost(
                 format!(
                     "{} stands still: its last tick that was run was due {} s before the end",
                     group.name,
-                    (end - view.due(last)) / SECOND
+                    end.saturating_sub(view.due(last)) / SECOND
                 ),
                 [],
             );
