@@ -24,6 +24,9 @@ mod documents {
 
     #[doc = include_str!("security.md")]
     struct Security;
+
+    #[doc = include_str!("server.md")]
+    struct Server;
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -46,6 +47,12 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// [`ErrorBody`] into the response's extensions as well, so that a layer further out that knows the
 /// id can [write it](ErrorBody::with_correlation_id) and render the body again.
 pub struct Failure(Box<Parts>);
+
+/// The error that caused a [`Failure`], in the extensions of its answer, for a layer that logs it.
+///
+/// It is for the log of this service and never for its caller.
+#[derive(Clone, Debug)]
+pub struct FailureSource(Arc<dyn StdError + Send + Sync>);
 
 struct Parts {
     body: ErrorBody,
@@ -163,10 +170,15 @@ impl Failure {
         &self.0.headers
     }
 
-    /// Turns the failure into the answer, with the [`ErrorBody`] in its extensions.
+    /// Turns the failure into the answer, with the [`ErrorBody`] and, if there is a source, the
+    /// [`FailureSource`] in its extensions.
     #[must_use]
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
-        let Parts { body, headers, .. } = *self.0;
+        let Parts {
+            body,
+            headers,
+            source,
+        } = *self.0;
         let mut response = body.clone().into_response();
         for (name, value) in &headers {
             response
@@ -175,7 +187,32 @@ impl Failure {
                 .or_insert_with(|| value.clone());
         }
         response.extensions_mut().insert(body);
+        if let Some(source) = source {
+            let source = FailureSource(source.into());
+            response.extensions_mut().insert(source);
+        }
         response
+    }
+}
+
+impl FailureSource {
+    /// Returns the error.
+    #[must_use]
+    pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+/// Prints the error and its causes, each once.
+impl fmt::Display for FailureSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +285,29 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("password"), "{text}");
+        let source: &FailureSource = response.extensions().get().unwrap();
+        assert_eq!(source.to_string(), "password of the database");
+    }
+
+    #[test]
+    fn the_source_for_the_log_names_each_cause_once() {
+        #[derive(Debug)]
+        struct Outer(std::io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the roll cannot be read")
+            }
+        }
+        impl StdError for Outer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let outer = Outer(std::io::Error::other("disk full"));
+        let response = Failure::internal(outer).into_response::<Bytes>();
+        let source: &FailureSource = response.extensions().get().unwrap();
+        assert_eq!(source.to_string(), "the roll cannot be read: disk full");
+        assert!(source.error().is::<Outer>());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use self::correlation_id::{CORRELATION_ID, CorrelationId, InvalidCorrelation
 pub use self::envelope::Envelope;
 pub use self::error::{Error, ErrorKind};
 pub use self::error_body::{ErrorBody, ErrorDetail};
-pub use self::failure::Failure;
+pub use self::failure::{Failure, FailureSource};
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
 #[doc(no_inline)]

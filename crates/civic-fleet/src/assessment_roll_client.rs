@@ -54,4 +54,14 @@ impl AssessmentRollClient {
             .fetch_optional_validated()
             .await
     }
+
+    /// Asks whether the roll answers at all.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the roll cannot be reached or does not answer in time.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        let asked = self.inner.get("/health").retries(0);
+        asked.send().await.map(drop)
+    }
 }

@@ -6,13 +6,17 @@
 //! | `PORT` | the port to listen on; 0 chooses a free one. Defaults to the service's own |
 //! | `HOST` | the address to listen on. Defaults to `127.0.0.1` |
 //! | `ASSESSMENT_ROLL_URL` | where `billing` finds its peer. Defaults to `http://localhost:3020` |
+//! | `CIVIC_DRAIN_DELAY_MS` | for how long connections are still accepted when a service stops. Defaults to 5000 |
 //! | `NODE_ENV` | `production` makes a failed validation of an answer a warning |
 //! | `RUST_LOG` | what is logged on stderr. Defaults to `info` |
 
 use std::error::Error;
+use std::str::FromStr;
+use std::time::Duration;
 use std::{fmt, io};
 
 use civic_auth::{KeyRing, TokenMinter, TokenVerifier};
+use civic_server::Service;
 
 /// The settings that the process was started with.
 #[derive(Debug)]
@@ -20,6 +24,7 @@ pub(crate) struct Environment {
     secrets: KeyRing,
     host: String,
     port: Option<u16>,
+    drain_delay: Option<Duration>,
 }
 
 /// Why a command ended in failure.
@@ -42,29 +47,28 @@ impl Environment {
     /// Fails if a variable is missing or cannot be read. The error names it and never shows a
     /// secret.
     pub(crate) fn read() -> Result<Self, StartError> {
-        let port = match std::env::var("PORT") {
-            Err(std::env::VarError::NotPresent) => None,
-            Ok(text) if text.is_empty() => None,
-            Ok(text) => Some(text.parse().map_err(|_| {
-                StartError::config(format!(
-                    "PORT must be a number from 0 to 65535, not {text:?}"
-                ))
-            })?),
-            Err(error) => return Err(StartError::config(format!("PORT: {error}"))),
-        };
+        let port = number("PORT", "a number from 0 to 65535")?;
+        let drain_delay = number("CIVIC_DRAIN_DELAY_MS", "a number of milliseconds")?;
         Ok(Self {
             secrets: secrets()?,
             host: std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned()),
             port,
+            drain_delay: drain_delay.map(Duration::from_millis),
         })
+    }
+
+    /// Returns a service without routes, behind the platform's guard.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no route can have this prefix.
+    pub(crate) fn service(&self, prefix: &str) -> Result<Service, StartError> {
+        let verifier = TokenVerifier::new(self.secrets.clone());
+        Service::new(prefix, verifier).map_err(|error| StartError::refused(&error))
     }
 
     pub(crate) fn minter(&self) -> TokenMinter {
         TokenMinter::new(self.secrets.clone())
-    }
-
-    pub(crate) fn verifier(&self) -> TokenVerifier {
-        TokenVerifier::new(self.secrets.clone())
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -73,6 +77,23 @@ impl Environment {
 
     pub(crate) fn port(&self, default: u16) -> u16 {
         self.port.unwrap_or(default)
+    }
+
+    pub(crate) fn drain_delay(&self) -> Option<Duration> {
+        self.drain_delay
+    }
+}
+
+/// Reads a number. An empty variable is one that is not set.
+fn number<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>, StartError> {
+    match std::env::var(name) {
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| StartError::config(format!("{name} must be {expected}, not {text:?}"))),
+        Err(error) => Err(StartError::config(format!("{name}: {error}"))),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use axum::Router;
 use civic_server::{Server, Service, Shutdown};
 
 use crate::environment::{Environment, StartError};
 
-/// Serves `routes` under `prefix`, all of them guarded, until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT: on the socket that systemd has passed on, or else on `HOST` and
+/// `PORT`.
 ///
 /// `{"event":"listening","port":N}` on stdout says that connections are accepted. The signal
 /// handlers are installed before that: a supervisor that stops the service in its first millisecond
@@ -17,21 +17,23 @@ use crate::environment::{Environment, StartError};
 ///
 /// Fails if the address cannot be bound, or a signal handler cannot be installed.
 pub(crate) async fn serve(
-    prefix: &str,
-    routes: Router,
+    service: Service,
     environment: &Environment,
     default_port: u16,
 ) -> Result<(), StartError> {
-    let app = Service::new(prefix, environment.verifier())
-        .map_err(|error| StartError::refused(&error))?
-        .guarded(routes)
-        .into_router();
     let shutdown = Shutdown::on_signals()?;
-    let server = Server::bind(environment.host(), environment.port(default_port)).await?;
+    let server = match Server::from_systemd()? {
+        Some(server) => server,
+        None => Server::bind(environment.host(), environment.port(default_port)).await?,
+    };
+    let server = match environment.drain_delay() {
+        Some(delay) => server.with_drain_delay(delay),
+        None => server,
+    };
     let port = server.local_addr().port();
     announce(port)?;
     tracing::info!(port, "listening");
-    server.serve(app, &shutdown).await?;
+    server.serve(service.into_router(), &shutdown).await?;
     Ok(())
 }
 

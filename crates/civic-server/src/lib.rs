@@ -2,30 +2,29 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
-mod fallback;
-mod json;
+mod content_type;
+pub mod extract;
+pub mod fallback;
 pub mod layer;
-mod number;
-mod path;
-mod query;
-mod server;
+pub mod readiness;
+pub mod serve;
 mod service;
 mod shutdown;
-#[cfg(feature = "garde")]
-mod valid_json;
 
 #[doc(no_inline)]
 pub use civic_envelope::Failure;
 
-pub use self::json::{Json, JsonText};
 #[doc(no_inline)]
-pub use self::layer::ErrorShapeLayer;
-pub use self::number::serialize_number;
-pub use self::path::Path;
-pub use self::query::Query;
-pub use self::server::Server;
-pub use self::service::{InvalidPrefix, Service};
-pub use self::shutdown::Shutdown;
+pub use self::extract::{Json, JsonText, Meta, Page, Paginated, Path, Query, SortOrder};
 #[cfg(feature = "garde")]
 #[cfg_attr(docsrs, doc(cfg(feature = "garde")))]
-pub use self::valid_json::ValidJson;
+#[doc(no_inline)]
+pub use self::extract::{ValidJson, ValidPath, ValidQuery};
+#[doc(no_inline)]
+pub use self::layer::{ErrorShapeLayer, ObserveLayer, ShedLayer, StackLayer};
+#[doc(no_inline)]
+pub use self::readiness::Readiness;
+#[doc(no_inline)]
+pub use self::serve::Server;
+pub use self::service::{InvalidPrefix, Service};
+pub use self::shutdown::Shutdown;

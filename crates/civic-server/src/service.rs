@@ -1,60 +1,43 @@
-//! The standard stack of a service, in one place, outermost first:
-//!
-//! | layer | from | why it is where it is |
-//! |---|---|---|
-//! | catch panic | tower-http | outside of everything: a bug in a layer still gets an answer |
-//! | sensitive headers | tower-http | before anything that could log a header |
-//! | correlation id | civic-auth | before the trace, so that each log line has it; on every answer, 401 and 404 too |
-//! | trace | tower-http | one span per request |
-//! | compression | tower-http | outside of the envelope: what is compressed cannot be wrapped |
-//! | error shape | this crate | inside of compression, because it renders error bodies again, with the correlation id |
-//! | catch panic | tower-http | again, inside: so that a handler's panic is logged in its span and answered with its correlation id |
-//! | envelope | civic-envelope | sees only what handlers answered |
-//! | auth | civic-auth | only around the guarded routes: a path that does not exist is 404 for every caller, as with Nest |
-//! | role | civic-auth | per route, where a route asks for one |
+//! A service: routes in the standard stack, behind a guard, with health.
 
 use std::error::Error;
 use std::fmt;
 
-use axum::Router;
-use axum::extract::{MatchedPath, Request};
 use axum::routing::get;
-use civic_auth::{AuthLayer, CorrelationIdLayer};
-use civic_envelope::{CorrelationId, EnvelopeLayer};
-use http::HeaderName;
-use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
-use tower_http::sensitive_headers::{
-    SetSensitiveRequestHeadersLayer, SetSensitiveResponseHeadersLayer,
-};
-use tower_http::trace::{DefaultOnResponse, TraceLayer};
-use tracing::{Level, Span};
+use axum::{Extension, Router};
+use civic_auth::AuthLayer;
+use civic_envelope::EnvelopeLayer;
 
 use crate::fallback;
-use crate::json::Json;
-use crate::layer::ErrorShapeLayer;
+use crate::layer::{RequestEvent, ShedLayer, StackLayer};
+use crate::readiness::{self, Readiness};
+use crate::shutdown::Shutdown;
 
-/// Shorter answers travel in one packet either way, and keep their `content-length`.
-const MIN_COMPRESSED_BYTES: u64 = 1024;
+/// Where orchestrators look, and what gateways pass on under the prefix.
+const HEALTH: [&str; 2] = ["/health", "/health/ready"];
 
 /// A service: its routes, in the standard stack.
 ///
 /// What a service of the platform needs around its handlers, in the order that makes it work: a
-/// correlation id on every request and answer, a span per request, the guard, the response
-/// envelope, compression, and errors in one shape, whether a handler, an extractor, an unknown
-/// path, a wrong method or a panic caused them. The crate documentation lists the layers.
+/// correlation id on every request and answer, a span per request, the caller's deadline, the
+/// guard, the response envelope, compression, and errors in one shape, whether a handler, an
+/// extractor, an unknown path, a wrong method or a panic caused them. The [stack's
+/// documentation](crate::layer::stack) lists the parts and argues their order.
 ///
 /// `GET /health` and `GET /health/ready` are public and have no envelope, since probes read them:
 /// at the root, where orchestrators look, and under the prefix, which is all that a gateway passes
-/// on.
+/// on. [`Readiness`] says what they answer.
+#[doc(alias = "bootstrap")]
 #[derive(Debug)]
 pub struct Service {
     prefix: String,
     guarded: Router,
+    public: Router,
     guard: AuthLayer,
+    limit: Option<ShedLayer>,
+    readiness: Readiness,
+    envelope: Option<EnvelopeLayer>,
+    stack: StackLayer,
 }
 
 /// A prefix that no route can have.
@@ -86,7 +69,12 @@ impl Service {
         Ok(Self {
             prefix,
             guarded: Router::new(),
+            public: Router::new(),
             guard: guard.into(),
+            limit: None,
+            readiness: Readiness::new(),
+            envelope: Some(EnvelopeLayer::new()),
+            stack: StackLayer::new(),
         })
     }
 
@@ -101,65 +89,134 @@ impl Service {
         self
     }
 
-    /// Returns the routes in the standard stack, ready to be [served](crate::Server::serve).
-    pub fn into_router(self) -> Router {
-        let public = Router::new()
-            .route("/health", get(healthy))
-            .route("/health/ready", get(healthy));
-        let bare = ["/health", "/health/ready"].map(|path| format!("{}{path}", self.prefix));
-        let worth_it = DefaultPredicate::new().and(SizeAbove::new(MIN_COMPRESSED_BYTES));
+    /// Adds routes that every caller reaches, without a token.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`guarded`](Self::guarded).
+    #[must_use]
+    pub fn public(mut self, routes: Router) -> Self {
+        self.public = self.public.merge(routes);
+        self
+    }
 
+    /// Sets what `GET /health/ready` checks.
+    ///
+    /// Defaults to nothing: the service is ready until the drain begins.
+    #[must_use]
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
+        self
+    }
+
+    /// Takes at most `max` requests at a time. Others are answered 503 with `Retry-After`, before
+    /// the guard or a handler has seen them, which says that they were not taken.
+    ///
+    /// Health and unknown paths are not counted.
+    ///
+    /// Defaults to no limit.
+    #[must_use]
+    pub fn limit(mut self, max: usize) -> Self {
+        self.limit = Some(ShedLayer::new(max));
+        self
+    }
+
+    /// Sets the envelope's layer, with its own options.
+    ///
+    /// Defaults to [`EnvelopeLayer::new`]. The paths of health are excluded in any case.
+    #[must_use]
+    pub fn envelope(mut self, envelope: EnvelopeLayer) -> Self {
+        self.envelope = Some(envelope);
+        self
+    }
+
+    /// Sends answers without an envelope.
+    ///
+    /// Defaults to an envelope around each successful JSON answer.
+    #[must_use]
+    pub fn without_envelope(mut self) -> Self {
+        self.envelope = None;
+        self
+    }
+
+    /// Sends answers uncompressed, for a service behind a proxy that compresses.
+    ///
+    /// Defaults to gzip for callers that accept it, from 1 KiB on.
+    #[must_use]
+    pub fn without_compression(mut self) -> Self {
+        self.stack = self.stack.without_compression();
+        self
+    }
+
+    /// Ignores `x-request-timeout-ms`.
+    ///
+    /// Defaults to adopting the deadline of the caller: when it passes, the handler is dropped and
+    /// the answer is 504.
+    #[must_use]
+    pub fn without_deadline(mut self) -> Self {
+        self.stack = self.stack.without_deadline();
+        self
+    }
+
+    /// Tells `observer` about each request when its answer has ended, for metrics.
+    ///
+    /// Defaults to none. [`ObserveLayer`](crate::layer::ObserveLayer) says what an event has in it.
+    #[must_use]
+    pub fn observer(
+        mut self,
+        observer: impl Fn(&RequestEvent<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.stack = self.stack.with_observer(observer);
+        self
+    }
+
+    /// Returns the routes in the standard stack, ready to be [served](crate::Server::serve).
+    ///
+    /// # Panics
+    ///
+    /// Panics if a guarded and a public route have the same path and method, or if one of them is
+    /// `/health` or `/health/ready`, as [`Router::merge`] does.
+    pub fn into_router(self) -> Router {
+        let readiness = self.readiness;
+        let ready = async move |shutdown: Option<Extension<Shutdown>>| {
+            let shutdown = shutdown.map(|Extension(shutdown)| shutdown);
+            readiness.answer(shutdown.as_ref()).await
+        };
+        let [live_path, ready_path] = HEALTH;
+        let health = Router::new()
+            .route(live_path, get(readiness::healthy))
+            .route(ready_path, get(ready));
+
+        // The inner half of an edge mode, which reads behind the guard what a service may send and
+        // a stranger may not, belongs here: on the guarded routes, before the guard is put around
+        // them.
+        let guarded = match self.guarded.has_routes() {
+            true => self.guarded.route_layer(self.guard),
+            false => self.guarded,
+        };
+        let mut routes = guarded.merge(self.public);
+        if let Some(limit) = self.limit
+            && routes.has_routes()
+        {
+            routes = routes.route_layer(limit);
+        }
+        let bare = HEALTH.map(|path| format!("{}{path}", self.prefix));
+        let stack = match self.envelope {
+            None => self.stack.without_envelope(),
+            Some(envelope) => {
+                let envelope = envelope
+                    .with_excluded_paths(HEALTH)
+                    .with_excluded_paths(bare);
+                self.stack.with_envelope(envelope)
+            }
+        };
         Router::new()
-            .nest(
-                &self.prefix,
-                self.guarded.route_layer(self.guard).merge(public.clone()),
-            )
-            .merge(public)
+            .nest(&self.prefix, routes.merge(health.clone()))
+            .merge(health)
             .fallback(fallback::not_found)
             .method_not_allowed_fallback(fallback::method_not_allowed)
-            .layer(
-                ServiceBuilder::new()
-                    .layer(CatchPanicLayer::custom(fallback::panicked))
-                    .layer(SetSensitiveRequestHeadersLayer::new([
-                        AUTHORIZATION,
-                        COOKIE,
-                        HeaderName::from_static("txn-token"),
-                    ]))
-                    .layer(SetSensitiveResponseHeadersLayer::new([SET_COOKIE]))
-                    .layer(CorrelationIdLayer::new())
-                    .layer(
-                        TraceLayer::new_for_http()
-                            .make_span_with(request_span as fn(&Request) -> Span)
-                            .on_response(DefaultOnResponse::new().level(Level::INFO)),
-                    )
-                    .layer(CompressionLayer::new().compress_when(worth_it))
-                    .layer(ErrorShapeLayer::new())
-                    .layer(CatchPanicLayer::custom(fallback::panicked))
-                    .layer(EnvelopeLayer::new().with_excluded_paths(bare)),
-            )
+            .layer(stack)
     }
-}
-
-/// The route, not the path: a path may hold what should not be in a log, and has no bound.
-fn request_span(request: &Request) -> Span {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("", MatchedPath::as_str);
-    let correlation_id = request
-        .extensions()
-        .get::<CorrelationId>()
-        .map_or("", CorrelationId::as_str);
-    tracing::info_span!(
-        "request",
-        http.request.method = %request.method(),
-        http.route = route,
-        correlation_id,
-    )
-}
-
-async fn healthy() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "status": "ok" }))
 }
 
 // ===== impl InvalidPrefix =====

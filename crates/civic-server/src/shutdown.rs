@@ -11,7 +11,11 @@ use tokio_util::sync::CancellationToken;
 /// 2. The *abort*: work in progress is cut off.
 ///
 /// All clones of a value are told at once. A new value is told by a call, or by signals where
-/// [`on_signals`](Self::on_signals) was asked for.
+/// [`on_signals`](Self::on_signals) was asked for. Parts that know nothing of this crate, a
+/// scheduler say, take its [`token`](Self::token).
+///
+/// The server puts the value into the extensions of each request, so that a handler that streams
+/// for a long time can end its stream when the drain begins.
 ///
 /// ```
 /// use civic_server::Shutdown;
@@ -32,6 +36,8 @@ pub struct Shutdown {
     drain: CancellationToken,
     abort: CancellationToken,
 }
+
+// ===== impl Shutdown =====
 
 impl Shutdown {
     /// Creates a value that no signal tells anything.
@@ -78,6 +84,12 @@ impl Shutdown {
         self.abort.cancel();
     }
 
+    /// Returns whether the drain has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
     /// Completes when the drain has begun.
     ///
     /// # Cancel safety
@@ -94,6 +106,24 @@ impl Shutdown {
     /// Cancel safe, as [`draining`](Self::draining).
     pub async fn aborting(&self) {
         self.abort.cancelled().await;
+    }
+
+    /// Returns the token that is cancelled when the drain begins, for the other parts of a process.
+    ///
+    /// Cancelling it begins the drain.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.drain.clone()
+    }
+}
+
+/// The drain begins when the token is cancelled, and the other way round.
+impl From<CancellationToken> for Shutdown {
+    fn from(drain: CancellationToken) -> Self {
+        Self {
+            drain,
+            abort: CancellationToken::new(),
+        }
     }
 }
 

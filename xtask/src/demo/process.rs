@@ -162,6 +162,8 @@ impl Fleet {
                 command.env(name, value);
             }
         }
+        // No load balancer has to notice that a service stops.
+        command.env("CIVIC_DRAIN_DELAY_MS", "0");
         command.envs(&self.environment);
         command
     }

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use civic_auth::{CorrelationId, Principal};
-use civic_server::{Failure, Json, JsonText, Path, Query};
+use civic_server::{Failure, Json, JsonText, Page, Paginated, Path};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -28,7 +28,6 @@ pub(crate) const PREFIX: &str = "/api/assessment-roll";
 /// The members of an assessment after `id`.
 const ASSESSMENT: &str = include_str!("../payload/assessment.json");
 const PROPERTIES: u32 = 23;
-const PAGE_SIZE: u32 = 10;
 
 /// The answer to `POST`, `PUT` and `PATCH`: what arrived.
 #[derive(Debug, Serialize)]
@@ -44,16 +43,6 @@ struct Echo {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
-    items: Vec<Property>,
-    page: u32,
-    page_size: u32,
-    total: u32,
-    total_pages: u32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Property {
     id: String,
     assessed_value: u32,
@@ -61,7 +50,8 @@ struct Property {
 
 /// Runs the service until it is stopped.
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
-    serve(PREFIX, routes(), environment, DEFAULT_PORT).await
+    let service = environment.service(PREFIX)?.guarded(routes());
+    serve(service, environment, DEFAULT_PORT).await
 }
 
 /// The routes, without prefix and guard.
@@ -87,52 +77,17 @@ async fn assessment(Path(id): Path<String>) -> Result<JsonText, Failure> {
     Ok(JsonText(Bytes::from(format!("{{\"id\":{id},{members}"))))
 }
 
-async fn properties(Query(query): Query<Vec<(String, String)>>) -> Result<Json<Page>, Failure> {
-    let page = page_number(&query).map_err(|reason| {
-        Failure::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            format!("Validation failed: page: {reason}"),
-        )
-    })?;
-    let first = (page - 1).saturating_mul(PAGE_SIZE);
-    let items = (first..PROPERTIES.min(first.saturating_add(PAGE_SIZE)))
+/// Answers ten properties per page, unless the caller asks for more or less.
+async fn properties(page: Page<10>) -> Json<Paginated<Property>> {
+    let items = (0..PROPERTIES)
+        .skip(page.offset())
+        .take(page.limit())
         .map(|index| Property {
             id: format!("prop-{}", index + 1),
             assessed_value: 100_000 + index,
         })
         .collect();
-    Ok(Json(Page {
-        items,
-        page,
-        page_size: PAGE_SIZE,
-        total: PROPERTIES,
-        total_pages: PROPERTIES.div_ceil(PAGE_SIZE),
-    }))
-}
-
-/// Returns the page that was asked for, from 1, or the first one if none was. Refusals are in the
-/// words of the platform's validator.
-fn page_number(query: &[(String, String)]) -> Result<u32, &'static str> {
-    let mut pages = query.iter().filter(|(name, _)| name == "page");
-    let Some((_, text)) = pages.next() else {
-        return Ok(1);
-    };
-    if pages.next().is_some() {
-        return Err("Invalid input: expected number, received array");
-    }
-    // A number as JavaScript has them: `1e1` is ten.
-    match text.trim().parse::<f64>() {
-        Ok(number) if number < 1.0 => Err("Too small: expected number to be >=1"),
-        Ok(number) if number > f64::from(u32::MAX) => {
-            Err("Too big: expected number to be <=4294967295")
-        }
-        Ok(number) if number.fract() != 0.0 && !number.is_nan() => {
-            Err("Invalid input: expected int, received number")
-        }
-        // Exact: a whole number between 1 and `u32::MAX`.
-        Ok(number) if !number.is_nan() => Ok(number as u32),
-        _ => Err("Invalid input: expected number, received NaN"),
-    }
+    Json(Paginated::new(items, &page, PROPERTIES as usize))
 }
 
 async fn supplementary(
@@ -210,35 +165,6 @@ fn text(value: &HeaderValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(page: &str) -> Result<u32, &'static str> {
-        page_number(&[("page".to_owned(), page.to_owned())])
-    }
-
-    #[test]
-    fn a_bad_page_is_refused_in_the_words_of_the_platform() {
-        assert_eq!(page_number(&[]), Ok(1));
-        assert_eq!(asked("3"), Ok(3));
-        assert_eq!(asked("0"), Err("Too small: expected number to be >=1"));
-        assert_eq!(asked("-2"), Err("Too small: expected number to be >=1"));
-        assert_eq!(
-            asked("1.5"),
-            Err("Invalid input: expected int, received number")
-        );
-        assert_eq!(
-            asked("two"),
-            Err("Invalid input: expected number, received NaN")
-        );
-        assert_eq!(
-            asked("NaN"),
-            Err("Invalid input: expected number, received NaN")
-        );
-        assert_eq!(asked("1e1"), Ok(10));
-        assert_eq!(
-            asked("1e12"),
-            Err("Too big: expected number to be <=4294967295")
-        );
-    }
 
     #[test]
     fn a_credential_is_shown_without_its_signature() {

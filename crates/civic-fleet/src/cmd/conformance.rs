@@ -7,7 +7,8 @@ use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use civic_envelope::SkipEnvelope;
-use civic_server::{Failure, Json, JsonText, Query};
+use civic_server::{Json, JsonText, ValidQuery};
+use garde::Validate;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -19,15 +20,19 @@ use crate::serve::serve;
 /// The longest answer of `/big`: more than any client of the platform accepts.
 const MAX_KB: usize = 64 * 1024;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Validate)]
 struct Size {
+    #[garde(range(max = MAX_KB))]
     kb: Option<usize>,
 }
 
 /// Runs the service until it is stopped.
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
-    let routes = assessment_roll::routes().merge(shapes());
-    serve(PREFIX, routes, environment, DEFAULT_PORT).await
+    let service = environment
+        .service(PREFIX)?
+        .guarded(assessment_roll::routes())
+        .guarded(shapes());
+    serve(service, environment, DEFAULT_PORT).await
 }
 
 fn shapes() -> Router {
@@ -83,18 +88,12 @@ async fn soft_failure() -> Response {
 }
 
 /// Answers a payload of about `kb` kibibytes.
-async fn big(Query(size): Query<Size>) -> Result<Json<serde_json::Value>, Failure> {
+async fn big(ValidQuery(size): ValidQuery<Size>) -> Json<serde_json::Value> {
     let kb = size.kb.unwrap_or(1);
-    if kb > MAX_KB {
-        return Err(Failure::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            format!("Validation failed: kb: Too big: expected number to be <={MAX_KB}"),
-        ));
-    }
-    Ok(Json(serde_json::json!({
+    Json(serde_json::json!({
         "kb": kb,
         "filler": "0123456789abcdef".repeat(kb * 64),
-    })))
+    }))
 }
 
 /// Answers three events and the end of the stream.

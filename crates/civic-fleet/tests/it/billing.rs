@@ -1,14 +1,19 @@
 //! Billing: roles, the bill, the hop to assessment-roll, and what a failing peer means for the
 //! caller.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use civic_testkit::upstream::{Step, Upstream};
 
 use crate::support::Service;
-use crate::support::http::{Answer, post};
+use crate::support::http::{Answer, get, post};
 use crate::support::token::user_token;
 
 const BILLS: &str = "/api/billing/bills";
 const ASSESSMENT: &str = r#"{"id":"p-7","rollNumber":"1234-567-890-12345","assessedValue":500000,"taxRate":0.01,"isExempt":false,"more":[1]}"#;
+
+const UNAVAILABLE: &str = "A service that this one depends on is unavailable";
 
 fn ask(billing: &Service, role: &str) -> Answer {
     post(BILLS)
@@ -68,11 +73,15 @@ fn an_id_that_cannot_be_part_of_a_path_is_the_callers_mistake() {
     let roll = Service::start("assessment-roll");
     let billing = Service::billing(&roll.url());
     for id in ["..", ".", ""] {
-        post(BILLS)
+        let answer = post(BILLS)
             .bearer(&user_token("TAX_CLERK"))
             .json(&format!(r#"{{"propertyId":"{id}"}}"#))
-            .send(billing.address)
-            .assert_error(422, "propertyId: this cannot be the id of a property");
+            .send(billing.address);
+        assert_eq!(answer.status, 422, "{id}: {}", answer.body);
+        assert_eq!(
+            answer.json()["message"],
+            "Validation failed: propertyId: this cannot be the id of a property"
+        );
     }
 }
 
@@ -184,8 +193,7 @@ async fn a_request_that_is_no_bill_request_never_reaches_the_roll() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_peer_is_a_gateway_error_of_ours() {
-    const UNAVAILABLE: &str = "The assessment roll is unavailable";
-    const UNUSABLE: &str = "The assessment roll could not be used";
+    const UNUSABLE: &str = "A service that this one depends on has failed";
     let negative = ASSESSMENT.replace("500000", "-1");
     for (name, step, status, message) in [
         // Longer than the client waits: it gives up at once and says for how long.
@@ -215,9 +223,33 @@ async fn a_failing_peer_is_a_gateway_error_of_ours() {
     }
 }
 
+#[test]
+fn billing_is_ready_while_its_peer_answers() {
+    let roll = Service::start("assessment-roll");
+    let billing = Service::billing(&roll.url());
+    let ready = get("/health/ready").send(billing.address);
+    assert_eq!(ready.status, 200, "{}", ready.body);
+    assert_eq!(ready.json()["info"]["assessment-roll"]["status"], "up");
+    drop(roll);
+    // The last answer is good for a second.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ready = get("/health/ready").send(billing.address);
+        if ready.status == 503 {
+            assert_eq!(ready.json()["error"]["assessment-roll"]["status"], "down");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", ready.body);
+        thread::yield_now();
+    }
+    assert_eq!(get("/health").send(billing.address).status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_is_down_is_503() {
     let nobody = Upstream::refusing().await;
     let billing = Service::billing(&format!("http://{nobody}"));
-    ask(&billing, "TAX_CLERK").assert_error(503, "The assessment roll is unavailable");
+    ask(&billing, "TAX_CLERK").assert_error(503, UNAVAILABLE);
+    // The log says which one, and why.
+    billing.wait_for_log("Connection refused");
 }

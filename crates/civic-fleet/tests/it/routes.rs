@@ -43,7 +43,7 @@ fn a_body_that_is_not_json_is_400_in_the_platforms_shape() {
         .send(service.address);
     answer.assert_error(
         400,
-        "The body is not JSON: EOF while parsing a value at line 1 column 5",
+        "The body is not JSON: EOF while parsing a value (line 1, column 5)",
     );
 
     let mut xml = post(format!("{ROLL}/properties/p-1/supplementary"))
@@ -85,8 +85,13 @@ fn health_is_public_and_without_envelope() {
         let service = Service::start(name);
         for path in ["/health", "/health/ready"] {
             let answer = get(path).send(service.address);
-            assert_eq!(answer.status, 200, "{name} {path}");
-            assert_eq!(answer.body, r#"{"status":"ok"}"#);
+            let (status, health) = match (name, path) {
+                // Its peer does not run.
+                ("billing", "/health/ready") => (503, "error"),
+                _ => (200, "ok"),
+            };
+            assert_eq!(answer.status, status, "{name} {path}");
+            assert_eq!(answer.json()["status"], health, "{name} {path}");
             assert!(answer.header("x-correlation-id").is_some());
         }
         get("/health/other")
@@ -274,14 +279,17 @@ fn pages_hold_ten_of_twenty_three_and_a_bad_page_is_422() {
         assert_eq!(answer.status, 200);
         let data = &answer.json()["data"];
         assert_eq!(data["items"].as_array().unwrap().len(), items, "{query}");
+        let pagination = &data["pagination"];
         assert_eq!(
-            (&data["total"], &data["totalPages"]),
+            (&pagination["totalItems"], &pagination["totalPages"]),
             (&json!(23), &json!(3))
         );
     }
-    ask("?page=x").assert_error(
-        422,
-        "Validation failed: page: Invalid input: expected number, received NaN",
+    let refused = ask("?page=x");
+    assert_eq!(refused.status, 422);
+    assert_eq!(
+        refused.json()["details"],
+        json!([{"field": "page", "message": "Invalid input: expected number, received NaN"}])
     );
 }
 

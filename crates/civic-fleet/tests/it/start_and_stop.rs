@@ -40,6 +40,14 @@ fn a_bad_port_or_peer_is_an_error_at_start_up() {
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("PORT"), "{}", finished.stderr);
 
+    let finished = run(fleet(&["assessment-roll"]).env("CIVIC_DRAIN_DELAY_MS", "-1"));
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("CIVIC_DRAIN_DELAY_MS"),
+        "{}",
+        finished.stderr
+    );
+
     let finished = run(fleet(&["billing"])
         .env("PORT", "0")
         .env("ASSESSMENT_ROLL_URL", "not a url"));
@@ -79,6 +87,27 @@ fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_one() {
     assert!(answer.body.contains(r#""received":{"a":1}"#));
     let (status, _) = service.wait();
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_service_that_stops_is_not_ready_and_answers_for_as_long_as_the_drain_delay() {
+    let mut command = fleet(&["assessment-roll"]);
+    // Longer than any test: the second signal ends it.
+    command.env("CIVIC_DRAIN_DELAY_MS", "600000");
+    let mut service = Service::spawn(command);
+    assert_eq!(get("/health/ready").send(service.address).status, 200);
+    service.terminate();
+    service.wait_for_log("stopping");
+    let ready = get("/health/ready").send(service.address);
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json()["status"], "shutting_down");
+    let answer = get("/health").send(service.address);
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (200, Some("close"))
+    );
+    service.terminate();
+    assert_eq!(service.wait().0.code(), Some(0));
 }
 
 #[test]

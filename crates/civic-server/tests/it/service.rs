@@ -105,9 +105,72 @@ async fn routes_are_guarded_and_unknown_paths_and_health_are_not() {
         for path in [path.to_owned(), format!("{PREFIX}{path}")] {
             let answer = answer(&app(), anonymous(&path)).await;
             assert_eq!(answer.status, 200, "{path}");
-            assert_eq!(&answer.body[..], br#"{"status":"ok"}"#, "{path}");
+            let body = std::str::from_utf8(&answer.body).unwrap();
+            let ok = r#"{"status":"ok","info":{},"error":{},"details":{}}"#;
+            assert_eq!(body, ok, "{path}");
             assert_eq!(answer.header("x-correlation-id"), Some("req-1"));
         }
+    }
+}
+
+#[tokio::test]
+async fn public_routes_need_no_token_and_have_the_rest_of_the_stack() {
+    let app = Service::new(PREFIX, verifier())
+        .unwrap()
+        .public(Router::new().route("/open", get(async || Json(1))))
+        .into_router();
+    let request = Request::get("/api/things/open").body(Body::empty());
+    let answer = answer(&app, request.unwrap()).await;
+    assert_eq!(
+        (answer.status, &answer.json()["data"]),
+        (StatusCode::OK, &1.into())
+    );
+}
+
+#[tokio::test]
+async fn a_service_without_any_route_answers_its_health() {
+    let app = Service::new(PREFIX, verifier())
+        .unwrap()
+        .limit(1)
+        .into_router();
+    assert_eq!(
+        send(&app, request(Method::GET, "/health")).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_service_may_do_without_envelope_compression_and_deadline() {
+    let slow = async || {
+        tokio::task::yield_now().await;
+        Json("long ".repeat(1000))
+    };
+    let app = Service::new(PREFIX, verifier())
+        .unwrap()
+        .guarded(Router::new().route("/x", get(slow)))
+        .without_envelope()
+        .without_compression()
+        .without_deadline()
+        .into_router();
+    let asked = request(Method::GET, "/api/things/x")
+        .header(ACCEPT_ENCODING, "gzip")
+        .header("x-request-timeout-ms", "1");
+    let answer = send(&app, asked).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-envelope"), None);
+    assert_eq!(answer.header("content-encoding"), None);
+}
+
+#[tokio::test]
+async fn an_envelope_with_options_still_leaves_health_alone() {
+    let envelope = civic_envelope::EnvelopeLayer::new().without_excluded_paths();
+    let app = Service::new(PREFIX, verifier())
+        .unwrap()
+        .envelope(envelope)
+        .into_router();
+    for path in ["/health", "/health/ready", "/api/things/health"] {
+        let answer = send(&app, request(Method::GET, path)).await;
+        assert_eq!(answer.json()["status"], "ok", "{path}");
     }
 }
 

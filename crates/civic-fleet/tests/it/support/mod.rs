@@ -42,6 +42,8 @@ pub(crate) fn fleet(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .env("JWT_SECRET", SECRET)
+        // No load balancer has to notice that a service stops.
+        .env("CIVIC_DRAIN_DELAY_MS", "0")
         .stdin(Stdio::null());
     command
 }

@@ -1,5 +1,7 @@
 //! A service in memory, and a caller that reads what comes back.
 
+pub(crate) mod wire;
+
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -99,5 +101,32 @@ impl Answer {
         assert_eq!(body["correlationId"], "req-1");
         assert!(body["timestamp"].is_string());
         assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
+    }
+
+    /// Checks that this is what the platform's validation pipe answers to these mistakes.
+    #[track_caller]
+    pub(crate) fn assert_invalid(&self, mistakes: &[(&str, &str)]) {
+        assert_eq!(self.status, 422, "{:?}", self.body);
+        let words: Vec<String> = mistakes
+            .iter()
+            .map(|(field, message)| match *field {
+                "" => (*message).to_owned(),
+                field => format!("{field}: {message}"),
+            })
+            .collect();
+        let details: Vec<Value> = mistakes
+            .iter()
+            .map(|(field, message)| serde_json::json!({"field": field, "message": message}))
+            .collect();
+        let body = self.json();
+        let expected = serde_json::json!({
+            "statusCode": 422,
+            "message": format!("Validation failed: {}", words.join("; ")),
+            "correlationId": "req-1",
+            "timestamp": body["timestamp"],
+            "error": "Unprocessable Entity",
+            "details": details,
+        });
+        assert_eq!(body, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer that passed [`ErrorShape`](super::ErrorShape).
+//! The body of a layer that may answer by itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,9 +8,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of an answer: the inner service's, or an error body that was rendered again.
+    /// The response body of a layer of this crate that may answer by itself: the inner service's
+    /// body, or that of the layer's own answer.
     #[derive(Debug)]
-    pub struct ErrorShapeBody<B> {
+    pub struct AnswerBody<B> {
         #[pin]
         content: Content<B>,
     }
@@ -22,28 +23,38 @@ pin_project! {
     enum Content<B> {
         Inner { #[pin] body: B },
         /// `None` once it was sent.
-        Rendered { json: Option<Bytes> },
+        Own { json: Option<Bytes> },
     }
 }
 
-impl<B> ErrorShapeBody<B> {
+impl<B> AnswerBody<B> {
     pub(super) const fn inner(body: B) -> Self {
         Self {
             content: Content::Inner { body },
         }
     }
+}
 
-    /// An empty text is no frame at all, as the answer to a HEAD request needs it.
-    pub(super) fn rendered(json: Bytes) -> Self {
+/// The body of the layer's own answer. An empty text is no frame at all, as the answer to a HEAD
+/// request needs it.
+impl<B> From<Bytes> for AnswerBody<B> {
+    fn from(json: Bytes) -> Self {
         Self {
-            content: Content::Rendered {
+            content: Content::Own {
                 json: Some(json).filter(|json| !json.is_empty()),
             },
         }
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for ErrorShapeBody<B> {
+/// An empty body, for layers that make an answer of their own.
+impl<B> Default for AnswerBody<B> {
+    fn default() -> Self {
+        Self::from(Bytes::new())
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -53,7 +64,7 @@ impl<B: Body<Data = Bytes>> Body for ErrorShapeBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().content.project() {
             ContentProjection::Inner { body } => body.poll_frame(cx),
-            ContentProjection::Rendered { json } => {
+            ContentProjection::Own { json } => {
                 Poll::Ready(json.take().map(|json| Ok(Frame::data(json))))
             }
         }
@@ -62,14 +73,14 @@ impl<B: Body<Data = Bytes>> Body for ErrorShapeBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Inner { body } => body.is_end_stream(),
-            Content::Rendered { json } => json.is_none(),
+            Content::Own { json } => json.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Inner { body } => body.size_hint(),
-            Content::Rendered { json } => {
+            Content::Own { json } => {
                 SizeHint::with_exact(json.as_ref().map_or(0, |json| json.len() as u64))
             }
         }
