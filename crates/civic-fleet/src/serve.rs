@@ -31,16 +31,15 @@ pub(crate) async fn serve(
         None => server,
     };
     let port = server.local_addr().port();
-    announce(port)?;
+    print_line(&serde_json::json!({ "event": "listening", "port": port }))?;
     tracing::info!(port, "listening");
     server.serve(service.into_router(), &shutdown).await?;
     Ok(())
 }
 
 /// Writes one line of JSON to stdout at once: a program that waits for it waits on a pipe.
-fn announce(port: u16) -> io::Result<()> {
+pub(crate) fn print_line(event: &serde_json::Value) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let event = serde_json::json!({ "event": "listening", "port": port });
     writeln!(stdout, "{event}")?;
     stdout.flush()
 }

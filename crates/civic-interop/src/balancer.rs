@@ -1,5 +1,6 @@
 //! Several processes behind one name, as a Kubernetes Service has them: each connection goes to one
 //! of those that accept it, chosen at random, and stays there until one of its two ends closes it.
+//! [`Balancer::following_readiness`] chooses among those only that say that they are ready.
 //!
 //! A Service passes packets on in the kernel. So that an end which closes is seen at the other end
 //! nearly as soon, the balancer has a thread of its own, in which it waits for none of the driver's
@@ -9,22 +10,45 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use std::{io, thread};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How often a process is asked whether it is ready. Kubernetes asks every ten seconds unless it is
+/// told otherwise; the drain delay has to be longer than that, whatever it is.
+const PROBE_PACE: Duration = Duration::from_millis(100);
+/// How long a process may take to answer that.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A running balancer. Its connections end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     address: SocketAddr,
+    backends: Arc<[Backend]>,
     counters: Arc<Counters>,
     /// The thread ends when this is dropped.
     _running: oneshot::Sender<()>,
+}
+
+/// Which processes get new connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Choice {
+    Accepting,
+    Ready,
+}
+
+/// A process, and whether it gets new connections.
+#[derive(Debug)]
+struct Backend {
+    address: SocketAddr,
+    is_ready: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -38,14 +62,28 @@ struct Counters {
 impl Balancer {
     /// Starts a balancer on a free port.
     pub(crate) fn start(backends: Vec<SocketAddr>) -> io::Result<Self> {
+        Self::start_with(backends, Choice::Accepting)
+    }
+
+    /// Starts a balancer that asks each process all the time whether it is ready, and gives new
+    /// connections to the ready ones. Each process counts as ready until it says otherwise.
+    pub(crate) fn following_readiness(backends: Vec<SocketAddr>) -> io::Result<Self> {
+        Self::start_with(backends, Choice::Ready)
+    }
+
+    fn start_with(backends: Vec<SocketAddr>, choice: Choice) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let listener = {
             let _entered = runtime.enter();
             TcpListener::from_std(listener)?
         };
+        let backends: Arc<[Backend]> = backends.into_iter().map(Backend::new).collect();
+        let watched = Arc::clone(&backends);
         let counters = Arc::<Counters>::default();
         let counting = Arc::clone(&counters);
         let (running, stopped) = oneshot::channel::<()>();
@@ -53,6 +91,12 @@ impl Balancer {
             .name("balancer".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
+                    let mut probes = JoinSet::new();
+                    if choice == Choice::Ready {
+                        for index in 0..backends.len() {
+                            probes.spawn(Backend::watch(Arc::clone(&backends), index));
+                        }
+                    }
                     tokio::select! {
                         () = accept(listener, backends, counting) => {}
                         _ = stopped => {}
@@ -61,6 +105,7 @@ impl Balancer {
             })?;
         Ok(Self {
             address,
+            backends: watched,
             counters,
             _running: running,
         })
@@ -69,6 +114,13 @@ impl Balancer {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether the process at this address gets new connections.
+    pub(crate) fn is_ready(&self, address: SocketAddr) -> bool {
+        self.backends
+            .iter()
+            .any(|backend| backend.address == address && backend.is_ready.load(Ordering::Relaxed))
     }
 
     /// How many connections it has passed on.
@@ -82,14 +134,52 @@ impl Balancer {
     }
 }
 
-async fn accept(listener: TcpListener, backends: Vec<SocketAddr>, counters: Arc<Counters>) {
+// ===== impl Backend =====
+
+impl Backend {
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            is_ready: AtomicBool::new(true),
+        }
+    }
+
+    /// Asks one of the processes all the time whether it is ready.
+    async fn watch(backends: Arc<[Self]>, index: usize) {
+        let Some(backend) = backends.get(index) else {
+            return;
+        };
+        loop {
+            let asked = timeout(PROBE_LIMIT, backend.probe()).await;
+            let is_ready = matches!(asked, Ok(Ok(true)));
+            backend.is_ready.store(is_ready, Ordering::Relaxed);
+            sleep(PROBE_PACE).await;
+        }
+    }
+
+    async fn probe(&self) -> io::Result<bool> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let request = "GET /health/ready HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    }
+}
+
+async fn accept(listener: TcpListener, backends: Arc<[Backend]>, counters: Arc<Counters>) {
     // Dropped with this future, and the connections with it.
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
             continue;
         };
-        connections.spawn(relay(client, shuffled(&backends), Arc::clone(&counters)));
+        let ready: Vec<SocketAddr> = backends
+            .iter()
+            .filter(|backend| backend.is_ready.load(Ordering::Relaxed))
+            .map(|backend| backend.address)
+            .collect();
+        connections.spawn(relay(client, shuffled(&ready), Arc::clone(&counters)));
         while connections.try_join_next().is_some() {}
     }
 }
@@ -126,7 +216,6 @@ fn shuffled<T: Clone>(items: &[T]) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::task::AbortHandle;
 
     use super::*;
@@ -185,5 +274,27 @@ mod tests {
         let error = ask(balancer.address()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(balancer.refused(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_a_process_that_says_that_it_is_ready_gets_connections() {
+        let (unready, _unready) = backend(b'0').await;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let ready = listener.local_addr().unwrap();
+        let _serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            }
+        });
+        let balancer = Balancer::following_readiness(vec![unready, ready]).unwrap();
+        while balancer.is_ready(unready) {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..20 {
+            let answer = ask(balancer.address()).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+        }
+        assert!(balancer.is_ready(ready));
     }
 }

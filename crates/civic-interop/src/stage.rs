@@ -100,7 +100,7 @@ pub(crate) struct Peer {
 /// A service of the fleet that listens. It is stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
-    process: Process,
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
 }
 
@@ -229,13 +229,26 @@ impl<'a> Stage<'a> {
         name: &str,
         variables: &[(&str, &str)],
     ) -> Result<Service, String> {
+        // Nothing is in front of it that has to notice when it stops.
+        let variables = [&[("CIVIC_DRAIN_DELAY_MS", "0")], variables].concat();
+        self.service_copying(name, &variables, None).await
+    }
+
+    /// Like [`service`](Self::service), with the drain delay that services have; a copy of each
+    /// event of the process goes to `copies`.
+    pub(crate) async fn service_copying(
+        &self,
+        name: &str,
+        variables: &[(&str, &str)],
+        copies: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Result<Service, String> {
         let mut command = self.command(&self.programs.fleet);
         command
             .arg(name)
             .arg("--stop-with-stdin")
             .env("PORT", "0")
             .envs(variables.iter().copied());
-        let mut process = Process::start(name, command, None)?;
+        let mut process = Process::start(name, command, copies)?;
         let listening = process.event("listening").await?;
         let port = listening["port"]
             .as_u64()

@@ -31,6 +31,7 @@ manual. Without a name every check runs:
   refusals     a bad credential gets the same answer from both sides
   envelopes    the envelopes of both sides are the same bytes, and each side reads the other's
   errors       the words of a Node service's errors reach the caller
+  not-found    both sides tell a missing thing, a missing route and a wrong method apart
   correlation  one correlation id passes through every hop
   on-behalf-of the user for whom a service calls is known behind hops of both kinds
   rotation     keys are changed under load, and no call is refused
@@ -38,6 +39,7 @@ manual. Without a name every check runs:
   rate-limits  a client lives with the peer's rate limit
   locks        holders of both kinds exclude each other
   restarts     no effect happens twice, and nearly no call fails, during a rolling restart
+  rolling      no call fails, plain fetch included, during a rolling restart of Rust replicas
 
 Options:
   --quick             each check in its short form, against NestJS 11: under a minute

@@ -2,23 +2,29 @@
 //!
 //! For clients in other languages: each shape that a client may get wrong is one GET away.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use civic_envelope::SkipEnvelope;
-use civic_server::{Json, JsonText, ValidQuery};
+use civic_server::{Failure, Json, JsonText, ValidQuery};
 use garde::Validate;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::cmd::assessment_roll::{self, DEFAULT_PORT, PREFIX};
 use crate::environment::{Environment, StartError};
-use crate::serve::serve;
+use crate::serve::{print_line, serve};
 
 /// The longest answer of `/big`: more than any client of the platform accepts.
 const MAX_KB: usize = 64 * 1024;
+
+/// How long the handlers of effects work: long enough to be met by a server that stops.
+const WORK: Duration = Duration::from_millis(4);
 
 #[derive(Debug, Deserialize, Validate)]
 struct Size {
@@ -60,6 +66,8 @@ fn shapes() -> Router {
         .route("/empty", get(|| async { StatusCode::OK }))
         .route("/problem", get(problem))
         .route("/panic", get(panic))
+        .route("/missing", get(|| async { StatusCode::NOT_FOUND }))
+        .route("/effects", get(read).post(effect))
 }
 
 async fn text(json: &'static str) -> JsonText {
@@ -131,6 +139,26 @@ async fn problem() -> impl IntoResponse {
         )],
         r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"The roll of 2026 is closed"}"#,
     )
+}
+
+/// What an effect is known by.
+#[derive(Debug, Deserialize, Serialize)]
+struct Effect {
+    id: String,
+}
+
+/// Has an effect that can be counted: a line on stdout with the id of the request's body.
+async fn effect(Json(effect): Json<Effect>) -> Result<Json<Effect>, Failure> {
+    let event = serde_json::json!({ "event": "effect", "effect": effect.id });
+    print_line(&event).map_err(Failure::internal)?;
+    sleep(WORK).await;
+    Ok(Json(effect))
+}
+
+/// Works as long as an effect does.
+async fn read() -> Json<u8> {
+    sleep(WORK).await;
+    Json(1)
 }
 
 /// Panics, as a handler with a bug does.

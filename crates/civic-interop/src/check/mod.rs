@@ -5,10 +5,12 @@ mod correlation;
 mod envelopes;
 mod errors;
 mod locks;
+mod not_found;
 mod on_behalf_of;
 mod rate_limits;
 mod refusals;
 mod restarts;
+mod rolling;
 mod rotation;
 mod tokens;
 
@@ -48,17 +50,22 @@ pub(crate) enum Check {
     RateLimits,
     /// No effect happens twice, and nearly no call fails, while Fastify peers are restarted.
     Restarts,
+    /// A missing thing, a missing route and a wrong method are told apart by both sides.
+    NotFound,
+    /// No call fails and no effect happens twice while Rust replicas are restarted.
+    Rolling,
 }
 
 // ===== impl Check =====
 
 impl Check {
     /// In the order in which they run: the quick ones first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Tokens,
         Self::Refusals,
         Self::Envelopes,
         Self::Errors,
+        Self::NotFound,
         Self::Correlation,
         Self::OnBehalfOf,
         Self::Rotation,
@@ -66,11 +73,12 @@ impl Check {
         Self::RateLimits,
         Self::Locks,
         Self::Restarts,
+        Self::Rolling,
     ];
 
     /// Whether another version of NestJS can change the outcome.
     pub(crate) fn depends_on_peers(self) -> bool {
-        self != Self::Locks
+        !matches!(self, Self::Locks | Self::Rolling)
     }
 
     /// Runs the check. One that cannot be carried out is a broken promise.
@@ -99,6 +107,8 @@ impl Check {
             Self::Closing => closing::play(stage, findings).await,
             Self::RateLimits => rate_limits::play(stage, findings).await,
             Self::Restarts => restarts::play(stage, findings).await,
+            Self::NotFound => not_found::play(stage, findings).await,
+            Self::Rolling => rolling::play(stage, findings).await,
         }
     }
 
@@ -115,6 +125,8 @@ impl Check {
             Self::Closing => "closing",
             Self::RateLimits => "rate-limits",
             Self::Restarts => "restarts",
+            Self::NotFound => "not-found",
+            Self::Rolling => "rolling",
         }
     }
 
@@ -131,6 +143,8 @@ impl Check {
             Self::Closing => "requests that reach a closing Fastify",
             Self::RateLimits => "a peer that allows 100 requests per window",
             Self::Restarts => "a rolling restart of three Fastify processes behind one name",
+            Self::NotFound => "what is missing in a Rust service",
+            Self::Rolling => "a rolling restart of three Rust replicas behind one name",
         }
     }
 }

@@ -51,18 +51,18 @@ struct Ended {
 
 /// What the calls came to.
 #[derive(Debug, Default)]
-struct Tally {
-    gets: u64,
+pub(super) struct Tally {
+    pub(super) gets: u64,
     failed_gets: u64,
-    posts: u64,
+    pub(super) posts: u64,
     /// The ids of the POSTs that failed because their connection broke.
     raced: Vec<String>,
     /// The POSTs that failed in another way.
     failed_posts: u64,
     /// The ids of the POSTs that were answered with success.
-    answered: Vec<String>,
+    pub(super) answered: Vec<String>,
     /// Each kind of failure that a caller saw, and how often.
-    failures: BTreeMap<String, u64>,
+    pub(super) failures: BTreeMap<String, u64>,
 }
 
 pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> Result<(), String> {
@@ -83,7 +83,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, findings: &mut Findings<'_>) -> 
     let attempts_before = stage.attempts();
     let (stop, stopped) = oneshot::channel();
     let mut load = JoinSet::new();
-    load.spawn(call_until(stage.client(balancer.address())?, stopped));
+    load.spawn(call_until(stage.client(balancer.address())?, PACE, stopped));
     sleep(QUIET).await;
     let progress = Progress::new();
     for restart in 0..restarts {
@@ -134,7 +134,7 @@ async fn start(
 }
 
 /// Counts each execution by the id of its request.
-async fn count(
+pub(super) async fn count(
     mut events: mpsc::UnboundedReceiver<Value>,
     effects: Arc<Mutex<HashMap<String, u64>>>,
 ) {
@@ -147,8 +147,12 @@ async fn count(
 }
 
 /// Calls at a steady pace, whatever becomes of the calls, and waits for the last one.
-async fn call_until(client: ServiceClient, mut stopped: oneshot::Receiver<()>) -> Tally {
-    let mut pace = interval(PACE);
+pub(super) async fn call_until(
+    client: ServiceClient,
+    pace: Duration,
+    mut stopped: oneshot::Receiver<()>,
+) -> Tally {
+    let mut pace = interval(pace);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut calls = JoinSet::new();
     let mut tally = Tally::default();
