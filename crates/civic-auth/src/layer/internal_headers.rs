@@ -8,7 +8,10 @@
 //! | `Txn-Token` | that of the request being served, unchanged: for whom the call is made |
 //! | `traceparent`, `tracestate` | those of the [`RequestContext`], unless the request has a `traceparent` |
 //!
-//! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one.
+//! The correlation id is that of [`RequestContext::correlation_id_for`], or else a new one. The
+//! context is the [`RequestContext`] in the request's extensions, or else that of this task. A
+//! layer that moves a call to another task puts it there first, or the call would be made for no
+//! one; `PropagateContextLayer` of civic-client does so for the layers inside of it.
 //!
 //! If the `Txn-Token` of the request being served has expired, the call ends here, and nothing is
 //! sent: without the token it would be the service's own, which may do more than the user may.
@@ -146,7 +149,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let context = RequestContext::current();
+        let context = request.extensions().get().cloned();
+        let context = context.unwrap_or_else(RequestContext::current);
         let id = RequestContext::correlation_id_for(request.headers(), request.extensions())
             .unwrap_or_else(new_correlation_id);
         let has_body = !request.body().is_end_stream();

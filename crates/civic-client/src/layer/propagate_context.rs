@@ -33,7 +33,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// - the mark of a retry: see [`RetryPolicy`](crate::RetryPolicy).
 ///
 /// All of it is read once, in the task that makes the call. The layer belongs outside of the retry
-/// layer, and of everything that moves a call to another task.
+/// layer, and of everything that moves a call to another task: it puts the [`RequestContext`] into
+/// the request's extensions, where [`InternalHeadersLayer`](civic_auth::InternalHeadersLayer) finds
+/// on whose behalf the call is made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PropagateContextLayer {
     _private: (),
@@ -100,6 +102,7 @@ where
         if let Some(mark) = context.retry_attempt() {
             request.extensions_mut().insert(RetryMark(mark));
         }
+        request.extensions_mut().insert(context);
         PropagateContextFuture {
             inner: self.inner.call(request),
             id,
