@@ -58,9 +58,10 @@ pub(crate) fn difference(node: &str, rust: &str) -> String {
 /// What distinguishes one failure from another, without what is different each time.
 pub(crate) fn describe(error: &Error) -> String {
     let reason = error.not_retried().map_or("-", NotRetried::as_str);
-    match error.status() {
-        Some(status) => format!("{} {} {reason}", error.kind(), status.as_u16()),
-        None => format!("{} {reason}", error.kind()),
+    match (error.status(), error.phase()) {
+        (Some(status), _) => format!("{} {} {reason}", error.kind(), status.as_u16()),
+        (None, Some(phase)) => format!("{} while {phase} {reason}", error.kind()),
+        (None, None) => format!("{} {reason}", error.kind()),
     }
 }
 
