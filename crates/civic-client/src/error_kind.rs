@@ -46,8 +46,9 @@ pub enum ErrorKind {
     /// for one of your own.
     CircuitOpen,
     /// The caller's own process did not send the request, because it has too much to do: a limit
-    /// was reached or the load was shed. Never retried. The default stack has no limit; the kind is
-    /// there for one of your own, and tower's `load_shed` becomes it.
+    /// was reached or the load was shed. Never retried. It comes from
+    /// [`max_in_flight`](crate::ServiceClientBuilder::max_in_flight) or from a limit of your own;
+    /// tower's `load_shed` becomes it.
     Overloaded,
     /// The peer's rate limit is used up, as its earlier answers said, for longer than the call may
     /// wait. The request was not sent. [`Error::retry_after`](crate::Error::retry_after) says when

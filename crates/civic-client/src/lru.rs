@@ -39,6 +39,16 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
         *used = self.uses;
         value
     }
+
+    /// Keeps only the entries whose values `keeps` is true for.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&V) -> bool) {
+        self.entries.retain(|_, (_, value)| keeps(value));
+    }
+
+    /// Returns the keys, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.keys()
+    }
 }
 
 #[cfg(test)]

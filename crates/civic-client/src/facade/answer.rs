@@ -8,7 +8,7 @@ use civic_auth::CorrelationId;
 use civic_envelope::{ErrorBody, ErrorKind as EnvelopeErrorKind, UnwrapMode};
 #[cfg(feature = "garde")]
 use garde::Validate;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -109,12 +109,17 @@ impl Answer {
                     EnvelopeErrorKind::TooLarge => ErrorKind::BodyTooLarge,
                     _ => ErrorKind::Decode,
                 };
-                let annotated = match coding(headers) {
-                    Some(coding) => Error::new(kind).with_detail(format!(
+                let annotated = match (coding(headers), other_type(headers)) {
+                    (Some(coding), _) => Error::new(kind).with_detail(format!(
                         "the body is compressed ({coding}), which this client does not undo; do \
                          not send accept-encoding"
                     )),
-                    None => Error::new(kind).with_message(error.message()),
+                    (None, Some(other)) if kind == ErrorKind::Decode => Error::new(kind)
+                        .with_detail(format!(
+                            "the body is {other} and not JSON; read it with send_raw(), or check \
+                             that the URL is that of the service itself"
+                        )),
+                    _ => Error::new(kind).with_message(error.message()),
                 };
                 // A refusal has no cause but the peer's words, which are not for every log.
                 let annotated = match kind {
@@ -290,8 +295,11 @@ fn says_not_found(body: &[u8]) -> bool {
 /// Whether these are the words of a router: `Cannot GET /x` (Nest, Express, civic-server) or `Route
 /// GET:/x not found` (Fastify).
 fn is_of_a_router(message: &str) -> bool {
-    let method =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let method = |text: &str| {
+        // One of them has a hyphen: M-SEARCH.
+        let is_of_a_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+        !text.is_empty() && text.bytes().all(is_of_a_name)
+    };
     let cannot = message
         .strip_prefix("Cannot ")
         .and_then(|rest| rest.split_once(" /"));
@@ -316,4 +324,26 @@ fn coding(headers: &HeaderMap) -> Option<&'static str> {
         .into_iter()
         .find(|name| coding.eq_ignore_ascii_case(name.as_bytes()));
     Some(named.unwrap_or("in another way"))
+}
+
+/// What a body is if it says that it is not JSON; `None` if it says nothing. Of a type that is not a
+/// usual one, nothing is repeated.
+fn other_type(headers: &HeaderMap) -> Option<&'static str> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();
+    let essence = essence.to_ascii_lowercase();
+    if essence == b"application/json" || essence.ends_with(b"+json") {
+        return None;
+    }
+    let usual = [
+        "text/plain",
+        "text/html",
+        "text/csv",
+        "text/xml",
+        "application/xml",
+        "application/octet-stream",
+        "application/pdf",
+    ];
+    let named = usual.into_iter().find(|name| essence == name.as_bytes());
+    Some(named.unwrap_or("of another type"))
 }

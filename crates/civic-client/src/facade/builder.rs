@@ -1,9 +1,8 @@
 //! The settings of a client, decided once for all of its calls.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fmt};
+use std::{env, fmt, mem};
 
 use bytes::Bytes;
 use civic_auth::TokenMinter;
@@ -18,13 +17,10 @@ use crate::facade::base_url::BaseUrl;
 use crate::facade::client::ServiceClient;
 use crate::facade::header;
 use crate::facade::identity::Identity;
-use crate::layer::attempt_timeout::AttemptTimeoutLayer;
-use crate::layer::collect_body::CollectBodyLayer;
-use crate::layer::idempotency_key::IdempotencyKeyLayer;
-use crate::layer::in_flight_limit::InFlightLimitLayer;
-use crate::layer::retry::{Jitter, PeerMemory, RetryLayer, RetryPolicy, RetryScope};
-use crate::stack::{ClientService, Parts, UserLayer};
-use crate::transport::{DynResolve, Resolve, SystemResolver, Transport, TransportConfig};
+use crate::facade::stack_settings::StackSettings;
+use crate::layer::retry::{Jitter, PeerMemory, RetryPolicy, RetryScope};
+use crate::stack::{ClientService, UserLayer};
+use crate::transport::{Resolve, TransportConfig};
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
 
@@ -32,22 +28,12 @@ use crate::validate::Validation;
 #[must_use = "a builder does nothing until build() is called"]
 pub struct ServiceClientBuilder {
     base: Result<BaseUrl, Error>,
-    identity: Identity,
-    retry: RetryPolicy,
-    attempt_timeout: Duration,
+    stack: StackSettings,
     max_body: usize,
-    max_in_flight: Option<usize>,
-    transport: TransportConfig,
-    resolver: Arc<dyn DynResolve>,
     default_headers: Result<HeaderMap, Error>,
     #[cfg(feature = "garde")]
     validation: Option<Validation>,
     unwrap_mode: UnwrapMode,
-    idempotency_keys: bool,
-    call_layers: Vec<UserLayer>,
-    attempt_layers: Vec<UserLayer>,
-    /// The settings that only the default stack uses, as far as they were set.
-    of_the_stack: BTreeSet<&'static str>,
 }
 
 impl fmt::Debug for ServiceClientBuilder {
@@ -55,11 +41,8 @@ impl fmt::Debug for ServiceClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceClientBuilder")
             .field("base", &self.base)
-            .field("identity", &self.identity)
-            .field("retry", &self.retry)
-            .field("attempt_timeout", &self.attempt_timeout)
+            .field("stack", &self.stack)
             .field("max_body", &self.max_body)
-            .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
 }
@@ -91,21 +74,12 @@ impl ServiceClientBuilder {
     fn over_url(base: Result<BaseUrl, Error>) -> Self {
         Self {
             base,
-            identity: Identity::Undecided,
-            retry: RetryPolicy::new(),
-            attempt_timeout: AttemptTimeoutLayer::DEFAULT,
+            stack: StackSettings::new(),
             max_body: civic_envelope::MAX_SUCCESS_BYTES,
-            max_in_flight: None,
-            transport: TransportConfig::new(),
-            resolver: Arc::new(SystemResolver::new()),
             default_headers: Ok(HeaderMap::new()),
             #[cfg(feature = "garde")]
             validation: None,
             unwrap_mode: UnwrapMode::default(),
-            idempotency_keys: true,
-            call_layers: Vec::new(),
-            attempt_layers: Vec::new(),
-            of_the_stack: BTreeSet::new(),
         }
     }
 
@@ -113,15 +87,15 @@ impl ServiceClientBuilder {
     ///
     /// There is no default: a client needs either a minter or [`anonymous`](Self::anonymous).
     pub fn minter(mut self, minter: TokenMinter) -> Self {
-        self.of_the_stack.insert("minter");
-        self.identity = Identity::Service(minter);
+        self.stack
+            .set("minter", |stack| stack.identity = Identity::Service(minter));
         self
     }
 
     /// Makes the client send no token, for peers that are public.
     pub fn anonymous(mut self) -> Self {
-        self.of_the_stack.insert("anonymous");
-        self.identity = Identity::Anonymous;
+        self.stack
+            .set("anonymous", |stack| stack.identity = Identity::Anonymous);
         self
     }
 
@@ -129,8 +103,7 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`RetryPolicy::new`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.of_the_stack.insert("retry");
-        self.retry = policy;
+        self.stack.set("retry", |stack| stack.retry = policy);
         self
     }
 
@@ -138,8 +111,9 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to 2.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.of_the_stack.insert("retries");
-        self.retry = self.retry.with_retries(retries);
+        self.stack.set("retries", |stack| {
+            stack.change_retry(|retry| retry.with_retries(retries));
+        });
         self
     }
 
@@ -147,8 +121,9 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`RetryScope::Idempotent`].
     pub fn retry_scope(mut self, scope: RetryScope) -> Self {
-        self.of_the_stack.insert("retry_scope");
-        self.retry = self.retry.with_scope(scope);
+        self.stack.set("retry_scope", |stack| {
+            stack.change_retry(|retry| retry.with_scope(scope));
+        });
         self
     }
 
@@ -156,8 +131,9 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`Jitter::Proportional`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.of_the_stack.insert("jitter");
-        self.retry = self.retry.with_jitter(jitter);
+        self.stack.set("jitter", |stack| {
+            stack.change_retry(|retry| retry.with_jitter(jitter));
+        });
         self
     }
 
@@ -166,8 +142,9 @@ impl ServiceClientBuilder {
     /// Defaults to `true`. [`RetryPolicy::with_trust_closing_answer`] says what it is, and when to
     /// switch it off.
     pub fn trust_closing_answer(mut self, trust: bool) -> Self {
-        self.of_the_stack.insert("trust_closing_answer");
-        self.retry = self.retry.with_trust_closing_answer(trust);
+        self.stack.set("trust_closing_answer", |stack| {
+            stack.change_retry(|retry| retry.with_trust_closing_answer(trust));
+        });
         self
     }
 
@@ -176,8 +153,9 @@ impl ServiceClientBuilder {
     /// A key that a call sets is sent all the same. Without a key, a peer cannot recognise a POST
     /// that reaches it twice.
     pub fn without_idempotency_keys(mut self) -> Self {
-        self.of_the_stack.insert("without_idempotency_keys");
-        self.idempotency_keys = false;
+        self.stack.set("without_idempotency_keys", |stack| {
+            stack.idempotency_keys = false;
+        });
         self
     }
 
@@ -186,8 +164,9 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to a memory of the client's own, which its clones share.
     pub fn peer_memory(mut self, memory: PeerMemory) -> Self {
-        self.of_the_stack.insert("peer_memory");
-        self.retry = self.retry.with_peer_memory(memory);
+        self.stack.set("peer_memory", |stack| {
+            stack.change_retry(|retry| retry.with_peer_memory(memory));
+        });
         self
     }
 
@@ -195,8 +174,8 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.of_the_stack.insert("timeout");
-        self.attempt_timeout = timeout;
+        self.stack
+            .set("timeout", |stack| stack.attempt_timeout = timeout);
         self
     }
 
@@ -215,8 +194,8 @@ impl ServiceClientBuilder {
     /// Defaults to no limit but that on connections
     /// ([`TransportConfig::with_max_connections`]).
     pub fn max_in_flight(mut self, calls: usize) -> Self {
-        self.of_the_stack.insert("max_in_flight");
-        self.max_in_flight = Some(calls);
+        self.stack
+            .set("max_in_flight", |stack| stack.max_in_flight = Some(calls));
         self
     }
 
@@ -224,8 +203,8 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`TransportConfig::new`].
     pub fn transport(mut self, config: TransportConfig) -> Self {
-        self.of_the_stack.insert("transport");
-        self.transport = config;
+        self.stack
+            .set("transport", |stack| stack.transport = config);
         self
     }
 
@@ -233,8 +212,8 @@ impl ServiceClientBuilder {
     ///
     /// Defaults to [`SystemResolver`](crate::transport::SystemResolver).
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
-        self.of_the_stack.insert("resolver");
-        self.resolver = Arc::new(resolver);
+        self.stack
+            .set("resolver", |stack| stack.resolver = Arc::new(resolver));
         self
     }
 
@@ -302,8 +281,9 @@ impl ServiceClientBuilder {
         <L::Service as Service<Request<Body>>>::Error: Into<Error>,
         <L::Service as Service<Request<Body>>>::Future: Send + 'static,
     {
-        self.of_the_stack.insert("layer_call");
-        self.call_layers.push(UserLayer::new(layer));
+        self.stack.set("layer_call", |stack| {
+            stack.call_layers.push(UserLayer::new(layer));
+        });
         self
     }
 
@@ -320,8 +300,9 @@ impl ServiceClientBuilder {
         <L::Service as Service<Request<Body>>>::Error: Into<Error>,
         <L::Service as Service<Request<Body>>>::Future: Send + 'static,
     {
-        self.of_the_stack.insert("layer_attempt");
-        self.attempt_layers.push(UserLayer::new(layer));
+        self.stack.set("layer_attempt", |stack| {
+            stack.attempt_layers.push(UserLayer::new(layer));
+        });
         self
     }
 
@@ -333,25 +314,14 @@ impl ServiceClientBuilder {
     /// something that this client cannot do, a default header is illegal, or neither
     /// [`minter`](Self::minter) nor [`anonymous`](Self::anonymous) was called.
     pub fn build(mut self) -> Result<ServiceClient, Error> {
-        let minter = std::mem::take(&mut self.identity).minter()?;
+        let settings = mem::replace(&mut self.stack, StackSettings::new());
+        let stack = settings.stack(self.max_body)?;
         if self.base.as_ref().is_ok_and(BaseUrl::is_https) {
             return Err(Error::config(
                 "the base URL asks for https, and the built-in transport has no TLS; use http://, or \
                  give build_over() a stack whose transport has TLS",
             ));
         }
-        let stack = Parts {
-            idempotency_key: self.idempotency_keys.then(IdempotencyKeyLayer::new),
-            call_layers: std::mem::take(&mut self.call_layers),
-            limit: self.max_in_flight.map(InFlightLimitLayer::new),
-            retry: RetryLayer::new(self.retry.clone()),
-            timeout: AttemptTimeoutLayer::new(self.attempt_timeout),
-            attempt_layers: std::mem::take(&mut self.attempt_layers),
-            minter,
-            collect: CollectBodyLayer::new().with_max_success(self.max_body),
-            transport: Transport::over(self.transport, Arc::clone(&self.resolver)),
-        }
-        .stack();
         self.over(stack)
     }
 
@@ -372,14 +342,7 @@ impl ServiceClientBuilder {
         S::Error: Into<Error>,
         S::Future: Send + 'static,
     {
-        if !self.of_the_stack.is_empty() {
-            let settings: Vec<_> = self.of_the_stack.iter().copied().collect();
-            return Err(Error::config(format!(
-                "build_over() does not use what was set with {}: that belongs to the default stack. \
-                 Put it into the stack that you give, or call build()",
-                settings.join(", ")
-            )));
-        }
+        self.stack.check_unused()?;
         self.over(ClientService::new(service))
     }
 

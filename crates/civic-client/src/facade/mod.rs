@@ -10,6 +10,7 @@ mod path;
 mod query;
 mod request;
 mod send;
+mod stack_settings;
 
 pub use self::answer::Answer;
 pub use self::builder::ServiceClientBuilder;

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::transport::avoided::Avoided;
 use crate::transport::random::shuffle;
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305, section 8).
@@ -63,8 +64,8 @@ async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
 /// Puts the addresses of a name into the order in which they are tried.
 ///
 /// Random, so that the load is spread; the two versions of IP take turns (RFC 8305, section 4),
-/// that of the resolver's first address first; those in `avoid` come last.
-pub(super) fn order(ips: &[IpAddr], port: u16, avoid: &[IpAddr]) -> Vec<SocketAddr> {
+/// that of the resolver's first address first; those that are avoided come last.
+pub(super) fn order(ips: &[IpAddr], port: u16, avoided: &Avoided) -> Vec<SocketAddr> {
     let first_is_v4 = ips.first().is_some_and(IpAddr::is_ipv4);
     let mut ips = ips.to_vec();
     shuffle(&mut ips);
@@ -76,7 +77,7 @@ pub(super) fn order(ips: &[IpAddr], port: u16, avoid: &[IpAddr]) -> Vec<SocketAd
         .flatten()
         .copied()
         .collect();
-    ips.sort_by_key(|ip| avoid.contains(ip));
+    ips.sort_by_key(|ip| avoided.weight(*ip));
     ips.into_iter()
         .map(|ip| SocketAddr::new(ip, port))
         .collect()
@@ -84,10 +85,40 @@ pub(super) fn order(ips: &[IpAddr], port: u16, avoid: &[IpAddr]) -> Vec<SocketAd
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// What the kernel was told about a socket is read back from it.
+    #[tokio::test]
+    async fn a_connection_sends_at_once_and_is_given_up_30_s_after_its_peer_has_vanished() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        for addresses in [vec![addr], vec![addr, addr]] {
+            let (stream, _) = dial(&addresses).await.unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap());
+            assert!(socket.keepalive().unwrap());
+            let thirty = Duration::from_secs(30);
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), thirty);
+            let interval = Duration::from_secs(10);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), interval);
+            #[cfg(any(target_os = "android", target_os = "linux"))]
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(thirty));
+        }
+    }
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn avoided(paused: &[IpAddr], used: &[IpAddr]) -> Avoided {
+        Avoided {
+            paused: paused.to_vec(),
+            used: used.to_vec(),
+        }
     }
 
     #[test]
@@ -96,7 +127,7 @@ mod tests {
             (["::1", "::2", "10.0.0.1"], [false, true, false]),
             (["10.0.0.1", "::1", "10.0.0.2"], [true, false, true]),
         ] {
-            let order = order(&ips(&texts), 80, &[]);
+            let order = order(&ips(&texts), 80, &avoided(&[], &[]));
             let v4: Vec<_> = order.iter().map(SocketAddr::is_ipv4).collect();
             assert_eq!(v4, expected);
         }
@@ -104,13 +135,15 @@ mod tests {
 
     #[test]
     fn an_address_to_avoid_comes_last_and_is_not_left_out() {
-        let all = ips(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        let all = ips(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
         for _ in 0..20 {
-            let order = order(&all, 80, &all[..2]);
-            assert_eq!(order.len(), 3);
-            assert_eq!(order[0].ip(), all[2]);
+            let avoided = avoided(&[all[0], all[1]], &[all[1], all[2]]);
+            let order = order(&all, 80, &avoided).into_iter();
+            let order: Vec<_> = order.map(|address| address.ip()).collect();
+            assert_eq!(order, [all[3], all[2], all[0], all[1]]);
         }
-        assert_eq!(order(&all[..1], 80, &all[..1]).len(), 1);
-        assert_eq!(order(&[], 80, &all), []);
+        let only = avoided(&all[..1], &all[..1]);
+        assert_eq!(order(&all[..1], 80, &only).len(), 1);
+        assert_eq!(order(&[], 80, &only), []);
     }
 }

@@ -3,6 +3,7 @@
 //! Only this folder names the HTTP implementation, `hyper` and `hyper-util`, and none of its types
 //! is in a public signature.
 
+mod avoided;
 mod body;
 mod classify;
 mod config;
@@ -11,6 +12,7 @@ mod dial;
 mod keep_alive;
 mod lease;
 mod outgoing;
+mod pauses;
 mod pool;
 mod pools;
 mod random;

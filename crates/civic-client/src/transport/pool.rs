@@ -3,14 +3,18 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use http::Response;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::transport::avoided::Avoided;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
+use crate::transport::pauses::Pauses;
 use crate::transport::tried::Tried;
 
 /// The connections to one authority.
@@ -23,6 +27,7 @@ pub(super) struct Pool {
     max_idle: usize,
     /// Whether the peer answers the question whether it wants a body, as far as is known.
     answers_expectations: AtomicBool,
+    pauses: Pauses,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
 }
@@ -35,6 +40,7 @@ impl Pool {
             sockets: Arc::new(Semaphore::new(max)),
             max_idle: config.max_idle,
             answers_expectations: AtomicBool::new(true),
+            pauses: Pauses::default(),
             idle: Mutex::default(),
         }
     }
@@ -51,6 +57,19 @@ impl Pool {
     /// Notes that the peer does not answer it.
     pub(super) fn expect_no_answer(&self) {
         self.answers_expectations.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes what an answer of this address says about when it takes requests again.
+    pub(super) fn note_pause<B>(&self, ip: IpAddr, response: &Response<B>, now: SystemTime) {
+        self.pauses.note(ip, response, now);
+    }
+
+    /// Returns which addresses an attempt of a call had better not go to.
+    pub(super) fn avoided(&self, tried: &Tried) -> Avoided {
+        Avoided {
+            paused: self.pauses.under_way(),
+            used: tried.ips(),
+        }
     }
 
     /// Lets another exchange begin, if there are not too many.
@@ -81,7 +100,13 @@ impl Pool {
 
     /// Takes the most recently used connection that may carry another request: to one of `ips`, the
     /// addresses that the peer has now, if they are known, and none that an earlier attempt used.
-    pub(super) fn take(&self, ips: Option<&[IpAddr]>, tried: &Tried) -> Option<Connection> {
+    /// One to an avoided address is taken only if the peer has no better one.
+    pub(super) fn take(
+        &self,
+        ips: Option<&[IpAddr]>,
+        tried: &Tried,
+        avoided: &Avoided,
+    ) -> Option<Connection> {
         let now = Instant::now();
         let runtime = Handle::current().id();
         let mut idle = self.idle();
@@ -89,7 +114,9 @@ impl Pool {
             connection.is_usable(now) && ips.is_none_or(|ips| ips.contains(&connection.ip()))
         });
         let index = idle.iter().rposition(|connection| {
-            connection.is_of(runtime) && !tried.avoids(connection.id(), connection.ip(), ips)
+            connection.is_of(runtime)
+                && !tried.used(connection.id())
+                && !ips.is_some_and(|ips| avoided.leaves_better(connection.ip(), ips))
         })?;
         let connection = idle.remove(index);
         connection.wake();

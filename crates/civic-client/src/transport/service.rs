@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
 use http::{Request, Response, StatusCode, Version};
@@ -30,6 +30,7 @@ use crate::transport::pools::Pools;
 use crate::transport::resolve::{DynResolve, NameCache, Resolve, SystemResolver};
 use crate::transport::target::Target;
 use crate::transport::tried::Tried;
+use crate::wall_clock::WallClock;
 
 /// The largest body of a request that certainly is in the kernel's buffers when its response
 /// arrives.
@@ -57,6 +58,11 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - **A retry** of what broke off, took too long or was answered with a server error goes to
 ///   another connection than the attempts before it, and to another address if the peer has one;
 ///   the connection of such an attempt is closed.
+/// - **An address that answers 503 with `Retry-After`** gets no further request before that time is
+///   over, at most for a minute, as long as its name has other addresses. It says so for itself and
+///   not for its name: where there is no other address (one balancer in front of all processes, for
+///   example), the requests of other calls go there all the same. With `x-should-retry: false` it
+///   is not about the address.
 /// - Requests carry `accept: application/json` and a `user-agent` unless they have their own.
 /// - Redirects are not followed: they would carry the token to wherever the peer points.
 ///
@@ -73,6 +79,7 @@ pub struct Transport {
 
 struct Shared {
     config: TransportConfig,
+    clock: WallClock,
     names: NameCache,
     pools: Pools,
 }
@@ -82,7 +89,8 @@ impl Transport {
     /// addresses ([`SystemResolver`]). It opens no connection yet.
     #[must_use]
     pub fn new(config: TransportConfig) -> Self {
-        Self::over(config, Arc::new(SystemResolver::new()))
+        let resolver = Arc::new(SystemResolver::new());
+        Self::over(config, resolver, WallClock::default())
     }
 
     /// Sets who is asked for the addresses of a name. The transport gets connections and a memory
@@ -91,13 +99,29 @@ impl Transport {
     /// Defaults to [`SystemResolver`].
     #[must_use]
     pub fn with_resolver(self, resolver: impl Resolve) -> Self {
-        Self::over(self.shared.config, Arc::new(resolver))
+        let Shared { config, clock, .. } = &*self.shared;
+        Self::over(*config, Arc::new(resolver), clock.clone())
     }
 
-    pub(crate) fn over(config: TransportConfig, resolver: Arc<dyn DynResolve>) -> Self {
+    /// Sets the wall clock, which the dates of a peer are compared with. The transport gets
+    /// connections and a memory of names of its own.
+    ///
+    /// Defaults to [`SystemTime::now`].
+    #[must_use]
+    pub fn with_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        let resolver = self.shared.names.resolver();
+        Self::over(self.shared.config, resolver, WallClock::new(now))
+    }
+
+    pub(crate) fn over(
+        config: TransportConfig,
+        resolver: Arc<dyn DynResolve>,
+        clock: WallClock,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 config,
+                clock,
                 names: NameCache::new(resolver, config.dns_ttl),
                 pools: Pools::default(),
             }),
@@ -153,25 +177,27 @@ impl Shared {
         }
 
         note(attempt.as_ref(), Phase::Resolving);
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut ips = self.addresses(&target).await;
-        let connect_timeout = self.config.connect_timeout.saturating_sub(start.elapsed());
         note(attempt.as_ref(), Phase::Connecting);
         let exchange = match pool.try_begin() {
             Some(exchange) => exchange,
             None => {
                 let exchange = pool.begin().await?;
                 // What was found before it waited may have changed.
+                start = Instant::now();
                 ips = self.addresses(&target).await;
                 exchange
             }
         };
+        let connect_timeout = self.config.connect_timeout.saturating_sub(start.elapsed());
         loop {
-            let mut connection = match pool.take(ips.as_deref().ok(), &tried) {
+            let avoided = pool.avoided(&tried);
+            let mut connection = match pool.take(ips.as_deref().ok(), &tried, &avoided) {
                 Some(idle) => idle,
                 None => {
                     let addresses = match ips {
-                        Ok(ref ips) => order(ips, target.port, &tried.ips()),
+                        Ok(ref ips) => order(ips, target.port, &avoided),
                         Err(error) => return Err(error),
                     };
                     self.connect(&addresses, &pool, connect_timeout).await?
@@ -204,6 +230,7 @@ impl Shared {
                     if connection.was_question_ignored() {
                         pool.expect_no_answer();
                     }
+                    pool.note_pause(connection.ip(), &response, self.clock.now());
                     // Another connection would not change what the peer decided about the caller.
                     if response.status().is_client_error() {
                         tried.forget(connection.id());

@@ -32,13 +32,11 @@ impl Tried {
             .retain(|attempt| attempt.connection != connection);
     }
 
-    /// Returns whether an attempt used this connection, or its address although the peer has others
-    /// that were not used.
-    pub(super) fn avoids(&self, connection: u64, ip: IpAddr, ips: Option<&[IpAddr]>) -> bool {
-        let uses = self.uses();
-        let used = |ip: IpAddr| uses.iter().any(|attempt| attempt.ip == ip);
-        uses.iter().any(|attempt| attempt.connection == connection)
-            || used(ip) && ips.is_some_and(|ips| ips.iter().any(|&other| !used(other)))
+    /// Returns whether an attempt used this connection.
+    pub(super) fn used(&self, connection: u64) -> bool {
+        self.uses()
+            .iter()
+            .any(|attempt| attempt.connection == connection)
     }
 
     /// Returns the connections that attempts used.

@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
-use civic_auth::{CorrelationId, RequestContext};
-use civic_client::{ErrorKind, Jitter, NotRetried, ServiceClient};
+use bytes::Bytes;
+use civic_auth::{
+    AuthLayer, CorrelationId, CorrelationIdLayer, RequestContext, Role, Secret, TokenVerifier,
+    TransactionTokens, UserClaims,
+};
+use civic_client::{Body, ClientService, Error, ErrorKind, Jitter, NotRetried, ServiceClient};
 use civic_testkit::upstream::{Step, Upstream};
-use http::Method;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tokio::time::Instant;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_layer::layer_fn;
 use uuid::Uuid;
 
 use crate::support::{
-    call, client_of, ends, exact, millis, minter_from, peer, same_on_all, token_at,
+    SECRET, call, client_of, ends, exact, millis, minter, minter_from, peer, same_on_all, token_at,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -183,16 +189,14 @@ async fn the_correlation_id_is_the_callers_else_the_contexts_else_a_new_one_for_
 #[tokio::test(start_paused = true)]
 async fn the_trace_context_of_the_request_being_served_goes_out_with_every_attempt() {
     let (peer, client) = peer([Step::status(500), Step::status(204)]).await;
-    let inbound = http::HeaderMap::from_iter([
+    let inbound = HeaderMap::from_iter([
         (
-            http::HeaderName::from_static("traceparent"),
-            http::HeaderValue::from_static(
-                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            ),
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ),
         (
-            http::HeaderName::from_static("tracestate"),
-            http::HeaderValue::from_static("vendor=opaque"),
+            HeaderName::from_static("tracestate"),
+            HeaderValue::from_static("vendor=opaque"),
         ),
     ]);
     let context = RequestContext::default().with_trace_of(&inbound);
@@ -201,5 +205,127 @@ async fn the_trace_context_of_the_request_being_served_goes_out_with_every_attem
     assert_eq!(attempts.len(), 2);
     for (name, value) in &inbound {
         assert_eq!(same_on_all(&attempts, name.as_str()), value, "{name}");
+    }
+}
+
+/// Runs the rest of each call in a task of its own, in which nothing is known of the request that
+/// is being served.
+fn elsewhere() -> impl Layer<
+    ClientService,
+    Service = impl Service<Request<Body>, Response = Response<Bytes>, Error = Error, Future: Send>
+              + Clone
+              + Send
+              + Sync,
+> + Send
++ Sync {
+    layer_fn(|inner: ClientService| {
+        service_fn(move |request: Request<Body>| {
+            let rest = tokio::spawn(inner.clone().oneshot(request));
+            async move { rest.await.expect("the rest of the call does not panic") }
+        })
+    })
+}
+
+#[test]
+fn a_call_takes_its_context_along_to_another_task_and_to_another_runtime() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (first, second, peers) = (runtime(), runtime(), runtime());
+    let peer = peers.block_on(Upstream::start([Step::status(204)]));
+    let inbound = HeaderMap::from_iter([
+        (
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ),
+        (
+            HeaderName::from_static("x-retry-attempt"),
+            HeaderValue::from_static("2"),
+        ),
+    ]);
+    let context = RequestContext::default()
+        .with_correlation_id(CorrelationId::parse("of-the-request").unwrap())
+        .with_trace_of(&inbound)
+        .with_retry_attempt_of(&inbound)
+        .with_deadline(Instant::now() + Duration::from_secs(9));
+    for builder in [
+        exact(&peer.url()),
+        // Without a token, the trace context is written all the same.
+        ServiceClient::builder(&peer.url()).anonymous(),
+        exact(&peer.url()).layer_call(elsewhere()),
+        exact(&peer.url()).layer_attempt(elsewhere()),
+    ] {
+        let client = builder.build().unwrap();
+        let before = peer.attempts().len();
+        let called = {
+            let client = client.clone();
+            // A task that is spawned takes the context along because it is told to.
+            move || {
+                RequestContext::current().scope(async move { call(&client, &Method::GET).await })
+            }
+        };
+        let served = context
+            .clone()
+            .scope(async { tokio::spawn(called.clone()()).await });
+        first.block_on(served).unwrap().unwrap();
+        // Made where the request is served, and carried out in another runtime.
+        let made = context.clone().in_scope(called);
+        second.block_on(made).unwrap();
+
+        let attempts = peer.attempts().split_off(before);
+        assert_eq!(attempts.len(), 2);
+        assert_eq!(same_on_all(&attempts, "x-correlation-id"), "of-the-request");
+        assert_eq!(same_on_all(&attempts, "x-retry-attempt"), "2");
+        let traceparent = same_on_all(&attempts, "traceparent");
+        assert_eq!(traceparent, inbound["traceparent"]);
+        for attempt in &attempts {
+            // Less than the timeout of an attempt: it is what is left of the deadline.
+            let millis = attempt.header("x-request-timeout-ms").unwrap();
+            assert!(millis.parse::<u32>().unwrap() <= 9000, "{millis}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_user_for_whom_a_call_is_made_is_not_lost_where_a_layer_moves_the_call() {
+    let peer = Upstream::start([Step::status(204)]).await;
+    let clerk = UserClaims::new(
+        "9b2f6c1e-2f4d-4f0a-9c57-3f9f0f5d7a11",
+        "clerk@town.example",
+        Role::TaxClerk,
+    );
+    let token = minter().mint_for(&clerk.with_municipality("town-1"), 60 * SECOND);
+    let secret = || Secret::new(SECRET).unwrap();
+    for builder in [
+        exact(&peer.url()),
+        exact(&peer.url()).layer_call(elsewhere()),
+        exact(&peer.url()).layer_attempt(elsewhere()),
+    ] {
+        let client = builder.build().unwrap();
+        let handler = service_fn(move |_: Request<Body>| {
+            let client = client.clone();
+            async move {
+                call(&client, &Method::GET).await?;
+                Ok::<_, Error>(Response::new(Body::empty()))
+            }
+        });
+        let tokens = TransactionTokens::from_secrets(secret(), "billing");
+        let service = ServiceBuilder::new()
+            .layer(CorrelationIdLayer::new())
+            .layer(AuthLayer::new(TokenVerifier::new(secret())).with_transactions(tokens))
+            .service(handler);
+        let request = Request::get("/bills").header("authorization", token.to_header_value());
+        let response = service.oneshot(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.unwrap().status(), 200);
+    }
+    let attempts = peer.attempts();
+    assert_eq!(attempts.len(), 3);
+    for attempt in attempts {
+        assert!(attempt.header("txn-token").is_some());
+        assert!(attempt.header("authorization").is_some());
     }
 }

@@ -39,6 +39,7 @@ async fn a_404_is_none_only_if_a_handler_says_that_the_thing_is_missing() {
         not_found("Cannot GET /propertys/7"),
         not_found("Cannot DELETE /"),
         not_found("Cannot PROPFIND /x"),
+        not_found("Cannot M-SEARCH /x"),
         not_found("Route GET:/propertys/7 not found"),
         not_found("Route POST:/ not found"),
         Step::status(404).with_json(r#"{"message":"no such thing"}"#),

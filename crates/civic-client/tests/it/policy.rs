@@ -182,8 +182,8 @@ async fn while_a_retry_is_being_served_a_call_carries_the_mark_and_is_retried_on
             Some(NotRetried::ChainStop)
         );
     }
-    let nobody = Upstream::refusing().await;
-    let client = exact(&nobody.url()).build().unwrap();
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).build().unwrap();
     let error = marked("1").scope(call(&client, &Method::GET)).await;
     assert_eq!(error.unwrap_err().attempts(), 3);
 

@@ -1,54 +1,17 @@
 //! How names become addresses, and which address a request goes to.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use civic_client::{ErrorKind, Phase, ServiceClient, ServiceClientBuilder, Transmission};
+use civic_client::{ErrorKind, Phase, Transmission};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::support::names::{Names, Says, local};
+use crate::support::names::{Names, Says, by_name, client, peers, received};
 use crate::support::{call, ends, exact, swallowing};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A client of `http://roll.test`, at the port of `peer`.
-fn by_name(peer: &Upstream, names: &Names) -> ServiceClientBuilder {
-    exact(&format!("http://roll.test:{}", peer.addr().port())).resolver(names.clone())
-}
-
-fn client(peer: &Upstream, names: &Names) -> ServiceClient {
-    by_name(peer, names).build().unwrap()
-}
-
-/// Peers with the last numbers 1 to `N` in 127.0.0.0/24, at the same port.
-async fn peers<const N: usize>(script: [Step; N]) -> [Upstream; N] {
-    // The port is free at the first address; at another one it may be taken.
-    for _ in 0..20 {
-        let mut peers = Vec::new();
-        let mut port = 0;
-        for (last, step) in (1..).zip(&script) {
-            let addr = SocketAddr::new(local(last), port);
-            let Ok(listener) = tokio::net::TcpListener::bind(addr).await else {
-                break;
-            };
-            let addr = listener.local_addr().unwrap();
-            drop(listener);
-            port = addr.port();
-            peers.push(Upstream::start_on(addr, [step.clone()]).await);
-        }
-        if let Ok(peers) = peers.try_into() {
-            return peers;
-        }
-    }
-    panic!("no port is free at {N} addresses");
-}
-
-fn received(peers: &[Upstream]) -> Vec<usize> {
-    peers.iter().map(|peer| peer.attempts().len()).collect()
-}
 
 #[tokio::test(start_paused = true)]
 async fn calls_at_once_share_one_look_up() {

@@ -156,8 +156,8 @@ async fn a_calls_own_word_counts_more_than_its_clients_rule() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_is_tried_three_times_with_every_method() {
-    let nobody = Upstream::refusing().await;
-    let client = exact(&nobody.url()).build().unwrap();
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).build().unwrap();
     for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
         let error = call(&client, &method).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{method}");
@@ -259,7 +259,7 @@ async fn an_error_that_was_retried_in_vain_is_that_of_the_last_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_nobody_vouched_for_does_not_make_a_post_replayable() {
+async fn a_key_that_the_caller_did_not_give_does_not_make_a_post_replayable() {
     let (peer, client) = peer([Step::status(500)]).await;
     call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(peer.attempts().len(), 1);

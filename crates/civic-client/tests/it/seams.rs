@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use civic_client::transport::SystemResolver;
 use civic_client::{
     Body, ClientService, Error, ErrorKind, Jitter, NotRetried, PeerMemory, RetryPolicy, RetryScope,
     ServiceClient, Transmission, TransportConfig,
@@ -127,6 +128,8 @@ async fn a_setting_that_a_stack_of_ones_own_would_not_use_is_an_error_that_names
         ("jitter", builder().jitter(Jitter::None)),
         ("timeout", builder().timeout(Duration::from_secs(1))),
         ("transport", builder().transport(TransportConfig::new())),
+        ("resolver", builder().resolver(SystemResolver::new())),
+        ("max_in_flight", builder().max_in_flight(7)),
         (
             "trust_closing_answer",
             builder().trust_closing_answer(false),

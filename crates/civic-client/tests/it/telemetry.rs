@@ -1,6 +1,7 @@
 //! What can be seen of a call, and what never can.
 
 use civic_auth::CorrelationId;
+use civic_client::{PeerMemory, RetryBudget};
 use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Attempt, Step, Upstream};
 use http::Method;
@@ -67,8 +68,8 @@ async fn the_error_type_of_an_exchange_without_an_answer_is_the_kind_of_its_erro
     let (_peer, client) = peer([Step::reset(), Step::status(404)]).await;
     ends(client.get("/").retries(0).send()).await.unwrap_err();
     ends(client.get("/").retries(0).send()).await.unwrap_err();
-    let nobody = Upstream::refusing().await;
-    let client = exact(&nobody.url()).retries(0).build().unwrap();
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).retries(0).build().unwrap();
     ends(client.get("/").send()).await.unwrap_err();
     let spans = attempt_spans(&capture);
     let types: Vec<_> = spans.iter().map(|span| span.get("error.type")).collect();
@@ -131,6 +132,32 @@ async fn each_retry_is_an_event_that_says_why_and_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_the_budget_does_not_allow_is_an_event_too() {
+    let capture = Capture::start();
+    let peer = Upstream::start([Step::status(502)]).await;
+    let budget = RetryBudget::new(0.0, 0).unwrap();
+    let client = exact(&peer.url())
+        .peer_memory(PeerMemory::new().with_budget(budget))
+        .build()
+        .unwrap();
+    call(&client, &Method::GET).await.unwrap_err();
+    let text = capture.text();
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("civic_client::retry"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    for said in [
+        "WARN",
+        "the budget for retries is spent",
+        "attempt=1",
+        "http.response.status_code=502",
+    ] {
+        assert!(lines[0].contains(said), "{said}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_token_appears_in_any_log_line_or_debug_output() {
     let capture = Capture::start();
     let script = [
@@ -146,7 +173,7 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
     for _ in 0..3 {
         let request = client
             .post("/things")
-            .json(&"a body that is nobody's business")
+            .json(&"a private body")
             .idempotent(true);
         seen += &format!("{request:?}");
         let error = ends(request.send()).await.unwrap_err();
@@ -176,7 +203,7 @@ async fn no_token_appears_in_any_log_line_or_debug_output() {
     }
     let header = minter().mint();
     let head = header.as_str().split('.').next().unwrap();
-    for unsaid in [head, "Bearer ", crate::support::SECRET, "nobody's business"] {
+    for unsaid in [head, "Bearer ", crate::support::SECRET, "a private body"] {
         assert!(!seen.contains(unsaid), "{unsaid} leaked");
     }
 }

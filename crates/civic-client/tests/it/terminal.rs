@@ -94,6 +94,45 @@ async fn an_answer_that_cannot_be_used_reaches_the_peer_exactly_once() {
 }
 
 #[tokio::test]
+async fn an_answer_of_another_type_says_which_and_how_to_read_it() {
+    let typed = |value: &str, body: &'static str| {
+        Step::status(200).header("content-type", value).body(body)
+    };
+    let cases = [
+        (
+            typed("text/plain; charset=utf-8", "ready"),
+            "is text/plain and not JSON",
+        ),
+        (typed("Text/HTML", "<html>"), "is text/html and not JSON"),
+        (
+            typed("text/x-078-05-1120", "1,2"),
+            "is of another type and not JSON",
+        ),
+    ];
+    for (step, says) in cases {
+        let (_peer, client) = peer([step]).await;
+        for error in [
+            client.get("/").fetch::<String>().await.unwrap_err(),
+            client.get("/").fetch_optional::<u32>().await.unwrap_err(),
+            client.get("/").send().await.unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Decode, "{text}");
+            assert!(text.contains(says) && text.contains("send_raw()"), "{text}");
+            assert!(!format!("{text}{error:?}").contains("078-05-1120"));
+        }
+        assert_eq!(client.get("/").send_raw().await.unwrap().status(), 200);
+    }
+    // What is JSON all the same is read, and JSON that breaks off is JSON.
+    let mislabelled = typed("text/plain", "7");
+    let broken = typed("application/problem+json", "{");
+    let (_peer, client) = peer([mislabelled, broken]).await;
+    assert_eq!(client.get("/").fetch::<u32>().await.unwrap(), 7);
+    let error = client.get("/").fetch::<u32>().await.unwrap_err();
+    assert!(!error.to_string().contains("send_raw()"), "{error}");
+}
+
+#[tokio::test]
 async fn success_false_is_an_error_with_the_peers_message_and_never_data() {
     let body = r#"{"success":false,"message":"no such roll","timestamp":"2026-02-24T12:00:00.000Z","data":{"value":1}}"#;
     let (_peer, client) = peer([Step::json(body)]).await;

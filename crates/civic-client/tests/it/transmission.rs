@@ -57,8 +57,8 @@ async fn every_broken_exchange_is_classified_by_its_chain_of_causes() {
 
 #[tokio::test]
 async fn a_refused_connection_was_never_sent() {
-    let nobody = Upstream::refusing().await;
-    let client = exact(&nobody.url()).retries(0).build().unwrap();
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).retries(0).build().unwrap();
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.transmission()),

@@ -118,6 +118,15 @@ impl Backoff {
         wait.max(floor)
     }
 
+    /// Returns a random wait from zero to the first one, for calls that have waited for the same
+    /// event; none without jitter.
+    pub(super) fn scatter(&self) -> Duration {
+        match self.jitter {
+            Jitter::None => Duration::ZERO,
+            Jitter::Proportional | Jitter::Full => times(self.first, self.draw()),
+        }
+    }
+
     fn later(&self, wait: Duration) -> Duration {
         wait.saturating_add(times(wait, self.draw() / 10.0))
     }

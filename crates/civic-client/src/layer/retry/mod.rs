@@ -10,6 +10,7 @@ mod peers;
 mod policy;
 mod rate_limit;
 pub(crate) mod retry_after;
+pub(crate) mod said_no;
 mod scope;
 mod service;
 

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::layer::collect_body::ClosingAnswer;
 use crate::layer::retry::retry_after::retry_after;
+use crate::layer::retry::said_no::said_no;
 use crate::transmission::Transmission;
 
 /// How an attempt ended, as far as it matters for a retry.
@@ -37,11 +38,7 @@ impl Outcome {
             Ok(response) => Self::Answer(Answered {
                 status: response.status(),
                 retry_after: retry_after(response.headers(), now),
-                said_no: response
-                    .headers()
-                    .get_all("x-should-retry")
-                    .iter()
-                    .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"false")),
+                said_no: said_no(response.headers()),
                 closing: response.extensions().get::<ClosingAnswer>().is_some(),
             }),
             Err(error) if error.kind() == ErrorKind::Deadline => Self::DeadlinePassed,

@@ -121,7 +121,8 @@ impl Route {
     pub(super) fn admit(&self) -> Admission {
         let Some(limit) = &self.limit else {
             self.unassigned.fetch_add(1, Ordering::Relaxed);
-            return Admission::Go(self.ticket(Count::Unassigned(Arc::clone(&self.unassigned))));
+            let count = Count::Unassigned(Arc::clone(&self.unassigned));
+            return Admission::Go(self.ticket(count, false));
         };
         let now = Instant::now();
         let mut state = limit.state();
@@ -145,17 +146,20 @@ impl Route {
                 state.window = None;
             }
         }
+        let is_counted = state.window.is_some();
         state.in_flight += 1;
         drop(state);
-        Admission::Go(self.ticket(Count::Limit {
+        let count = Count::Limit {
             limit: Arc::clone(limit),
             probes,
-        }))
+        };
+        Admission::Go(self.ticket(count, is_counted))
     }
 
-    fn ticket(&self, count: Count) -> Ticket {
+    fn ticket(&self, count: Count, is_counted: bool) -> Ticket {
         Ticket {
             count,
+            is_counted,
             changed: Arc::clone(&self.changed),
         }
     }
@@ -196,6 +200,8 @@ impl Limit {
 #[derive(Debug)]
 pub(super) struct Ticket {
     count: Count,
+    /// Whether the peer said how many calls may go out, this one being among them.
+    is_counted: bool,
     changed: Arc<Notify>,
 }
 
@@ -207,6 +213,11 @@ enum Count {
 }
 
 impl Ticket {
+    /// Returns whether the peer said how many calls may go out, this one being among them.
+    pub(super) const fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
     /// Notes that the call was answered, and that the answer said nothing of a limit: one that was
     /// known before holds no longer.
     pub(super) fn not_limited(&self) {

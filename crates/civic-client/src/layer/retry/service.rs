@@ -10,7 +10,7 @@ use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
 use http::uri::Authority;
 use http::{Request, Response, StatusCode};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -166,7 +166,7 @@ where
                     RetryDecision::Retry { wait },
                 ));
                 if let Some(suppressed) = policy.memory().may_log(peer) {
-                    log_retry(&request, attempt, ended, wait, suppressed);
+                    log(&request, attempt, ended, Some(wait), suppressed, "retrying");
                 }
                 sleep(wait).await;
                 let ready = match admitted(&policy, call, peer, &route).await {
@@ -185,6 +185,12 @@ where
                 }
             }
         };
+        if reason == Some(NotRetried::Budget)
+            && let Some(suppressed) = policy.memory().may_log(peer)
+        {
+            let what = "not retrying: the budget for retries is spent";
+            log(&request, attempt, ended, None, suppressed, what);
+        }
         if let Some(reason) = reason {
             policy.observe(&event(
                 &request,
@@ -245,6 +251,7 @@ async fn admitted(
         None => policy.max_retry_after(),
     };
     let latest = Instant::now().checked_add(longest);
+    let mut pace = Pace::Unhindered;
     loop {
         // It may be another one after each answer.
         let Some(route) = policy.memory().route(peer, route) else {
@@ -254,6 +261,15 @@ async fn admitted(
         // From here on no change is missed.
         changed.as_mut().enable();
         let until = match route.admit() {
+            Admission::Go(ticket) if pace == Pace::Waited && !ticket.is_counted() => {
+                // Each call that waited for the same limit is here now, and nothing says how many
+                // of them the peer takes.
+                drop(ticket);
+                pace = Pace::Scattered;
+                let scattered = Instant::now() + policy.scatter();
+                sleep_until(latest.map_or(scattered, |latest| scattered.min(latest))).await;
+                continue;
+            }
             Admission::Go(ticket) => return Ok(Some(ticket)),
             Admission::UsedUp(until) => {
                 if latest.is_some_and(|latest| until > latest) {
@@ -271,7 +287,16 @@ async fn admitted(
         };
         // Whichever it was, the limit says what follows.
         let _ = timeout_at(until, changed).await;
+        pace = Pace::Waited;
     }
+}
+
+/// How far a call has come that asks for admission.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pace {
+    Unhindered,
+    Waited,
+    Scattered,
 }
 
 /// What a limit is told apart by: a route belongs to the limit that its last answer named.
@@ -317,12 +342,13 @@ fn event<B>(
     }
 }
 
-fn log_retry<B>(
+fn log<B>(
     request: &Request<B>,
     attempt: u32,
     (status, error): (Option<StatusCode>, Option<ErrorKind>),
-    wait: Duration,
+    wait: Option<Duration>,
     suppressed: u64,
+    what: &str,
 ) {
     tracing::event!(
         target: "civic_client::retry",
@@ -333,9 +359,9 @@ fn log_retry<B>(
         http.response.status_code = status.map(|status| status.as_u16()),
         "error.type" = error.map(ErrorKind::as_str),
         attempt,
-        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         suppressed,
-        "retrying"
+        "{what}"
     );
 }
 

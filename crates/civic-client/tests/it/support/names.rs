@@ -1,12 +1,16 @@
 //! A resolver that does what a test says.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use civic_client::transport::{Addresses, Resolve};
+use civic_client::{ServiceClient, ServiceClientBuilder};
+use civic_testkit::upstream::{Step, Upstream};
 use tokio::time::sleep;
+
+use crate::support::exact;
 
 /// A resolver that answers what it was told to answer last, and counts how often it is asked.
 ///
@@ -99,4 +103,40 @@ impl Resolve for Names {
             None => found,
         })
     }
+}
+
+/// A client of `http://roll.test`, at the port of `peer`.
+pub(crate) fn by_name(peer: &Upstream, names: &Names) -> ServiceClientBuilder {
+    exact(&format!("http://roll.test:{}", peer.addr().port())).resolver(names.clone())
+}
+
+pub(crate) fn client(peer: &Upstream, names: &Names) -> ServiceClient {
+    by_name(peer, names).build().unwrap()
+}
+
+/// Peers with the last numbers 1 to `N` in 127.0.0.0/24, at the same port.
+pub(crate) async fn peers<const N: usize>(script: [Step; N]) -> [Upstream; N] {
+    // The port is free at the first address; at another one it may be taken.
+    for _ in 0..20 {
+        let mut peers = Vec::new();
+        let mut port = 0;
+        for (last, step) in (1..).zip(&script) {
+            let addr = SocketAddr::new(local(last), port);
+            let Ok(listener) = tokio::net::TcpListener::bind(addr).await else {
+                break;
+            };
+            let addr = listener.local_addr().unwrap();
+            drop(listener);
+            port = addr.port();
+            peers.push(Upstream::start_on(addr, [step.clone()]).await);
+        }
+        if let Ok(peers) = peers.try_into() {
+            return peers;
+        }
+    }
+    panic!("no port is free at {N} addresses");
+}
+
+pub(crate) fn received(peers: &[Upstream]) -> Vec<usize> {
+    peers.iter().map(|peer| peer.attempts().len()).collect()
 }

@@ -217,6 +217,15 @@ impl RetryPolicy {
         self.max_retry_after
     }
 
+    pub(crate) const fn clock(&self) -> &WallClock {
+        &self.clock
+    }
+
+    /// Returns a random wait for one of many calls that would otherwise begin at the same moment.
+    pub(super) fn scatter(&self) -> Duration {
+        self.backoff.scatter()
+    }
+
     pub(super) fn now(&self) -> SystemTime {
         self.clock.now()
     }

@@ -1,0 +1,117 @@
+//! The settings that only the default stack uses.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::facade::identity::Identity;
+use crate::layer::attempt_timeout::AttemptTimeoutLayer;
+use crate::layer::collect_body::CollectBodyLayer;
+use crate::layer::idempotency_key::IdempotencyKeyLayer;
+use crate::layer::in_flight_limit::InFlightLimitLayer;
+use crate::layer::retry::{RetryLayer, RetryPolicy};
+use crate::stack::{ClientService, Parts, UserLayer};
+use crate::transport::{DynResolve, SystemResolver, Transport, TransportConfig};
+
+/// The settings that only the default stack uses, and which of them were made.
+///
+/// They are changed through [`set`](Self::set) alone, so that none can be made without being noted:
+/// a stack of the user's own would silently not use it.
+#[derive(Debug)]
+pub(super) struct StackSettings {
+    values: StackValues,
+    made: BTreeSet<&'static str>,
+}
+
+/// What the default stack is made of.
+pub(super) struct StackValues {
+    pub(super) identity: Identity,
+    pub(super) retry: RetryPolicy,
+    pub(super) attempt_timeout: Duration,
+    pub(super) max_in_flight: Option<usize>,
+    pub(super) transport: TransportConfig,
+    pub(super) resolver: Arc<dyn DynResolve>,
+    pub(super) idempotency_keys: bool,
+    pub(super) call_layers: Vec<UserLayer>,
+    pub(super) attempt_layers: Vec<UserLayer>,
+}
+
+// ===== impl StackSettings =====
+
+impl StackSettings {
+    pub(super) fn new() -> Self {
+        Self {
+            values: StackValues {
+                identity: Identity::Undecided,
+                retry: RetryPolicy::new(),
+                attempt_timeout: AttemptTimeoutLayer::DEFAULT,
+                max_in_flight: None,
+                transport: TransportConfig::new(),
+                resolver: Arc::new(SystemResolver::new()),
+                idempotency_keys: true,
+                call_layers: Vec::new(),
+                attempt_layers: Vec::new(),
+            },
+            made: BTreeSet::new(),
+        }
+    }
+
+    /// Makes the setting that the builder's method `name` stands for.
+    pub(super) fn set(&mut self, name: &'static str, change: impl FnOnce(&mut StackValues)) {
+        self.made.insert(name);
+        change(&mut self.values);
+    }
+
+    /// Fails if a setting was made, and names it.
+    pub(super) fn check_unused(&self) -> Result<(), Error> {
+        if self.made.is_empty() {
+            return Ok(());
+        }
+        let made: Vec<_> = self.made.iter().copied().collect();
+        Err(Error::config(format!(
+            "build_over() does not use what was set with {}: that belongs to the default stack. Put \
+             it into the stack that you give, or call build()",
+            made.join(", ")
+        )))
+    }
+
+    /// Puts the default stack together.
+    pub(super) fn stack(self, max_body: usize) -> Result<ClientService, Error> {
+        let values = self.values;
+        let clock = values.retry.clock().clone();
+        let parts = Parts {
+            minter: values.identity.minter()?,
+            idempotency_key: values.idempotency_keys.then(IdempotencyKeyLayer::new),
+            call_layers: values.call_layers,
+            limit: values.max_in_flight.map(InFlightLimitLayer::new),
+            retry: RetryLayer::new(values.retry),
+            timeout: AttemptTimeoutLayer::new(values.attempt_timeout),
+            attempt_layers: values.attempt_layers,
+            collect: CollectBodyLayer::new().with_max_success(max_body),
+            transport: Transport::over(values.transport, values.resolver, clock),
+        };
+        Ok(parts.stack())
+    }
+}
+
+// ===== impl StackValues =====
+
+impl StackValues {
+    /// Changes the policy for retries.
+    pub(super) fn change_retry(&mut self, change: impl FnOnce(RetryPolicy) -> RetryPolicy) {
+        self.retry = change(std::mem::take(&mut self.retry));
+    }
+}
+
+impl fmt::Debug for StackValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackValues")
+            .field("identity", &self.identity)
+            .field("retry", &self.retry)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
