@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::reasons::{
-    FEWER_RETRIES, NOT_REPEATED, RETURNS_TOGETHER, Reasons, WAITS_AS_ASKED, WITHIN_BUDGET,
+    ASKS_ONCE, BUDGET_OF_A_BURST, FEWER_RETRIES, NOT_REPEATED, Reasons, WAITS_AS_ASKED,
+    WITHIN_BUDGET,
 };
 use crate::scenario::{Load, Scenario};
 use crate::server::{Handler, Latency, Node, Status};
@@ -304,8 +305,8 @@ fn one_big_spike() -> Scenario {
         clients: 1,
         ends_at: s(10),
         reasons: Reasons {
-            default_stack: Some(RETURNS_TOGETHER),
-            everything: Some(RETURNS_TOGETHER),
+            default_stack: Some(BUDGET_OF_A_BURST),
+            everything: Some(BUDGET_OF_A_BURST),
         },
         ..Scenario::new(
             "one_big_spike",
@@ -352,8 +353,8 @@ fn steady_and_bursty() -> Scenario {
         loads: vec![Load::per_second(1.0, s(60)), burst],
         ends_at: s(120),
         reasons: Reasons {
-            default_stack: Some(RETURNS_TOGETHER),
-            everything: Some(RETURNS_TOGETHER),
+            default_stack: Some(ASKS_ONCE),
+            everything: Some(ASKS_ONCE),
         },
         ..Scenario::new(
             "steady_and_bursty",
@@ -369,10 +370,6 @@ fn fairness() -> Scenario {
     let two_at_a_time = up_to(2, StatusCode::TOO_MANY_REQUESTS);
     Scenario {
         ends_at: s(120),
-        reasons: Reasons {
-            default_stack: Some(RETURNS_TOGETHER),
-            everything: Some(RETURNS_TOGETHER),
-        },
         ..Scenario::new(
             "fairness",
             "More than twice as many calls as one node can take for a minute. It works on two at a \

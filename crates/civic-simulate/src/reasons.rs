@@ -25,13 +25,22 @@ pub(crate) const WAITS_AS_ASKED: &str = "It waits for the second that `Retry-Aft
     is well.";
 
 /// Why a stack is behind where many calls of one client are refused at the same time.
-pub(crate) const RETURNS_TOGETHER: &str = "The budget of the client lets a fifth of its calls and a hundred more be \
-    repeated, and the others end with `429`. What is repeated waits for `Retry-After: 1` and comes \
-    back scattered over a tenth of that second. The peer repeats every call up to three times and \
-    does not read the header.";
+pub(crate) const BUDGET_OF_A_BURST: &str = "The budget of the client lets a fifth of its calls and a hundred more be \
+    repeated: 300 of the 800 that were refused. They wait for `Retry-After: 1`, come back scattered \
+    over half a second and succeed; the others end with `429`. The peer repeats every call, up to \
+    three times. Without the budget (`PeerMemory::without_budget`) *civic, all on* does so too, and as \
+    many of its calls succeed. Before a service that is overloaded the same only adds to the load: see \
+    the peer's attempts per call in *slowdown_and_error_thresholds*.";
+
+/// Why a stack is behind where almost no call finds room.
+pub(crate) const ASKS_ONCE: &str = "Once the node has answered `429`, the client keeps its calls at home and \
+    lets one of them ask, a second later. The others wait for that answer, 10 s at most or until \
+    their deadline. The peer sends four requests for each call, and so a few more of them meet the \
+    moment at which the node is free.";
 
 /// Why a stack is behind where a peer fails for seconds on end and the retries would have outlasted
 /// it.
 pub(crate) const WITHIN_BUDGET: &str = "Its retries in ten seconds are at most a fifth of the calls and ten per \
     second. The peer makes up to three for every call, and a failing service gets four times its load \
-    from it: here the servers cope with that, because their failures cost nothing.";
+    from it: here the servers cope with that, because their failures cost nothing. Without \
+    the budget (`PeerMemory::without_budget`) as many calls of *civic, all on* succeed.";

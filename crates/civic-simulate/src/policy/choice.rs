@@ -17,12 +17,15 @@ pub enum Policy {
     NoRetry,
     /// The default strategy of reqwest-retry, rebuilt.
     ReqwestRetry,
+    /// [`CivicEverything`](Self::CivicEverything) without a budget for retries. It is no column of
+    /// the report: it tells what the budget costs where the report says that it is the budget.
+    CivicWithoutBudget,
 }
 
 // ===== impl Policy =====
 
 impl Policy {
-    /// Every policy, in the order of the report's columns.
+    /// The policies of the report, in the order of its columns.
     pub const ALL: [Self; 4] = [
         Self::CivicDefault,
         Self::CivicEverything,
@@ -42,6 +45,7 @@ impl Policy {
         match self {
             Self::CivicDefault => "civic",
             Self::CivicEverything => "civic, all on",
+            Self::CivicWithoutBudget => "civic, no budget",
             Self::NoRetry => "no retries",
             Self::ReqwestRetry => "reqwest-retry",
         }
@@ -54,6 +58,7 @@ impl Policy {
         match self {
             Self::CivicDefault => "#0072b2",
             Self::CivicEverything => "#56b4e9",
+            Self::CivicWithoutBudget => "#009e73",
             Self::NoRetry => "#999999",
             Self::ReqwestRetry => "#d55e00",
         }
@@ -65,6 +70,7 @@ impl Policy {
         match self {
             Self::CivicDefault => civic::DEFAULT,
             Self::CivicEverything => civic::EVERYTHING,
+            Self::CivicWithoutBudget => civic::WITHOUT_BUDGET,
             Self::NoRetry => {
                 "One attempt per call, with the same timeout per attempt as the others."
             }
@@ -76,9 +82,11 @@ impl Policy {
     #[must_use]
     pub const fn topology(self) -> Topology {
         match self {
-            Self::CivicDefault | Self::CivicEverything | Self::NoRetry | Self::ReqwestRetry => {
-                Topology::OneName
-            }
+            Self::CivicDefault
+            | Self::CivicEverything
+            | Self::CivicWithoutBudget
+            | Self::NoRetry
+            | Self::ReqwestRetry => Topology::OneName,
         }
     }
 
@@ -91,6 +99,7 @@ impl Policy {
         match self {
             Self::CivicDefault => Civic::default_stack(setting).map(Client::civic),
             Self::CivicEverything => Civic::everything(setting).map(Client::civic),
+            Self::CivicWithoutBudget => Civic::without_budget(setting).map(Client::civic),
             Self::NoRetry => Ok(Client::no_retry(setting)),
             Self::ReqwestRetry => Ok(Client::reqwest_retry(ReqwestRetry::new(setting))),
         }

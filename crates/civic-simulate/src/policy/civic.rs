@@ -6,7 +6,7 @@ use civic_client::layer::{
     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer,
     IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
 };
-use civic_client::{Backoff, RetryPolicy, ServiceClient};
+use civic_client::{Backoff, PeerMemory, RetryPolicy, ServiceClient};
 use http::StatusCode;
 use tower::ServiceBuilder;
 
@@ -22,6 +22,9 @@ pub(super) const DEFAULT: &str = "civic-client's default stack: at most 2 retrie
 pub(super) const EVERYTHING: &str = "The same layers, set up for calls that may be repeated: the \
     caller declares every call idempotent, allows as many retries as the peer (3), and gives each \
     call a deadline of three attempt timeouts.";
+
+pub(super) const WITHOUT_BUDGET: &str = "The same as *civic, all on*, with the budget switched off \
+    (`PeerMemory::without_budget`).";
 
 /// What a call says beyond its method and path.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,20 +44,29 @@ impl Civic {
     /// The default stack, and calls that say nothing beyond their method and path.
     pub(super) fn default_stack(setting: Setting) -> Result<Self, String> {
         Ok(Self {
-            client: client(setting)?,
+            client: client(setting, PeerMemory::new())?,
             per_call: PerCall::default(),
         })
     }
 
     /// Everything that can help switched on.
     pub(super) fn everything(setting: Setting) -> Result<Self, String> {
+        Self::with_memory(setting, PeerMemory::new())
+    }
+
+    /// The same without a budget for retries.
+    pub(super) fn without_budget(setting: Setting) -> Result<Self, String> {
+        Self::with_memory(setting, PeerMemory::new().without_budget())
+    }
+
+    fn with_memory(setting: Setting, memory: PeerMemory) -> Result<Self, String> {
         let per_call = PerCall {
             idempotent: true,
             retries: Some(3),
             deadline: Some(setting.attempt_timeout * 3),
         };
         Ok(Self {
-            client: client(setting)?,
+            client: client(setting, memory)?,
             per_call,
         })
     }
@@ -80,12 +92,15 @@ impl Civic {
 
 /// The layers of the default stack in their order, without identity: the simulated servers ask for
 /// no token. What the client draws at random comes from the seed.
-fn client(setting: Setting) -> Result<ServiceClient, String> {
+fn client(setting: Setting, memory: PeerMemory) -> Result<ServiceClient, String> {
     let backoff = Backoff::default().with_seed(setting.seed);
+    let policy = RetryPolicy::new()
+        .with_backoff(backoff)
+        .with_peer_memory(memory);
     let stack = ServiceBuilder::new()
         .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
-        .layer(RetryLayer::new(RetryPolicy::new().with_backoff(backoff)))
+        .layer(RetryLayer::new(policy))
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::new(setting.attempt_timeout))
         .layer(AttemptHeadersLayer::new())

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use civic_simulate::catalogue;
 use civic_simulate::measurement::Measurement;
 use civic_simulate::policy::Policy;
+use civic_simulate::report::{Measure, Standing, Verdict};
 use civic_simulate::scenario::Scenario;
 use civic_simulate::server::{Latency, Node, Status};
 use civic_simulate::simulation::run;
@@ -42,6 +44,27 @@ fn the_default_stack_repeats_what_was_not_taken_and_what_is_idempotent_and_nothi
     let seen = measured.attempts_per_call();
     assert!(1.5 < seen && seen <= 3.0, "{seen}");
     assert_eq!(measured.traffic.perhaps_twice, 0);
+}
+
+#[test]
+fn without_the_budget_as_many_calls_succeed_as_with_the_peer_where_the_report_blames_the_budget() {
+    let blamed = ["all_nodes_500", "one_big_spike"];
+    let scenarios = catalogue::scenarios().into_iter();
+    for scenario in scenarios.filter(|scenario| blamed.contains(&scenario.name)) {
+        let [with, without, peer] = [
+            Policy::CivicEverything,
+            Policy::CivicWithoutBudget,
+            Policy::PEER,
+        ]
+        .map(|policy| run(&scenario, policy, 1).expect("it runs"));
+        let fails_more = |ours: &Measurement| {
+            let verdict = Verdict::of(ours, &peer);
+            (verdict.measure, verdict.standing) == (Measure::Success, Standing::Behind)
+        };
+        assert!(fails_more(&with), "{}", scenario.name);
+        assert!(!fails_more(&without), "{}", scenario.name);
+        assert!(with.attempts_per_call() < without.attempts_per_call());
+    }
 }
 
 #[test]
