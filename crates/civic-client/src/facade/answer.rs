@@ -326,8 +326,8 @@ fn coding(headers: &HeaderMap) -> Option<&'static str> {
     Some(named.unwrap_or("in another way"))
 }
 
-/// What a body is if it says that it is not JSON; `None` if it says nothing. Of a type that is not a
-/// usual one, nothing is repeated.
+/// What a body is if it says that it is not JSON; `None` if it says nothing. Of a type that is not
+/// a usual one, nothing is repeated.
 fn other_type(headers: &HeaderMap) -> Option<&'static str> {
     let value = headers.get(CONTENT_TYPE)?.as_bytes();
     let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();

@@ -48,10 +48,9 @@ const LINES_PER_SECOND: u64 = 10;
 /// Routes whose answers name the same `x-ratelimit-limit` share a limit; the others go on. What a
 /// peer says is believed for at most 60 s. Then one call probes, and the others wait for its
 /// answer. If that says how many more calls there may be, so many go out. If it says nothing, the
-/// others follow scattered over half a second (the first wait of the
-/// [`Backoff`](crate::Backoff)): a peer that refuses what it cannot take at once would only refuse
-/// them again. It is a hint: a process that shares its address with another one may still be answered
-/// 429.
+/// others follow scattered over half a second (the first wait of the [`Backoff`](crate::Backoff)):
+/// a peer that refuses what it cannot take at once would only refuse them again. It is a hint: a
+/// process that shares its address with another one may still be answered 429.
 ///
 /// The `Retry-After` of a 503 is no limit of the peer: another process behind the same name may be
 /// well. It holds for the call that got it, and [`Transport`](crate::Transport) remembers the
