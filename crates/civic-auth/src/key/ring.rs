@@ -56,7 +56,7 @@ impl KeyRing {
     /// `JWT_ACCESS_SECRET` mints, or else `JWT_SECRET`. If both are set and differ, both are
     /// accepted, and a warning names the one that mints. `JWT_SECRET_PREVIOUS`,
     /// `JWT_SECRET_PREVIOUS_2` and so on, to 16, are accepted too, and so are those of
-    /// `JWT_ACCESS_SECRET`.
+    /// `JWT_ACCESS_SECRET`. A first one may also be called `…_PREVIOUS_1`.
     ///
     /// # Errors
     ///
@@ -85,9 +85,9 @@ impl KeyRing {
             }
         }
         for variable in VARIABLES {
-            for number in 1..=MAX_PREVIOUS {
+            for number in 0..=MAX_PREVIOUS {
                 let variable = match number {
-                    1 => format!("{variable}_PREVIOUS"),
+                    0 => format!("{variable}_PREVIOUS"),
                     number => format!("{variable}_PREVIOUS_{number}"),
                 };
                 if value(&variable).is_some() {
@@ -159,6 +159,15 @@ mod tests {
                     ("JWT_SECRET", A),
                     ("JWT_SECRET_PREVIOUS", B),
                     ("JWT_SECRET_PREVIOUS_3", C),
+                ],
+                &[A, B, C],
+            ),
+            (
+                "previous ones, counted from 1",
+                &[
+                    ("JWT_SECRET", A),
+                    ("JWT_SECRET_PREVIOUS_1", B),
+                    ("JWT_SECRET_PREVIOUS_16", C),
                 ],
                 &[A, B, C],
             ),
