@@ -24,7 +24,7 @@ pub use civic_envelope::{CORRELATION_ID, CorrelationId, InvalidCorrelationId};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::axum::PrincipalRejection;
 pub use self::context::{RequestContext, Scoped};
-pub use self::correlation_id::new_correlation_id;
+pub use self::correlation_id::{new_correlation_id, uuid_correlation_id};
 pub use self::error::{
     AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind, MissingCredentials,
 };

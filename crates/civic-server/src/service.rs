@@ -6,9 +6,11 @@ use std::fmt;
 use axum::routing::get;
 use axum::{Extension, Router};
 use civic_auth::AuthLayer;
+use civic_auth::layer::AdoptDeadlineLayer;
 use civic_envelope::EnvelopeLayer;
 
 use crate::fallback;
+use crate::layer::edge::EdgeGuardLayer;
 use crate::layer::{RequestEvent, ShedLayer, StackLayer};
 use crate::readiness::{self, Readiness};
 use crate::shutdown::Shutdown;
@@ -158,6 +160,17 @@ impl Service {
         self
     }
 
+    /// Makes this service an edge of the fleet, which browsers and gateways reach directly: the
+    /// internal headers of a stranger are removed, and a correlation id that is no UUID becomes
+    /// one. The [edge's documentation](crate::layer::edge) has the list.
+    ///
+    /// Defaults to a service inside of the fleet, which believes the headers of its callers.
+    #[must_use]
+    pub fn edge(mut self) -> Self {
+        self.stack = self.stack.with_edge();
+        self
+    }
+
     /// Tells `observer` about each request when its answer has ended, for metrics.
     ///
     /// Defaults to none. [`ObserveLayer`](crate::layer::ObserveLayer) says what an event has in it.
@@ -187,12 +200,17 @@ impl Service {
             .route(live_path, get(readiness::healthy))
             .route(ready_path, get(ready));
 
-        // The inner half of an edge mode, which reads behind the guard what a service may send and
-        // a stranger may not, belongs here: on the guarded routes, before the guard is put around
-        // them.
-        let guarded = match self.guarded.has_routes() {
-            true => self.guarded.route_layer(self.guard),
-            false => self.guarded,
+        let guarded = match (self.guarded.has_routes(), self.stack.is_edge()) {
+            (false, _) => self.guarded,
+            (true, false) => self.guarded.route_layer(self.guard),
+            // Behind the guard it is known who has sent the headers that an edge withholds.
+            (true, true) => {
+                let routes = match self.stack.adopts_deadline() {
+                    true => self.guarded.route_layer(AdoptDeadlineLayer::new()),
+                    false => self.guarded,
+                };
+                routes.route_layer(EdgeGuardLayer::new(self.guard))
+            }
         };
         let mut routes = guarded.merge(self.public);
         if let Some(limit) = self.limit

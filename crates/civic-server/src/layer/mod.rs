@@ -5,12 +5,15 @@
 //! response body where they are needed.
 
 mod answer_body;
+pub mod edge;
 pub mod error_shape;
 mod observe;
 mod shed;
 pub mod stack;
 
 pub use self::answer_body::AnswerBody;
+#[doc(no_inline)]
+pub use self::edge::{EdgeGuardLayer, EdgeLayer};
 #[doc(no_inline)]
 pub use self::error_shape::{ErrorShape, ErrorShapeFuture, ErrorShapeLayer};
 pub use self::observe::{

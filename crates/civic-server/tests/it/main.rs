@@ -4,6 +4,7 @@
 mod bills;
 mod bounds;
 mod drain;
+mod edge;
 mod error_shape;
 mod extractors;
 #[cfg(feature = "garde")]

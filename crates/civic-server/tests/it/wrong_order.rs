@@ -12,7 +12,7 @@ use bytes::Bytes;
 use civic_auth::layer::AdoptDeadlineLayer;
 use civic_auth::{AuthLayer, CorrelationIdLayer, RequestContext};
 use civic_envelope::EnvelopeLayer;
-use civic_server::layer::{ObserveLayer, RequestOutcome};
+use civic_server::layer::{EdgeLayer, ObserveLayer, RequestOutcome};
 use civic_server::{ErrorShapeLayer, Failure, Json, ShedLayer, StackLayer};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderMap, StatusCode};
@@ -35,6 +35,7 @@ where
         .header("x-correlation-id", "two words")
         .header(ACCEPT_ENCODING, "gzip")
         .header("x-request-timeout-ms", "1000")
+        .header("x-retry-attempt", "2")
         .header(AUTHORIZATION, minter().mint().to_header_value())
         .body(Body::empty());
     let (parts, body) = service
@@ -224,6 +225,24 @@ async fn the_observer_is_outside_of_what_catches_panics_or_a_500_is_no_answer_to
             (None, RequestOutcome::NoAnswer),
         ]
     );
+}
+
+#[tokio::test]
+async fn inside_of_the_correlation_id_an_edge_is_too_late_for_the_mark_of_a_retry() {
+    let marked = async |_: Request| {
+        let mark = RequestContext::current().retry_attempt();
+        Ok::<_, Infallible>(Json(mark).into_response())
+    };
+    let right = ServiceBuilder::new()
+        .layer(EdgeLayer::new())
+        .layer(CorrelationIdLayer::new())
+        .service(service_fn(marked));
+    assert_eq!(&ask(right).await.2[..], b"null");
+    let wrong = ServiceBuilder::new()
+        .layer(CorrelationIdLayer::new())
+        .layer(EdgeLayer::new())
+        .service(service_fn(marked));
+    assert_eq!(&ask(wrong).await.2[..], b"2");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use tower_service::Service;
 use super::panic::panicked;
 use super::service::Stack;
 use super::trace::trace_layer;
+use crate::layer::edge::EdgeLayer;
 use crate::layer::error_shape::ErrorShapeLayer;
 use crate::layer::observe::{ObserveLayer, RequestEvent};
 
@@ -50,6 +51,7 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 pub struct StackLayer {
     compression: Compression,
     deadline: Deadline,
+    place: Place,
     envelope: Option<EnvelopeLayer>,
     observer: Option<ObserveLayer>,
 }
@@ -68,6 +70,15 @@ enum Deadline {
     Ignored,
 }
 
+/// Who reaches the service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// Only services of the fleet reach it.
+    Inside,
+    /// Browsers and gateways reach it too.
+    Edge,
+}
+
 // ===== impl StackLayer =====
 
 impl StackLayer {
@@ -77,6 +88,7 @@ impl StackLayer {
         Self {
             compression: Compression::On,
             deadline: Deadline::Adopted,
+            place: Place::Inside,
             envelope: Some(EnvelopeLayer::new()),
             observer: None,
         }
@@ -119,6 +131,26 @@ impl StackLayer {
         self
     }
 
+    /// Withholds the internal headers of each request, and makes its correlation id a UUID, for a
+    /// service that strangers reach. The guard belongs into an
+    /// [`EdgeGuardLayer`](crate::layer::edge::EdgeGuardLayer), which gives a service's headers
+    /// back, with an `AdoptDeadlineLayer` behind it: this stack then adopts no deadline.
+    ///
+    /// Defaults to believing the headers of every caller.
+    #[must_use]
+    pub const fn with_edge(mut self) -> Self {
+        self.place = Place::Edge;
+        self
+    }
+
+    pub(crate) fn is_edge(&self) -> bool {
+        self.place == Place::Edge
+    }
+
+    pub(crate) fn adopts_deadline(&self) -> bool {
+        self.deadline == Deadline::Adopted
+    }
+
     /// Tells `observer` about each request when its answer has ended, for metrics.
     ///
     /// Defaults to none. [`ObserveLayer`] says what an event has in it.
@@ -154,7 +186,7 @@ where
         if let Some(envelope) = &self.envelope {
             stack = Stack::new(envelope.layer(stack));
         }
-        if self.deadline == Deadline::Adopted {
+        if self.adopts_deadline() && !self.is_edge() {
             stack = Stack::new(AdoptDeadlineLayer::new().layer(stack));
         }
         let stack = ServiceBuilder::new()
@@ -170,8 +202,15 @@ where
         if let Some(observer) = &self.observer {
             stack = Stack::new(observer.layer(stack));
         }
-        // The outer half of an edge mode, which makes a stranger's headers harmless, belongs around
-        // the correlation id: the id and the mark of a retry are read there.
+        let stack = ServiceBuilder::new()
+            .layer(CorrelationIdLayer::new())
+            .layer(trace_layer())
+            .service(stack);
+        // Around the correlation id: the id and the mark of a retry are read there.
+        let stack = match self.place {
+            Place::Edge => Stack::new(EdgeLayer::new().layer(stack)),
+            Place::Inside => Stack::new(stack),
+        };
         let stack = ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(panicked))
             .layer(SetSensitiveRequestHeadersLayer::new([
@@ -180,8 +219,6 @@ where
                 HeaderName::from_static("txn-token"),
             ]))
             .layer(SetSensitiveResponseHeadersLayer::new([SET_COOKIE]))
-            .layer(CorrelationIdLayer::new())
-            .layer(trace_layer())
             .service(stack);
         Stack::new(stack)
     }

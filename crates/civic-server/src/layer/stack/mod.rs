@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | catch panic | tower-http | | outside of everything: a bug in a layer still gets an answer, if without an id |
 //! | sensitive headers | tower-http | | before anything that could log a header |
+//! | edge | this crate | [`with_edge`](StackLayer::with_edge) | outside of everything that reads a header; not there unless asked for |
 //! | correlation id | civic-auth | | before the trace, so that each log line has it; outside of everything that may answer, so that 401, 404 and 500 have it too |
 //! | trace | tower-http | | one span per request, around everything that has something to say about it |
 //! | observer | this crate | [`with_observer`](StackLayer::with_observer) | outside of everything that may answer, so that it counts every answer |
@@ -52,6 +53,7 @@
 //! | error shape inside of catch panic | a 500 has the id `unknown` |
 //! | deadline outside of the correlation id | the calls that a handler makes do not know the deadline |
 //! | limit inside of the guard | a request above the limit costs the verification of a token |
+//! | edge inside of the correlation id | a stranger's mark of a retry keeps a handler's calls from being repeated |
 //! | observer inside of catch panic | requests that panic are counted as `no_answer` |
 //!
 //! Each row is a test, `wrong_order` in the tests of this crate.

@@ -6,6 +6,8 @@ use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
 use tower_http::trace::{DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use tracing::{Level, Span};
 
+use crate::layer::edge::OriginalCorrelationId;
+
 /// Opens a span per request, with method, route and correlation id, and logs the answer's status
 /// and time.
 pub(super) fn trace_layer() -> TraceLayer<
@@ -34,5 +36,9 @@ fn request_span(request: &Request) -> Span {
         http.request.method = %request.method(),
         http.route = route,
         correlation_id,
+        correlation_id.original = request
+            .extensions()
+            .get::<OriginalCorrelationId>()
+            .map(OriginalCorrelationId::as_str),
     )
 }

@@ -27,12 +27,16 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+pub(crate) fn secret() -> Secret {
+    Secret::new(SECRET).unwrap()
+}
+
 pub(crate) fn verifier() -> TokenVerifier {
-    TokenVerifier::new(Secret::new(SECRET).unwrap())
+    TokenVerifier::new(secret())
 }
 
 pub(crate) fn minter() -> TokenMinter {
-    TokenMinter::new(Secret::new(SECRET).unwrap())
+    TokenMinter::new(secret())
 }
 
 /// A service with these guarded routes.
