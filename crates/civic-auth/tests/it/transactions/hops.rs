@@ -1,8 +1,8 @@
 //! What the services on the way see of the user.
 
 use std::future::ready;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -161,4 +161,42 @@ async fn a_long_name_is_cut_and_a_user_whose_token_would_be_too_long_is_not_forg
     let chain = hop(guard("desk"), last(&Seen::default()));
     let error = chain.0.oneshot(request).await.unwrap_err();
     assert!(error.is::<MissingCredentials>(), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_that_a_handler_has_copied_onto_a_call_is_not_sent() {
+    let copied = forge(HEADER, &claims("sub", r#""someone-else""#));
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let client = ServiceBuilder::new()
+        .layer(InternalHeadersLayer::new(minter()))
+        .service_fn(move |request: Request<Empty<Bytes>>| {
+            let token = request.headers().get(TXN_TOKEN).cloned();
+            seen.lock().expect("one call at a time").push(token);
+            ready(Ok::<_, BoxError>(()))
+        });
+    let call = move || {
+        let mut request = Request::new(Empty::new());
+        let value = copied.parse().expect("a value");
+        request.headers_mut().insert(TXN_TOKEN, value);
+        client.clone().oneshot(request)
+    };
+    // Outside of any request, and while a clerk's is being served.
+    call().await.expect("an answer");
+    let desk = ServiceBuilder::new()
+        .layer(CorrelationIdLayer::new())
+        .layer(guard("desk"))
+        .service_fn(move |_: Request<Empty<Bytes>>| {
+            let call = call();
+            async move {
+                call.await?;
+                Ok::<_, BoxError>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+    let mut request = Request::new(Empty::new());
+    *request.headers_mut() = clerk();
+    desk.oneshot(request).await.expect("an answer");
+    let sent = sent.lock().expect("no call is under way");
+    let minted = HeaderValue::from_str(&forge(HEADER, &claims("", ""))).expect("a value");
+    assert_eq!(sent[..], [None, Some(minted)]);
 }
