@@ -84,7 +84,7 @@ pub(super) fn lost(
         };
         if known.is_some_and(|known| settled(known) || perhaps(known)) {
         } else if view.was_lost(group.group, open.from, open.to)
-            || no_one_remembers(view, group, open)
+            || is_taken_for_new(view, group, open)
             || may_have_died_reporting(view, group, view.due(tick) + group.grace_ms * MILLI)
         {
             verdict.excused += 1;
@@ -108,12 +108,9 @@ fn settled_at(tick: &Tick<'_>) -> Option<u64> {
     ends.chain(reports).map(|(_, at)| at).max()
 }
 
-/// Returns whether the watermark was deleted when no replica was there that had seen the job: then
-/// the next one takes it for a new job.
-fn no_one_remembers(view: &View<'_>, group: &Group, open: Span) -> bool {
-    let forgotten = view
-        .faults_on(group.group, open)
-        .filter(|fault| fault.fault == Fault::ForgetTicks);
+/// Returns whether the watermark was deleted when a replica was there, or came, that had not seen
+/// the job: if it is the first to look, it takes the job for a new one.
+fn is_taken_for_new(view: &View<'_>, group: &Group, open: Span) -> bool {
     let has_seen = |life: u32, before: u64| {
         view.records
             .iter()
@@ -125,17 +122,16 @@ fn no_one_remembers(view: &View<'_>, group: &Group, open: Span) -> bool {
                 _ => false,
             })
     };
-    for fault in forgotten {
-        let mut remember = view.lives.iter().filter(|(life, replica)| {
-            replica.group == group.group
-                && replica.gone() > fault.span.to
-                && has_seen(**life, fault.span.from)
-        });
-        if remember.next().is_none() {
-            return true;
-        }
-    }
-    false
+    view.faults_on(group.group, open)
+        .filter(|fault| fault.fault == Fault::ForgetTicks)
+        .any(|fault| {
+            view.lives.iter().any(|(&life, replica)| {
+                replica.group == group.group
+                    && replica.started < fault.span.to.saturating_add(FOUND_AGAIN)
+                    && replica.gone() > fault.span.from
+                    && !has_seen(life, fault.span.from)
+            })
+        })
 }
 
 /// Returns whether the report of a tick that was given up may be lost. A replica records first, and

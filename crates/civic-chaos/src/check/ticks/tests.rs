@@ -273,7 +273,7 @@ fn a_failover_excuses_a_tick_that_is_run_again_and_none_that_is_lost() {
 }
 
 #[test]
-fn a_deleted_watermark_excuses_a_lost_tick_only_if_no_replica_has_seen_the_job() {
+fn a_deleted_watermark_excuses_a_lost_tick_only_if_a_replica_has_not_seen_the_job() {
     for (seen, holds) in [(false, true), (true, false)] {
         let mut story = Story::new(ticks());
         story.start(1).deployed(10_500, 2, 0, 1);
