@@ -1,11 +1,12 @@
 //! What the layers of one attempt tell each other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Extensions;
 use tokio::time::Instant;
 
+use crate::gate::Gate;
 use crate::phase::Phase;
 
 /// What the layers of one attempt tell each other, in the extensions of its request.
@@ -40,7 +41,11 @@ pub(crate) struct EarlierAttempts(pub(crate) u32);
 /// It only ever moves forward: a connection that is still being opened in the background, after the
 /// request went out on another one, does not make the request unsent.
 #[derive(Debug, Default)]
-pub(crate) struct Progress(AtomicU8);
+pub(crate) struct Progress {
+    phase: AtomicU8,
+    /// What holds the body of the request back, where the peer is asked for it.
+    gate: Mutex<Option<Arc<Gate>>>,
+}
 
 const PHASES: [Phase; 5] = [
     Phase::Resolving,
@@ -54,14 +59,29 @@ impl Progress {
     /// Notes that the attempt has come as far as `phase`.
     pub(crate) fn advance(&self, phase: Phase) {
         // 0 stands for "nothing noted".
-        self.0.fetch_max(phase as u8 + 1, Ordering::Relaxed);
+        self.phase.fetch_max(phase as u8 + 1, Ordering::Relaxed);
     }
 
     /// Returns the last phase noted; `None` if there was none, as over a transport that notes
     /// none.
     pub(crate) fn phase(&self) -> Option<Phase> {
-        let noted = self.0.load(Ordering::Relaxed);
+        let noted = self.phase.load(Ordering::Relaxed);
         PHASES.get(usize::from(noted).checked_sub(1)?).copied()
+    }
+
+    /// Notes what holds the body of the request back; `None` if nothing does.
+    pub(crate) fn hold(&self, gate: Option<Arc<Gate>>) {
+        *self.gate() = gate;
+    }
+
+    /// Keeps the body of the request back for good, and returns whether nothing of it has passed:
+    /// the peer may have the head, which announces a body, and cannot take it for whole.
+    pub(crate) fn withhold(&self) -> bool {
+        self.gate().as_ref().is_some_and(|gate| gate.seal())
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Option<Arc<Gate>>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod error_kind;
 mod facade;
 mod failure;
+mod gate;
 pub mod layer;
 mod lru;
 mod not_retried;

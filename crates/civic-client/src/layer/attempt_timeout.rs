@@ -34,7 +34,8 @@ use crate::transmission::Transmission;
 ///
 /// [`Error::phase`] says how far the attempt had come. One that was cut short before its request
 /// was handed to a connection was never sent ([`Transmission::NotSent`]), and may be repeated with
-/// every method.
+/// every method. So was one whose body the peer had not asked for
+/// ([`TransportConfig::with_ask_after`](crate::TransportConfig::with_ask_after)).
 ///
 /// Unlike that of tower's timeout, the error has a type, and nothing waits in `poll_ready`.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +164,7 @@ where
             this.progress
                 .phase()
                 .is_none_or(|phase| phase >= Phase::Sending)
+                && !this.progress.withhold()
         } else {
             false
         };

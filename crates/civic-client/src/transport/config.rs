@@ -21,7 +21,7 @@ impl TransportConfig {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            ask_after: Duration::from_millis(1),
+            ask_after: Duration::ZERO,
             connect_timeout: Duration::from_secs(3),
             dns_ttl: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(4),
@@ -38,13 +38,19 @@ impl TransportConfig {
     /// A peer that is about to end closes its idle connections, whatever has arrived on them
     /// unread. A request with a body that meets this would end with its transmission unknown. If
     /// the body was held back, the request is incomplete: no peer can take it for whole, and it
-    /// goes to another connection. The price is one round trip. A peer that does not answer the
-    /// question gets the body after a second, and is not asked again.
+    /// goes to another connection. The price is one round trip.
+    ///
+    /// A peer that has never answered the question gets the body after a second, and one that
+    /// answers without having asked is not asked again. A new connection to a peer that has
+    /// answered it on another one is waited for 5 s. On a connection on which it was answered
+    /// before, the body is sent when it is asked for and not earlier; if the attempt ends by its
+    /// timeout before that, the request was never sent.
     ///
     /// [`Duration::MAX`] stands for never. Use it for a peer that acts on the head of a request
     /// without waiting for the body that the head announces.
     ///
-    /// Defaults to 1 ms.
+    /// Defaults to zero: such a peer is asked each time. With a longer time, a connection that was
+    /// in use less than that time ago is taken to be one that the peer will read from.
     #[must_use]
     pub const fn with_ask_after(mut self, idle: Duration) -> Self {
         self.ask_after = idle;

@@ -19,15 +19,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::attempt::Attempt;
 use crate::body::Body;
+use crate::gate::Gate;
 use crate::phase::Phase;
 use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
-use crate::transport::outgoing::{Gate, Outgoing};
+use crate::transport::outgoing::Outgoing;
 use crate::transport::random::random;
 use crate::transport::socket::{Gauge, Socket};
 
-/// How long a peer is waited for that does not say whether it wants the body of a request.
+/// How long a peer is waited for that does not say whether it wants the body of a request, if it is
+/// not known to answer that question.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same for a new connection to a peer that has answered it on another one.
+const KNOWN_CONTINUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection may take until it is free for another request after a response.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -51,6 +56,8 @@ pub(super) struct Connection {
     is_spent: bool,
     /// Whether the peer was asked if it wants a body, and answered without saying so.
     was_question_ignored: bool,
+    /// Whether the peer has said that it wants a body.
+    has_asked: bool,
     sender: http1::SendRequest<Outgoing>,
     gauge: Arc<Gauge>,
     activity: watch::Sender<Activity>,
@@ -68,8 +75,15 @@ enum Activity {
 pub(super) enum Handover {
     /// With the head of the request.
     AtOnce,
-    /// When the peer asks for it (RFC 9110, section 10.1.1), or after a second without an answer.
-    WhenAsked,
+    /// When the peer asks for it (RFC 9110, section 10.1.1).
+    ///
+    /// A peer that has asked on the same connection before is waited for as long as the attempt
+    /// lasts: if it takes longer than it should, it may be about to close the connection. Another
+    /// one gets the body after a time without an answer.
+    WhenAsked {
+        /// Whether the peer has answered this question on another connection.
+        is_known: bool,
+    },
 }
 
 /// Why there is no response.
@@ -111,6 +125,7 @@ impl Connection {
             idle_since: None,
             is_spent: false,
             was_question_ignored: false,
+            has_asked: false,
             sender,
             gauge,
             activity,
@@ -140,6 +155,11 @@ impl Connection {
     /// Returns whether the peer did not answer when it was asked if it wants a body.
     pub(super) const fn was_question_ignored(&self) -> bool {
         self.was_question_ignored
+    }
+
+    /// Returns whether the peer has said that it wants the body of a request.
+    pub(super) const fn has_asked(&self) -> bool {
+        self.has_asked
     }
 
     /// Returns whether it may carry another request, if it is free.
@@ -189,24 +209,28 @@ impl Connection {
             progress.advance(Phase::Sending);
         }
         self.gauge.reset();
+        let gate = match handover {
+            Handover::AtOnce => None,
+            Handover::WhenAsked { .. } => Some(Arc::<Gate>::default()),
+        };
+        if let Some(progress) = &progress {
+            progress.hold(gate.clone());
+        }
         let gauge = Arc::clone(&self.gauge);
         let handed_over = move || {
             if let Some(progress) = &progress {
                 gauge.note_end(Arc::clone(progress));
             }
         };
-        let gate = match handover {
-            Handover::AtOnce => {
-                handed_over();
-                None
-            }
-            Handover::WhenAsked => Some(Arc::<Gate>::default()),
-        };
+        if gate.is_none() {
+            handed_over();
+        }
         let asked = Arc::<AtomicBool>::default();
         if let Some(gate) = &gate {
             let headers = request.headers_mut();
             headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
             let (gate, asked) = (Arc::clone(gate), Arc::clone(&asked));
+            let handed_over = handed_over.clone();
             on_informational(&mut request, move |response| {
                 if response.status() == StatusCode::CONTINUE {
                     handed_over();
@@ -217,11 +241,17 @@ impl Connection {
         }
         let request = request.map(|body| Outgoing::new(body, gate.clone()));
         let mut sent = pin!(self.sender.try_send_request(request));
+        let limit = match handover {
+            Handover::WhenAsked { .. } if self.has_asked => Duration::MAX,
+            Handover::WhenAsked { is_known: true } => KNOWN_CONTINUE_TIMEOUT,
+            Handover::WhenAsked { is_known: false } | Handover::AtOnce => CONTINUE_TIMEOUT,
+        };
         let sent = match &gate {
             None => sent.await,
-            Some(gate) => match timeout(CONTINUE_TIMEOUT, &mut sent).await {
+            Some(gate) => match timeout(limit, &mut sent).await {
                 Ok(sent) => sent,
                 Err(_) => {
+                    handed_over();
                     gate.open();
                     let sent = sent.await;
                     // A peer that was only slow has asked by now.
@@ -230,6 +260,7 @@ impl Connection {
                 }
             },
         };
+        self.has_asked |= asked.load(Ordering::Relaxed);
         let is_body_kept = gate.is_some_and(|gate| gate.seal());
         match sent {
             Ok(response) => {

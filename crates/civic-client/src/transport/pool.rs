@@ -27,6 +27,8 @@ pub(super) struct Pool {
     max_idle: usize,
     /// Whether the peer answers the question whether it wants a body, as far as is known.
     answers_expectations: AtomicBool,
+    /// Whether it has answered it.
+    has_asked: AtomicBool,
     pauses: Pauses,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
@@ -40,6 +42,7 @@ impl Pool {
             sockets: Arc::new(Semaphore::new(max)),
             max_idle: config.max_idle,
             answers_expectations: AtomicBool::new(true),
+            has_asked: AtomicBool::new(false),
             pauses: Pauses::default(),
             idle: Mutex::default(),
         }
@@ -52,6 +55,16 @@ impl Pool {
     /// Returns whether the peer answers the question whether it wants a body.
     pub(super) fn answers_expectations(&self) -> bool {
         self.answers_expectations.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the peer has said that it wants the body of a request.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the peer has said that it wants the body of a request.
+    pub(super) fn note_asked(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the peer does not answer it.

@@ -52,9 +52,8 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - **Right before a request is written**, the kernel is asked whether the peer has closed the
 ///   connection. If it has, or if nothing of the request could be written, the request goes to
 ///   another connection, whatever its method.
-/// - **The body of a POST** that must not be sent twice is held back until the peer asks for it, if
-///   the connection was idle for more than 1 ms ([`TransportConfig::with_ask_after`]): a peer that
-///   is restarted does not make it fail.
+/// - **The body of a POST** that must not be sent twice is held back until the peer asks for it
+///   ([`TransportConfig::with_ask_after`]): a peer that is restarted does not make it fail.
 /// - **A retry** of what broke off, took too long or was answered with a server error goes to
 ///   another connection than the attempts before it, and to another address if the peer has one;
 ///   the connection of such an attempt is closed.
@@ -212,16 +211,18 @@ impl Shared {
                 && pool.answers_expectations()
                 && !connection.was_alive_within(self.config.ask_after)
             {
-                Handover::WhenAsked
+                Handover::WhenAsked {
+                    is_known: pool.has_asked(),
+                }
             } else {
                 Handover::AtOnce
             };
             let is_reused = connection.is_reused();
-            let again = (is_reused || handover == Handover::WhenAsked).then(|| request.clone());
+            let asks = handover != Handover::AtOnce;
+            let again = (is_reused || asks).then(|| request.clone());
             match (connection.send(request, handover).await, again) {
                 (Ok(response), Some(again))
-                    if handover == Handover::WhenAsked
-                        && response.status() == StatusCode::EXPECTATION_FAILED =>
+                    if asks && response.status() == StatusCode::EXPECTATION_FAILED =>
                 {
                     pool.expect_no_answer();
                     request = again;
@@ -229,6 +230,9 @@ impl Shared {
                 (Ok(response), _) => {
                     if connection.was_question_ignored() {
                         pool.expect_no_answer();
+                    }
+                    if connection.has_asked() {
+                        pool.note_asked();
                     }
                     pool.note_pause(connection.ip(), &response, self.clock.now());
                     // Another connection would not change what the peer decided about the caller.

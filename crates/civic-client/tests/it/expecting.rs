@@ -1,5 +1,6 @@
 //! Requests that must not be sent twice, and connections that end under them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use civic_client::{ErrorKind, Phase, ServiceClient, Transmission, TransportConfig};
@@ -32,19 +33,28 @@ async fn breaking(
     answered: usize,
     then: Then,
 ) -> (ServiceClient, mpsc::UnboundedReceiver<(usize, String)>) {
+    let (addr, seen) = breaking_on(1, answered, then).await;
+    let client = exact(&format!("http://{addr}")).retries(0).build().unwrap();
+    (client, seen)
+}
+
+/// Such a peer whose connection with this number is the one that breaks.
+async fn breaking_on(
+    number: usize,
+    answered: usize,
+    then: Then,
+) -> (SocketAddr, mpsc::UnboundedReceiver<(usize, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (sender, seen) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         for connection in 1.. {
             let (stream, _) = listener.accept().await.unwrap();
-            // Only the first connection breaks.
-            let breaks = (connection == 1).then_some((answered, then));
+            let breaks = (connection == number).then_some((answered, then));
             tokio::spawn(serve(stream, connection, breaks, sender.clone()));
         }
     });
-    let client = exact(&format!("http://{addr}")).retries(0).build().unwrap();
-    (client, seen)
+    (addr, seen)
 }
 
 async fn serve(
@@ -55,7 +65,7 @@ async fn serve(
 ) {
     let mut buffer = Vec::new();
     for request in 0.. {
-        let head = loop {
+        let mut head = loop {
             let text = String::from_utf8_lossy(&buffer).into_owned();
             if let Some((head, _)) = text.split_once("\r\n\r\n") {
                 break head.to_ascii_lowercase();
@@ -83,11 +93,17 @@ async fn serve(
             }
             Some(Then::Hang) => {
                 while stream.read_buf(&mut buffer).await.unwrap_or(0) > 0 {}
+                if !buffer.is_empty() {
+                    let _ = seen.send((connection, "a body that no one asked for".to_owned()));
+                }
                 return;
             }
             Some(Then::IgnoreExpectation) => {}
             Some(Then::AnswerLate) => {
                 sleep(2 * SECOND).await;
+                if stream.try_read_buf(&mut buffer).is_ok_and(|read| read > 0) {
+                    head += "\na body that no one asked for";
+                }
                 stream
                     .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
                     .await
@@ -156,7 +172,7 @@ async fn a_post_whose_connection_ends_after_the_body_was_asked_for_is_not_repeat
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_must_not_be_sent_twice_is_asked_for_and_only_on_a_connection_that_was_idle() {
+async fn only_what_must_not_be_sent_twice_is_asked_for() {
     let (peer, client) = peer([Step::status(204)]).await;
     let post = || client.post("/").json(&true);
     let ends = async |request: civic_client::RequestBuilder<'_>| {
@@ -170,7 +186,7 @@ async fn only_what_must_not_be_sent_twice_is_asked_for_and_only_on_a_connection_
     };
     let asked = Some("100-continue".to_owned());
     assert_eq!(ends(post()).await, asked, "a new connection");
-    assert_eq!(ends(post()).await, None, "it was alive just now");
+    assert_eq!(ends(post()).await, asked, "it was alive just now");
     for (request, expected) in [
         (post(), asked.clone()),
         (client.patch("/").json(&true), asked),
@@ -248,9 +264,53 @@ async fn a_peer_that_reads_the_head_and_hangs_costs_the_attempt_and_the_post_is_
     let error = call(&client, &Method::POST).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(error.transmission(), Transmission::Unknown);
-    assert!(error.phase() >= Some(Phase::Sending));
+    assert_eq!(error.phase(), Some(Phase::Waiting));
     assert_eq!(error.elapsed().as_secs(), 10);
-    assert!(seen.try_recv().is_err());
+    // It is not known to answer the question: after a second, the body was sent.
+    assert!(seen.recv().await.unwrap().1.contains("no one asked for"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_asked_before_never_gets_a_body_unasked_however_long_it_takes() {
+    let (addr, mut seen) = breaking_on(1, 1, Then::Hang).await;
+    let client = exact(&format!("http://{addr}")).build().unwrap();
+    call(&client, &Method::POST).await.unwrap();
+    let hangs = client.post("/").json(&true).retries(0).send();
+    let error = ends(hangs).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.transmission(), Transmission::NotSent);
+    assert_eq!(error.phase(), Some(Phase::Sending));
+    assert_eq!(seen.recv().await.unwrap().0, 1);
+    // So it may be repeated: a new connection takes it.
+    call(&client, &Method::POST).await.unwrap();
+    let (connection, head) = seen.recv().await.unwrap();
+    assert_eq!(connection, 2);
+    assert!(!head.contains("no one asked for"));
+
+    let (addr, mut seen) = breaking_on(1, 1, Then::Hang).await;
+    let client = exact(&format!("http://{addr}")).build().unwrap();
+    for _ in 0..2 {
+        call(&client, &Method::POST).await.unwrap();
+    }
+    let connections = [seen.recv().await.unwrap().0, seen.recv().await.unwrap().0];
+    assert_eq!(connections, [1, 2], "executed once each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_to_a_peer_that_is_known_to_ask_is_waited_for_longer_than_a_second() {
+    for (number, unasked) in [(1, true), (2, false)] {
+        let (addr, mut seen) = breaking_on(number, 0, Then::AnswerLate).await;
+        let client = exact(&format!("http://{addr}")).retries(0).build().unwrap();
+        for connection in 1..=number {
+            call(&client, &Method::POST).await.unwrap();
+            let (used, head) = seen.recv().await.unwrap();
+            assert_eq!(used, connection);
+            let is_late = connection == number;
+            assert_eq!(head.contains("no one asked for"), is_late && unasked);
+            // Its connection is closed by then.
+            sleep(5 * SECOND).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
