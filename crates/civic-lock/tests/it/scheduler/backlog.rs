@@ -16,6 +16,7 @@ on_each_store! {
     a_tick_that_was_begun_comes_before_the_latest_that_is_due,
     a_tick_that_kills_its_holders_is_begun_as_often_as_its_job_says,
     retry_bounds_crashes_as_well_as_errors,
+    a_tick_that_is_handed_over_again_and_again_does_not_use_up_its_attempts,
     work_that_takes_longer_than_its_timeout_is_dropped_and_has_failed,
 }
 
@@ -148,6 +149,25 @@ async fn retry_bounds_crashes_as_well_as_errors(store: Fixture) {
         delay: Duration::ZERO,
     };
     crash_until_given_up(&store, every(500).on_error(retry), 2).await;
+}
+
+async fn a_tick_that_is_handed_over_again_and_again_does_not_use_up_its_attempts(store: Fixture) {
+    let (locks, events) = (store.location().locks(), EventLog::default());
+    let job = every(500).max_attempts(2);
+    for n in 1..=3 {
+        let seen = events.len();
+        let hangs = |_| std::future::pending();
+        let local = Local::start(&locks, job.clone(), &events, |s| s, hangs);
+        let started = events.event("started", None, seen).await;
+        assert_eq!(started.attempt, n);
+        local.stop().await;
+        events.event("handed-over", None, seen).await;
+    }
+    let local = Local::start(&locks, job, &events, |s| s, |_| async { Ok(()) });
+    let ran = events.event("took-over", None, 0).await;
+    assert_eq!(ran.attempt, 4);
+    local.stop().await;
+    assert_eq!(count(&events.log(), &["dead-letter"]), 0);
 }
 
 async fn work_that_takes_longer_than_its_timeout_is_dropped_and_has_failed(store: Fixture) {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use civic_lock::{Job, LockService, Tick};
+use civic_lock::{Job, LockService, Scheduler, Tick};
 use civic_testkit::log::Capture;
 use civic_testkit::redis::RedisServer;
 
-use crate::support::event_log::{EventLog, by_tick, count, elapse};
+use crate::support::event_log::{EventLog, Record, assert_no_gap, by_tick, count, elapse};
 use crate::support::local::{Local, every};
 use crate::support::replica::JOB;
 use crate::support::store::{Fixture, on_each_store};
@@ -17,6 +17,7 @@ on_each_store! {
     a_rolling_deployment_of_a_changed_schedule_loses_no_tick_and_repeats_none,
     an_unchanged_schedule_goes_on_from_the_watermark,
     instants_of_a_retired_schedule_are_neither_run_nor_missed,
+    an_instant_that_another_schedule_passes_over_is_missed_if_a_replica_comes_for_it,
 }
 
 fn now() -> u64 {
@@ -143,6 +144,40 @@ async fn instants_of_a_retired_schedule_are_neither_run_nor_missed(store: Fixtur
         }
         assert!(record.tick > deployed, "{record:?} at {deployed}");
         assert_eq!(record.tick % 1100, 0, "{record:?}");
+    }
+}
+
+async fn an_instant_that_another_schedule_passes_over_is_missed_if_a_replica_comes_for_it(
+    store: Fixture,
+) {
+    let events = EventLog::default();
+    let quick = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(100));
+    let work = |_| async { Ok(()) };
+    let old = Local::start(&store.replica(), every(300), &events, quick, work);
+    let first = events.event("ran", None, 0).await.tick;
+    // Its clock is ahead: it claims its ticks while some of the other schedule are not due yet.
+    let ahead = move |scheduler: Scheduler| {
+        quick(scheduler).clock(|| SystemTime::now() + Duration::from_millis(1500))
+    };
+    let new = Local::start(&store.replica(), every(2100), &events, ahead, work);
+    let passed_over = |log: &[Record]| {
+        let missed = |record: &&Record| record.event == "missed" && record.tick > first;
+        (log.iter().filter(missed).count() >= 3).then_some(())
+    };
+    events.until("instants were passed over", passed_over).await;
+    // What is passed over now may not be known as such yet.
+    let known = now() - 3000;
+    elapse(Duration::from_secs(3)).await;
+    old.stop().await;
+    new.stop().await;
+    let mut ticks = by_tick(&events.log());
+    ticks.retain(|tick, _| *tick <= known);
+    assert_no_gap(&ticks, Duration::from_millis(300));
+    for (tick, records) in &ticks {
+        assert!(
+            count(records, &["started", "missed"]) <= 1,
+            "{tick}: {records:#?}"
+        );
     }
 }
 
