@@ -155,7 +155,7 @@ async fn a_body_that_the_caller_has_not_sent_is_not_waited_for() {
 }
 
 /// The other tasks of the runtime run: without that, the timer could never fire.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_body_of_empty_frames_does_not_keep_other_tasks_from_running() {
     let refusal = tokio::spawn(refuse(upload(usize::MAX, 0, End::Clean)));
     let others = async {
