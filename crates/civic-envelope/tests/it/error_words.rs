@@ -359,3 +359,34 @@ fn a_name_with_half_of_a_surrogate_pair_does_not_fail_a_type_that_skips_it() {
     let known: Known = unwrap_envelope(br#"{"a":1,"b":"\ud83d"}"#).unwrap();
     assert_eq!(known.a, 1);
 }
+
+/// An error of a field, so many levels inside of others that say nothing themselves.
+fn nested(levels: usize) -> String {
+    let before = r#"{"property":"a","children":["#.repeat(levels);
+    let inside = r#"{"property":"last","constraints":{"min":"too small"}}"#;
+    format!(r#"{{"message":[{before}{inside}{}]}}"#, "]}".repeat(levels))
+}
+
+#[test]
+fn a_nested_validation_error_is_followed_to_a_depth_and_no_stack_overflows() {
+    let details = |levels| {
+        let body = nested(levels);
+        let error = ErrorBody::from_json(StatusCode::BAD_REQUEST, body.as_bytes());
+        error.map_or(0, |error| error.details().len())
+    };
+    // With little room for a stack, and up to the cap of an error body.
+    let small = std::thread::Builder::new().stack_size(256 * 1024);
+    let found = small.spawn(move || [0, 1, 7, 8, 100, 2000].map(details));
+    let found = found.expect("a thread").join().expect("no panic");
+    assert_eq!(found, [1, 1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn the_words_of_a_list_are_looked_for_in_its_first_1024_elements() {
+    for (before, expected) in [(0, true), (1023, true), (1024, false), (10_000, false)] {
+        let body = format!(r#"{{"message":[{}"no"]}}"#, "0,".repeat(before));
+        let error = ErrorBody::from_json(StatusCode::BAD_REQUEST, body.as_bytes());
+        let found = error.is_some_and(|error| error.message() == "no");
+        assert_eq!(found, expected, "behind {before} others");
+    }
+}
