@@ -117,6 +117,8 @@ pub(crate) enum What {
     },
     /// Nothing ran on this machine, not even the driver.
     Stall { from: u64 },
+    /// A server did not answer the driver for so long.
+    Slow { from: u64 },
     /// The resources that a replica uses when the faults are over.
     Resources {
         life: u32,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use civic_testkit::redis::{RedisCluster, RedisSentinel, RedisServer, Reply, command};
+use tokio::time::{Instant, sleep};
 
 use crate::topology::Topology;
 
@@ -16,6 +17,8 @@ pub(crate) const DOWN_AFTER: Duration = Duration::from_secs(2);
 /// a failover of which the driver does not know would be taken for a fault of the lock.
 pub(crate) const NEVER_DOWN: Duration = Duration::from_secs(600);
 const NODES: u32 = 3;
+/// How long the nodes of a cluster may need to find that all of them are there.
+const READY: Duration = Duration::from_secs(10);
 
 /// The servers that all replicas on Redis share.
 #[derive(Debug)]
@@ -60,6 +63,24 @@ impl MainServer {
             Self::Single(server) => vec![server],
             Self::Sentinel(sentinel) => vec![&sentinel.primary],
             Self::Cluster(cluster) => cluster.nodes.iter().collect(),
+        }
+    }
+
+    /// Waits until all servers take commands, but not for longer than they may need. The nodes of a
+    /// cluster refuse them for a moment after one of them was away.
+    pub(crate) async fn until_ready(&self) {
+        let Self::Cluster(cluster) = self else {
+            return;
+        };
+        let began = Instant::now();
+        for node in &cluster.nodes {
+            while began.elapsed() < READY {
+                let info = command(node.addr(), &["CLUSTER", "INFO"]).await;
+                if info.is_ok_and(|info| info.text().contains("cluster_state:ok")) {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 

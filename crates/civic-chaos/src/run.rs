@@ -7,13 +7,15 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{fs, io};
 
-use civic_testkit::redis::{Reply, command};
+use civic_testkit::redis::{RedisServer, Reply, command};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::history::{Group, Kind, Record, Signal, What, millis, wall_clock_offset};
+use crate::history::{
+    Group, Kind, MILLI, Record, Signal, What, millis, monotonic, wall_clock_offset,
+};
 use crate::inject::{Injector, name};
 use crate::log::Log;
 use crate::main_server::MainServer;
@@ -28,6 +30,10 @@ use crate::stepped::SteppedServer;
 
 /// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
+
+/// A server that needs longer for an answer is slow.
+const SLOW: Duration = Duration::from_millis(250);
+const PING_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs and returns the history.
 pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Record>> {
@@ -90,6 +96,9 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         watching: watched,
         next: AtomicUsize::new(1),
     });
+    if let Some(server) = &injector.server {
+        background.spawn(notice_slow_servers(server.clone(), log.clone()));
+    }
     let mut running = JoinSet::new();
     for step in steps {
         sleep_until(start + Duration::from_millis(step.at_ms)).await;
@@ -127,6 +136,30 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         }
     }
     Ok(log.records())
+}
+
+/// Notes for how long a server does not answer, apart from the replicas and their proxies. A server
+/// that has a fault is not asked.
+async fn notice_slow_servers(server: Arc<Mutex<MainServer>>, log: Log) {
+    loop {
+        let addresses: Vec<_> = match server.try_lock() {
+            Ok(server) => server
+                .primaries()
+                .into_iter()
+                .map(RedisServer::addr)
+                .collect(),
+            Err(_) => Vec::new(),
+        };
+        for address in addresses {
+            let from = monotonic();
+            // Its answer may be an error: it is one.
+            let _ = command(address, &["PING"]).await;
+            if monotonic() - from > millis(SLOW) * MILLI {
+                log.now(What::Slow { from });
+            }
+        }
+        sleep(PING_EVERY).await;
+    }
 }
 
 async fn each(stage: &Stage, mut what: impl FnMut(&mut Replica)) {

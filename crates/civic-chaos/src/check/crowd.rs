@@ -55,7 +55,8 @@ pub(super) fn crowd(view: &View<'_>) -> Vec<Verdict> {
                 [index],
             );
         }
-        if view.stalls.iter().any(|stall| stall.meets(span)) {
+        let mut stalls = view.stalls.iter().chain(&view.slow);
+        if stalls.any(|stall| stall.meets(span)) {
             speed.excused += 1;
         } else if answered == 0 || unavailable > answered / NEARLY_ALL {
             speed.violated(
@@ -75,7 +76,7 @@ mod tests {
     use super::super::fixture::{Story, hammer};
     use super::*;
     use crate::fault::Fault;
-    use crate::history::{Group, Kind};
+    use crate::history::{Group, Kind, MILLI};
 
     const SPEED: usize = 0;
     const MEMORY: usize = 1;
@@ -126,6 +127,22 @@ mod tests {
             second(&mut story, 24_100, answered, unavailable, 21_000);
             assert!(!holds(&story, SPEED), "{unavailable} of {answered}");
         }
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_the_driver_either_excuses_and_counts() {
+        let mut story = outage();
+        story.push(
+            24_000,
+            What::Slow {
+                from: 23_000 * MILLI,
+            },
+        );
+        second(&mut story, 24_100, 200, 200, 21_000);
+        let records = story.records();
+        let speed = &crowd(&View::new(&records))[SPEED];
+        assert!(speed.holds(), "{speed:?}");
+        assert_eq!(speed.excused, 1);
     }
 
     #[test]

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use super::injected::Injected;
 use super::lease::{Ended, Lease};
 use super::life::Life;
-use super::loss::{Extent, Loss};
+use super::loss::{Extent, Losses};
 use super::span::{AFTERMATH, Span};
 use crate::fault::{Class, Fault};
-use crate::history::{
-    Edge, Group, Kind, MILLI, Phase, Record, SECOND, ServerState, TickEvent, What,
-};
+use crate::history::{Edge, Group, Kind, MILLI, Phase, Record, SECOND, TickEvent, What};
 
 /// A history in order.
 #[derive(Debug)]
@@ -23,8 +21,10 @@ pub(crate) struct View<'a> {
     pub(crate) leases: Vec<Lease>,
     pub(crate) faults: Vec<Injected>,
     /// The spans in which the server lost data and had not answered yet.
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) losses: Losses,
     pub(crate) stalls: Vec<Span>,
+    /// The spans in which a server did not answer the driver.
+    pub(crate) slow: Vec<Span>,
     /// When a replica said that the store did not answer it, and which one.
     pub(crate) troubles: Vec<(u64, u32)>,
     /// The instant at which all replicas were told to stop.
@@ -42,8 +42,9 @@ impl<'a> View<'a> {
             lives: BTreeMap::new(),
             leases: Vec::new(),
             faults: Vec::new(),
-            losses: Vec::new(),
+            losses: Losses::default(),
             stalls: Vec::new(),
+            slow: Vec::new(),
             troubles: Vec::new(),
             end: None,
         };
@@ -198,21 +199,13 @@ impl<'a> View<'a> {
                 }
             }
             What::Server { state, groups } => {
-                let groups = groups.as_deref();
-                let loss = match state {
-                    ServerState::Lost => Loss::new(at, Extent::All, groups),
-                    ServerState::Stale => Loss::new(at, Extent::Latest, groups),
-                    ServerState::Replaced => Loss::of_the_last_writes(at, groups),
-                    ServerState::Back => {
-                        // There is one fault of a server at a time.
-                        self.losses.iter_mut().for_each(|loss| loss.ends(at));
-                        return;
-                    }
-                    ServerState::Away | ServerState::Watched | ServerState::Unwatched => return,
-                };
-                self.losses.push(loss);
+                self.losses.apply(at, *state, groups.as_deref());
             }
             What::Stall { from } => self.stalls.push(Span {
+                from: *from,
+                to: at,
+            }),
+            What::Slow { from } => self.slow.push(Span {
                 from: *from,
                 to: at,
             }),
@@ -318,11 +311,7 @@ impl<'a> View<'a> {
     }
 
     fn has_loss(&self, extent: Extent, group: usize, span: Span) -> bool {
-        self.groups[group].backend.is_main()
-            && self
-                .losses
-                .iter()
-                .any(|loss| loss.hits(extent, group, span))
+        self.groups[group].backend.is_main() && self.losses.hit(extent, group, span)
     }
 
     /// Returns how long an answer of the store may take to be recorded.

@@ -96,6 +96,7 @@ impl Injector {
             Fault::Reshard => self.reshard(step, &server).await?,
             _ => {}
         }
+        server.until_ready().await;
         self.end(number, step.fault, target);
         Ok(())
     }

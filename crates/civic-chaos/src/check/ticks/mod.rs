@@ -147,13 +147,22 @@ fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
         .map(|(_, at)| at)
         .max();
     let due = view.due(tick.tick);
+    let settled = ended.unwrap_or(due + SKEW).max(due + SKEW);
+    // One that has reported no end may be at work for as long as its work takes.
+    let work = tick.group.job_ms * MILLI + SKEW;
+    let at_work = tick
+        .starts
+        .iter()
+        .filter(|lease| lease.end.is_none())
+        .map(|lease| lease.begin + work)
+        .max();
     let span = Span {
         from: due.saturating_sub(SKEW + tick.group.ttl_ms * MILLI + AFTERMATH),
-        to: ended.unwrap_or(due + SKEW).max(due + SKEW),
+        to: settled.max(at_work.unwrap_or_default()),
     };
     let last = view.records.last().map_or(0, |record| record.at);
     let last = view.end.unwrap_or(last);
-    let is_over = span.to >= last;
+    let is_over = settled >= last;
     if is_over
         || view.faults_on(tick.group.group, span).next().is_some()
         || view.stalls.iter().any(|stall| stall.meets(span))
@@ -177,7 +186,6 @@ fn calm(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
         );
         return;
     };
-    let work = tick.group.job_ms * MILLI + SKEW;
     if only.end.is_none() && only.begin + work >= last {
         // Late, and cut off by the end of the run.
         return;

@@ -288,3 +288,18 @@ fn a_deleted_watermark_excuses_a_lost_tick_only_if_a_replica_has_not_seen_the_jo
         assert_eq!(verdict.holds(), holds, "{verdict:?}");
     }
 }
+
+#[test]
+fn a_holder_that_is_killed_at_the_end_of_long_work_was_hit_by_a_fault() {
+    let mut story = Story::new(Group {
+        job_ms: 2500,
+        ..at_most_once()
+    });
+    story.start(1).start(2);
+    story.tick(10_010, 1, TickEvent::Started, 10_000, 100, 1);
+    story.fault(12_100, 13_000, Fault::Kill, Some(1));
+    story.signal(12_100, 1, Signal::Kill).exit(12_110, 1, false);
+    story.push(30_000, What::End);
+    let verdict = verdict(&story, CALM);
+    assert!(verdict.holds(), "{verdict:?}");
+}
