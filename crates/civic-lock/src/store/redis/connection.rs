@@ -25,8 +25,9 @@ use crate::store::redis::reply::Reply;
 const MAX_SAMPLE_AGE: Duration = Duration::from_secs(5 * 60);
 /// A sample that took longer than this does not correct an earlier one downwards.
 const MAX_SAMPLE_RTT: Duration = Duration::from_millis(50);
-/// How many keys a server looks at for one page of a list.
-const SCAN_COUNT: &str = "1000";
+/// How many keys a server looks at for one page of a list: a few milliseconds of its time. Pages
+/// come one after the other, so smaller ones would take longer.
+const SCAN_COUNT: &str = "10000";
 
 /// Opens a connection when there is none, and replaces one that has become useless.
 pub(super) struct Connector {
