@@ -188,8 +188,8 @@ impl ServiceClientBuilder {
     }
 
     /// Sets how many calls may be under way at once, over all clones of the client. Others wait, in
-    /// the order of arrival, until their deadline and at most for 10 s, as [`InFlightLimitLayer`]
-    /// describes.
+    /// the order of arrival, until their deadline and at most for 10 s, as
+    /// [`InFlightLimitLayer`](crate::layer::InFlightLimitLayer) describes.
     ///
     /// Defaults to no limit but that on connections
     /// ([`TransportConfig::with_max_connections`]).
