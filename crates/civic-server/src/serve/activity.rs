@@ -19,7 +19,7 @@ struct State {
     in_flight: usize,
     /// Whether there was any request so far.
     used: Used,
-    /// Since when there is no request in flight.
+    /// Since when there is no request in flight, and no byte of an answer was taken.
     idle_since: Instant,
     /// Since when a part of a head is there, while no request is in flight.
     head_since: Option<Instant>,
@@ -78,9 +78,12 @@ impl Activity {
         self.state().stalled_since.get_or_insert_with(Instant::now);
     }
 
-    /// Takes note that the caller has taken bytes.
+    /// Takes note that the caller has taken bytes. An answer may be on its way for long after its
+    /// body was handed on.
     pub(super) fn sent(&self) {
-        self.state().stalled_since = None;
+        let mut state = self.state();
+        state.stalled_since = None;
+        state.idle_since = Instant::now();
     }
 
     /// Takes note that the connection carries several requests at a time.

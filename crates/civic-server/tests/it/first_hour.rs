@@ -54,7 +54,7 @@ async fn a_service_of_75_lines_answers_every_mistake_in_the_platforms_shape() {
             "rule broken",
             ("POST", BILLS, JSON, r#"{"owner":"","amount":0}"#),
             422,
-            "Validation failed: owner: length is lower than 1; amount: lower than 0.01",
+            "Validation failed: amount: lower than 0.01; owner: length is lower than 1",
         ),
         (
             "not JSON",
@@ -96,7 +96,7 @@ async fn a_service_of_75_lines_answers_every_mistake_in_the_platforms_shape() {
             "no such number",
             ("GET", "/api/billing/bills/seven", JSON, ""),
             422,
-            "Validation failed: Invalid input: expected usize",
+            "Validation failed: Invalid input: expected u64",
         ),
     ] {
         let answer = ask(method, path, content_type, body).await;

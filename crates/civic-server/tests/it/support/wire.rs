@@ -114,6 +114,12 @@ impl Caller {
         answer
     }
 
+    /// Reads at most `max` bytes, and returns how many it has read.
+    pub(crate) async fn some(&mut self, max: usize) -> usize {
+        let mut bytes = vec![0; max];
+        self.0.read(&mut bytes).await.unwrap_or(0)
+    }
+
     /// Reads until the server closes the connection.
     pub(crate) async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
