@@ -181,3 +181,49 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What becomes of the first bytes of a request after `peer` has done this to the connection,
+    /// and whether nothing of them was written. The runtime is told of nothing in between.
+    async fn written_after(
+        act: impl FnOnce(std::net::TcpStream) -> Option<std::net::TcpStream>,
+    ) -> (io::Result<usize>, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let _peer = act(peer);
+        let gauge = Arc::new(Gauge::new());
+        gauge.reset();
+        let mut socket = Socket::new(stream, Arc::clone(&gauge));
+        let written = poll_fn(|cx| Pin::new(&mut socket).poll_write(cx, b"POST")).await;
+        (written, gauge.seal())
+    }
+
+    #[tokio::test]
+    async fn no_request_is_written_to_a_connection_that_the_peer_has_closed_or_spoken_on() {
+        let (written, is_untouched) = written_after(|_| None).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert!(is_untouched);
+
+        let (written, is_untouched) = written_after(|mut peer| {
+            peer.write_all(b"HTTP/1.1 408 Request Timeout").unwrap();
+            Some(peer)
+        })
+        .await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(is_untouched);
+
+        let (written, is_untouched) = written_after(Some).await;
+        assert_eq!(written.unwrap(), 4);
+        assert!(!is_untouched);
+    }
+}
