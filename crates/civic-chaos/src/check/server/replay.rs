@@ -206,7 +206,9 @@ impl<'v, 'a> Replay<'v, 'a> {
                     return;
                 };
                 self.owners.checks += 1;
-                if held.value != caller {
+                // One that has expired is gone: a peer may have the key that got no answer when it
+                // took it, and gives it back.
+                if held.value != caller && held.expires + ROUNDING > at {
                     self.owners.violated(
                         format!("{command} of the key of {} by {caller}", held.value),
                         [held.record, index],

@@ -238,3 +238,16 @@ fn a_peer_whose_key_is_touched_is_seen() {
     story.foreign(3001, ForeignStep::Taken).grant(4000, "b", 11);
     assert!(!holds(&story, "I12"));
 }
+
+#[test]
+fn a_peer_that_got_no_answer_may_give_back_its_key_when_the_one_before_has_expired() {
+    for (at, holds) in [(2200, true), (1900, false)] {
+        let mut story = story();
+        story
+            .grant(100, "a", 10)
+            .enter(101, 1, 10)
+            .leave(1000, 1, 10);
+        story.script(at, "1:1700000000000", "DEL lock:it");
+        assert_eq!(self::holds(&story, "I4"), holds, "{at}");
+    }
+}
