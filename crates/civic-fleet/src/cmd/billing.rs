@@ -34,7 +34,7 @@ const PREFIX: &str = "/api/billing";
 #[derive(Debug, Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
 struct BillRequest {
-    #[garde(custom(is_segment), rename("propertyId"))]
+    #[garde(custom(is_segment))]
     property_id: String,
 }
 

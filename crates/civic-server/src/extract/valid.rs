@@ -14,8 +14,8 @@ use super::refusal::{field, invalid};
 /// A JSON request body that keeps the rules of its type, which are garde's.
 ///
 /// Rejects a request as [`Json`] does, and answers 422 to a body that breaks a rule, with one entry
-/// per broken rule in `details`. garde does not know how serde renames a field: where the two names
-/// differ, tell it the name on the wire, `#[garde(rename("propertyId"))]`.
+/// per broken rule in `details`. garde knows the fields by their names in Rust; they are written in
+/// camel case, as every name of the platform is: `property_id` is `propertyId`.
 ///
 /// ```
 /// use civic_server::{Json, ValidJson};
@@ -98,7 +98,20 @@ where
     match value.validate() {
         Ok(()) => Ok(value),
         Err(report) => Err(invalid(report.iter().map(|(path, error)| {
-            ErrorDetail::new(field(&path.to_string()), error.to_string())
+            ErrorDetail::new(camel_case(&field(&path.to_string())), error.to_string())
         }))),
     }
+}
+
+/// Writes `owner.first_name` as `owner.firstName`.
+fn camel_case(path: &str) -> String {
+    let mut camel = String::with_capacity(path.len());
+    let mut words = path.split('_');
+    camel.push_str(words.next().unwrap_or_default());
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }

@@ -16,6 +16,9 @@ struct Owner {
     name: String,
     #[garde(inner(length(max = 2)))]
     tags: Vec<String>,
+    #[garde(length(max = 3))]
+    #[serde(default, rename = "postalCode")]
+    postal_code: String,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -47,12 +50,16 @@ async fn a_body_that_keeps_the_rules_reaches_the_handler() {
 
 #[tokio::test]
 async fn a_body_that_breaks_rules_is_422_and_names_each_without_its_value() {
-    post(&app(), r#"{"name":"Zoë","tags":["ok","secret-tag"]}"#)
-        .await
-        .assert_invalid(&[
-            ("name", "length is lower than 5"),
-            ("tags.1", "length is greater than 2"),
-        ]);
+    post(
+        &app(),
+        r#"{"name":"Zoë","tags":["ok","secret-tag"],"postalCode":"12345"}"#,
+    )
+    .await
+    .assert_invalid(&[
+        ("name", "length is lower than 5"),
+        ("postalCode", "length is greater than 3"),
+        ("tags.1", "length is greater than 2"),
+    ]);
 }
 
 #[tokio::test]
