@@ -220,14 +220,19 @@ mod tests {
 
     use super::*;
 
-    /// Answers each connection with one byte and closes it.
-    async fn backend(byte: u8) -> (SocketAddr, AbortHandle) {
+    /// Answers each connection with these bytes and closes it.
+    async fn backend(answer: &'static [u8]) -> (SocketAddr, AbortHandle) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                stream.write_all(&[byte]).await.unwrap();
+                tokio::spawn(async move {
+                    stream.write_all(answer).await.unwrap();
+                    stream.shutdown().await.unwrap();
+                    // Closed with the request of a probe unread, it would be reset.
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                });
             }
         });
         (address, task.abort_handle())
@@ -242,8 +247,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_to_any_process_that_accepts_it() {
-        let (first, _first) = backend(b'1').await;
-        let (second, _second) = backend(b'2').await;
+        let (first, _first) = backend(b"1").await;
+        let (second, _second) = backend(b"2").await;
         // A port that nothing listens on.
         let gone = {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -278,15 +283,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_process_that_says_that_it_is_ready_gets_connections() {
-        let (unready, _unready) = backend(b'0').await;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let ready = listener.local_addr().unwrap();
-        let _serving = tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-            }
-        });
+        let (unready, _unready) = backend(b"0").await;
+        let (ready, _ready) = backend(b"HTTP/1.1 200 OK\r\n\r\n").await;
         let balancer = Balancer::following_readiness(vec![unready, ready]).unwrap();
         while balancer.is_ready(unready) {
             tokio::task::yield_now().await;
