@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a default of no function")]
+    #[should_panic(expected = "a default of a function")]
     fn a_line_that_belongs_to_no_function_is_a_mistake() {
         of_file("/// Defaults to none.\npub struct It;");
     }
