@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
                 .map_err(|error| error.kind());
             let payload = payload(data, rule, is_marked);
             let expected = payload.and_then(|payload| {
-                serde_json::from_str::<Value>(payload).map_err(|_| ErrorKind::Decode)
+                serde_json::from_str::<Value>(payload.text).map_err(|_| ErrorKind::Decode)
             });
             assert_eq!(judged, expected, "{rule:?}, marked: {is_marked}");
 
@@ -29,7 +29,10 @@ fuzz_target!(|data: &[u8]| {
                 .response::<()>(&headers, data)
                 .map_err(|error| error.kind());
             let expected = payload.and_then(|payload| {
-                serde_json::from_str::<&RawValue>(payload)
+                if payload.says_no {
+                    return Err(ErrorKind::Refused);
+                }
+                serde_json::from_str::<&RawValue>(payload.text)
                     .map(|_| ())
                     .map_err(|_| ErrorKind::Decode)
             });
@@ -43,8 +46,20 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The text of the payload.
-fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<&str, ErrorKind> {
+/// What the caller's type is read from.
+#[derive(Clone, Copy)]
+struct Payload<'a> {
+    text: &'a str,
+    /// It is a whole body with `success:false` and no words: a type that skips it refuses it.
+    says_no: bool,
+}
+
+/// Finds the payload.
+fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<Payload<'_>, ErrorKind> {
+    let whole = |text| Payload {
+        text,
+        says_no: false,
+    };
     let text = str::from_utf8(body).map_err(|_| ErrorKind::Decode)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let marked = marked && rule != UnwrapMode::Raw;
@@ -52,11 +67,11 @@ fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<&str, ErrorKin
         return if marked {
             Err(ErrorKind::Protocol)
         } else {
-            Ok("null")
+            Ok(whole("null"))
         };
     }
     if rule == UnwrapMode::Raw {
-        return Ok(text);
+        return Ok(whole(text));
     }
     let is_object = text
         .trim_start_matches([' ', '\t', '\r', '\n'])
@@ -65,7 +80,7 @@ fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<&str, ErrorKin
         Ok(Members(members)) => members,
         Err(_) if marked => return Err(ErrorKind::Protocol),
         Err(_) if is_object => return Err(ErrorKind::Decode),
-        Err(_) => return Ok(text),
+        Err(_) => return Ok(whole(text)),
     };
     let all = |name: &str| -> Vec<&str> {
         let same = members.iter().filter(|(other, _)| other == name);
@@ -86,16 +101,31 @@ fn payload(body: &[u8], rule: UnwrapMode, marked: bool) -> Result<&str, ErrorKin
             return Err(ErrorKind::Refused);
         }
         if marked || !others {
-            return Ok(all("data").first().copied().unwrap_or("null"));
+            return Ok(whole(all("data").first().copied().unwrap_or("null")));
         }
     }
     if marked {
         return Err(ErrorKind::Protocol);
     }
-    match (rule, all("success").is_empty(), all("data").first()) {
+    let success = all("success");
+    let mut said = success.iter().rev();
+    if said.find(|value| matches!(**value, "true" | "false")) == Some(&"false") {
+        let has_words = members.iter().any(|(name, value)| {
+            matches!(&**name, "message" | "error") && value.starts_with(['"', '[', '{'])
+        });
+        return if rule == UnwrapMode::Lenient || has_words {
+            Err(ErrorKind::Refused)
+        } else {
+            Ok(Payload {
+                text,
+                says_no: true,
+            })
+        };
+    }
+    match (rule, success.is_empty(), all("data").first()) {
         (UnwrapMode::Lenient, false, Some(_)) if twice => Err(ErrorKind::Protocol),
-        (UnwrapMode::Lenient, false, Some(data)) => Ok(data),
-        _ => Ok(text),
+        (UnwrapMode::Lenient, false, Some(data)) => Ok(whole(data)),
+        _ => Ok(whole(text)),
     }
 }
 
@@ -115,7 +145,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    let name = name.get();
+                    // A name with half of a surrogate pair is none of those that count.
+                    let name = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
                     members.push((name, value.get()));
                 }
                 Ok(Members(members))
