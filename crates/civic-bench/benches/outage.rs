@@ -115,7 +115,7 @@ async fn measure(outage: Outage) -> Measured {
     }
 }
 
-/// One caller.
+/// Asks for the lock again and again, releases what it gets, and counts the answers.
 async fn ask(service: LockService, answers: Arc<AtomicU64>) {
     loop {
         match service.try_acquire("hot", TTL).await {

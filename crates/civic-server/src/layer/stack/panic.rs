@@ -7,9 +7,10 @@ use civic_envelope::Failure;
 use http::StatusCode;
 
 /// Answers 500. The payload of the panic stays in the log.
-///
-/// By value, because that is the signature that `CatchPanicLayer::custom` asks for.
-#[allow(clippy::needless_pass_by_value)]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "`CatchPanicLayer::custom` asks for this signature"
+)]
 pub(super) fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload
         .downcast_ref::<&str>()

@@ -15,7 +15,7 @@ pub(crate) struct Served {
     pub(crate) server: JoinHandle<std::io::Result<()>>,
 }
 
-/// A connection.
+/// The caller's end of a connection: it sends requests and reads answers as they come.
 pub(crate) struct Caller(Box<dyn Io>);
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
