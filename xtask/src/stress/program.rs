@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::libtest::{Verdict, is_complete, listed, verdicts};
+use super::libtest::{Verdict, listed, passed_in_all, verdicts};
 use crate::process::end_family;
 
 /// How often it is looked whether the program has ended.
@@ -61,12 +61,13 @@ impl Outcome {
                 Verdict::Failed => outcome.red.push(test.clone()),
             }
         }
-        let why = match end {
-            End::Overdue(after) => format!("had not ended after {} s", after.as_secs()),
-            End::ByItself(status) if !is_complete(&output) => {
+        let why = match (end, passed_in_all(&output)) {
+            (End::Overdue(after), _) => format!("had not ended after {} s", after.as_secs()),
+            (End::ByItself(status), None) => {
                 format!("had not ended when the program did: {status}")
             }
-            End::ByItself(status) => {
+            (End::ByItself(status), Some(passed)) => {
+                outcome.passed = passed;
                 if !status.success() && outcome.red.is_empty() {
                     outcome.red.push(format!("(no test by name: {status})"));
                 }
@@ -146,7 +147,7 @@ mod tests {
     fn a_red_test_is_told_by_name() {
         let outcome = outcome(
             "red",
-            "echo 'test a ... ok'; echo 'test b ... FAILED'; echo 'test result: FAILED.'; exit 101",
+            "echo 'test a ... ok'; echo 'test b ... FAILED'; echo 'test result: FAILED. 1 passed; 1 failed'; exit 101",
             Stdio::null(),
         );
         assert_eq!(outcome.passed, 1);
@@ -193,7 +194,11 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_without_a_red_test_is_red() {
-        let outcome = outcome("status", "echo 'test result: ok.'; exit 3", Stdio::null());
+        let outcome = outcome(
+            "status",
+            "echo 'test result: ok. 0 passed; 0 failed'; exit 3",
+            Stdio::null(),
+        );
         assert_eq!(outcome.red, ["(no test by name: exit status: 3)"]);
     }
 }

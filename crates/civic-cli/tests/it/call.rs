@@ -253,7 +253,8 @@ async fn a_peer_that_hangs_ends_at_the_timeout_or_the_deadline() {
     assert_eq!(failed["kind"], "timeout");
     assert_eq!(failed["attempts"], 2);
 
-    let failed = failure(&call(&["GET", &url, "--deadline-ms", "100"]));
+    // No attempt is begun with less than 50 ms left, and a busy machine can lose that much at once.
+    let failed = failure(&call(&["GET", &url, "--deadline-ms", "1000"]));
     assert_eq!(failed["kind"], "deadline");
     assert_eq!(failed["attempts"], 1);
 }
