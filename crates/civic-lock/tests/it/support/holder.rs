@@ -124,7 +124,7 @@ impl HolderProcess {
                 seen.push_str(&line);
             }
         });
-        match tokio::time::timeout(Duration::from_secs(20), reads).await {
+        match tokio::time::timeout(Duration::from_secs(60), reads).await {
             Ok(line) => line.expect("no panic"),
             Err(_) => {
                 // Its end ends the thread that reads.

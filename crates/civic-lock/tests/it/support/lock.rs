@@ -53,7 +53,7 @@ pub(crate) fn ran<T: Debug>(outcome: Outcome<T>) -> (T, civic_lock::LeaseEnd) {
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(20), "never: {what}");
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -74,7 +74,7 @@ pub(crate) async fn until_acquired(service: &LockService, name: &str) -> (LeaseG
 
 /// Returns why the lease was lost. A lease that is never lost fails the test.
 pub(crate) async fn lost(lease: &Lease) -> LostReason {
-    tokio::time::timeout(Duration::from_secs(20), lease.lost())
+    tokio::time::timeout(Duration::from_secs(60), lease.lost())
         .await
         .expect("the holder is told")
 }
