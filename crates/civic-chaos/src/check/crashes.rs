@@ -36,7 +36,8 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     else {
         return;
     };
-    let limit = tick.group.max_attempts;
+    // Each attempt has the next number, and one that was handed over does not count.
+    let limit = tick.group.max_attempts + hand_overs(tick);
     if attempt(&last) < limit && tick.dead_letters.is_empty() {
         return;
     }
@@ -57,7 +58,7 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
     }
     let describe = format!("tick {} of {}", tick.tick, tick.group.name);
     let begun = tick.starts.iter().map(|lease| lease.record);
-    if attempt(&last) > limit || tick.starts.len() > limit as usize + hand_overs(tick) {
+    if attempt(&last) > limit || tick.starts.len() > limit as usize {
         verdict.violated(
             format!(
                 "{describe} was begun {} times, not {limit}",
@@ -131,11 +132,9 @@ fn check(view: &View<'_>, tick: &Tick<'_>, verdict: &mut Verdict) {
 }
 
 /// Returns how often the tick was handed over at a shutdown, which counts as no attempt.
-fn hand_overs(tick: &Tick<'_>) -> usize {
-    tick.starts
-        .iter()
-        .filter(|lease| lease.ended == Ended::HandedOver)
-        .count()
+fn hand_overs(tick: &Tick<'_>) -> u32 {
+    let handed_over = |lease: &&&Lease| lease.ended == Ended::HandedOver;
+    tick.starts.iter().filter(handed_over).count() as u32
 }
 
 /// Returns the instant at which the holder was killed in the middle of its work.
@@ -163,7 +162,25 @@ mod tests {
 
     /// Holders that are killed 100 ms after they begin, one after the other.
     fn killed(holders: u32) -> Story {
+        killed_after(0, holders)
+    }
+
+    /// The same after so many hand-overs.
+    fn killed_after(hand_overs: u32, holders: u32) -> Story {
         let mut story = Story::new(group());
+        for nth in 1..=hand_overs {
+            let (at, life) = (2000 + 100 * u64::from(nth), 20 + nth);
+            story.start(life).signal(at + 20, life, Signal::Term);
+            story.tick(at, life, TickEvent::Started, 1000, u64::from(nth), nth);
+            story.tick(
+                at + 30,
+                life,
+                TickEvent::HandedOver,
+                1000,
+                u64::from(nth),
+                nth,
+            );
+        }
         for life in 1..=holders {
             let at = 3000 * u64::from(life);
             story.start(life);
@@ -173,7 +190,7 @@ mod tests {
                 TickEvent::Started,
                 1000,
                 10 + u64::from(life),
-                life,
+                hand_overs + life,
             );
             story.signal(at + 100, life, Signal::Kill);
         }
@@ -237,13 +254,25 @@ mod tests {
 
     #[test]
     fn a_hand_over_is_no_attempt() {
-        let mut story = killed(2);
-        story.start(8).signal(2600, 8, Signal::Term);
-        story.tick(2500, 8, TickEvent::Started, 1000, 9, 1);
-        story.tick(2610, 8, TickEvent::HandedOver, 1000, 9, 1);
+        for hand_overs in 1..4 {
+            let mut story = killed_after(hand_overs, 2);
+            story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
+            let verdict = verdict(&mut story);
+            assert!(verdict.holds(), "{verdict:?}");
+            assert_eq!(verdict.checks, 1);
+        }
+    }
+
+    #[test]
+    fn an_attempt_too_many_is_a_violation_after_hand_overs_too() {
+        assert!(!verdict(&mut killed_after(2, 3)).holds());
+    }
+
+    #[test]
+    fn a_hand_over_in_place_of_an_attempt_is_a_violation() {
+        let mut story = killed_after(1, 1);
         story.tick(8500, 9, TickEvent::DeadLetter, 1000, 13, 3);
-        let verdict = verdict(&mut story);
-        assert!(verdict.holds(), "{verdict:?}");
+        assert!(!verdict(&mut story).holds());
     }
 
     #[test]

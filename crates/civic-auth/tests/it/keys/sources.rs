@@ -40,7 +40,10 @@ fn a_set_that_is_read_has_public_keys_only_and_its_bounds() {
         .collect();
     let set = |count: usize| -> KeySet { keys[..count].iter().map(public).collect() };
     let json = set(32).with_key(secret()).to_jwks_json();
-    assert!(!json.contains(r#""oct""#) && !json.contains(SECRET), "{json}");
+    assert!(
+        !json.contains(r#""oct""#) && !json.contains(SECRET),
+        "{json}"
+    );
     let read = KeySet::from_jwks(json.as_bytes()).expect("a set");
     assert_eq!(read.iter().count(), 32);
 
