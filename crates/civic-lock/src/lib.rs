@@ -28,6 +28,8 @@ mod store;
 mod supervisor;
 mod timing;
 mod weak_map;
+#[cfg(feature = "layer")]
+mod x_fence;
 
 pub use self::admin::{
     Admin, BreakOutcome, JobRun, JobSchedule, JobStatus, LockStatus, RunRequest,
@@ -36,7 +38,7 @@ pub use self::builder::LockServiceBuilder;
 pub use self::delivery::Delivery;
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
-pub use self::layer::LockLayer;
+pub use self::layer::{FenceLayer, LockLayer};
 pub use self::lease::guard::LeaseGuard;
 pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
 pub use self::lease::machine::LostReason;

@@ -81,6 +81,12 @@ impl LockName {
         format!("{{lock:{}}}:runs", self.0)
     }
 
+    /// Returns `{lock:<name>}:seen`, the key of the largest fence that was admitted, in the same
+    /// cluster slot.
+    pub(crate) fn seen_key(&self) -> String {
+        format!("{{lock:{}}}:seen", self.0)
+    }
+
     /// Returns `{lock:<name>}:hint`, the channel on which a release is announced.
     pub(crate) fn hint_channel(&self) -> String {
         format!("{{lock:{}}}:hint", self.0)

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "layer")]
+use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use crate::boot_clock;
@@ -12,6 +14,8 @@ use crate::lease::machine::LostReason;
 use crate::name::LockName;
 use crate::store::holder::Holder;
 use crate::timing::Ttl;
+#[cfg(feature = "layer")]
+use crate::x_fence::{self, X_FENCE};
 
 /// A view of a lease. All clones show the same lease.
 ///
@@ -181,6 +185,20 @@ impl Lease {
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.0.fence
+    }
+
+    /// Returns the fence as a header of a request, `X-Fence: <name>=<fence>`, for a service that
+    /// compares it: with [`FenceLayer`](crate::layer::FenceLayer), or as the documents show for
+    /// Node.
+    ///
+    /// Nothing sends it by itself: add it to each request that belongs to the work, one field per
+    /// lock. The lease that is not [protected](Self::is_protected) has the fence 0, which the layer
+    /// refuses: work that runs without a lock does not get past a resource that is fenced.
+    #[cfg(feature = "layer")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
+    #[must_use]
+    pub fn fence_header(&self) -> (HeaderName, HeaderValue) {
+        (X_FENCE, x_fence::field(self.name(), self.fence()))
     }
 
     /// Returns the requested time to live.

@@ -20,6 +20,17 @@ pub(crate) enum Acquired<T> {
     },
 }
 
+/// The answer to [`AdmitFence`](super::command::AdmitFence).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Admission {
+    /// No larger one was admitted before.
+    Admitted,
+    /// A larger one was admitted before. Nothing has changed.
+    Stale { largest: u64 },
+    /// It is too far ahead of the store's clock. Nothing has changed.
+    AheadOfClock,
+}
+
 /// Whether the key was ours when the command reached the store: the answer to
 /// [`Renew`](super::command::Renew), [`Release`](super::command::Release),
 /// [`Complete`](super::command::Complete), [`Abandon`](super::command::Abandon) and

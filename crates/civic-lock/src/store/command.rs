@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::delivery::Delivery;
-use crate::store::answer::{Acquired, Claimed, Looked, Missed, Ownership, Peeked};
+use crate::store::answer::{Acquired, Admission, Claimed, Looked, Missed, Ownership, Peeked};
 use crate::store::history::RunRecord;
 use crate::store::holder::Holder;
 use crate::store::peer::PeerTerms;
@@ -45,6 +45,15 @@ pub(crate) struct Acquire {
     pub(crate) ttl: Ttl,
     /// Values of this process that no lease uses: a key that holds one counts as absent.
     pub(crate) orphans: Vec<Holder>,
+}
+
+/// Remembers the largest fence that was admitted to what the lock protects, and refuses a smaller
+/// one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdmitFence {
+    pub(crate) fence: u64,
+    /// How far it may be ahead of the store's clock.
+    pub(crate) ahead: Duration,
 }
 
 /// Takes the key for a tick, or for an earlier one that was claimed and not done.
@@ -217,6 +226,10 @@ impl Command for Abandon {
 
 impl Command for Acquire {
     type Answer = Acquired<u64>;
+}
+
+impl Command for AdmitFence {
+    type Answer = Admission;
 }
 
 impl Command for Claim {

@@ -23,6 +23,7 @@ macro_rules! conformance {
     };
 }
 
+mod fences;
 mod histories;
 mod leases;
 mod misses;

@@ -28,6 +28,9 @@ pub(crate) struct State {
     alive: String,
     /// The last fence that was given out.
     pub(super) fence: u64,
+    /// The largest fence that was admitted to what the lock protects.
+    #[serde(default, rename = "seen")]
+    pub(super) admitted: u64,
     #[serde(flatten)]
     pub(super) ticks: Ticks,
     /// The file may be removed from then on, in milliseconds since the epoch.

@@ -135,8 +135,8 @@ impl HostStore {
 
 /// How a new state has to be written; `None` if nothing has changed.
 fn durability(state: &State, next: &State) -> Option<Write> {
-    if state.ticks != next.ticks {
-        // Which ticks are done must survive the machine.
+    if state.ticks != next.ticks || state.admitted != next.admitted {
+        // Which ticks are done, and which holder was the latest to write, must survive the machine.
         Some(Write::Sync)
     } else if state != next {
         Some(Write::Replace)
@@ -157,13 +157,14 @@ impl fmt::Debug for HostStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::command::{Peek, Register, Release, Renew};
+    use crate::store::command::{AdmitFence, Peek, Register, Release, Renew};
     use crate::store::holder::Holder;
     use crate::store::host::process::Process;
     use crate::timing::Ttl;
 
     #[test]
-    fn what_says_which_ticks_are_done_must_survive_the_machine_and_nothing_else() {
+    fn what_says_which_ticks_are_done_and_who_wrote_last_must_survive_the_machine_and_nothing_else()
+    {
         let process = Process {
             boot: "boot".to_owned(),
             liveness_file: "file".to_owned(),
@@ -194,6 +195,18 @@ mod tests {
         let release = Release { holder, hold: None };
         let (next, _) = step(&held, later, &process, release);
         assert_eq!(durability(&held, &next), Some(Write::Replace));
+        let admit = AdmitFence {
+            fence: 7,
+            ahead: Duration::ZERO,
+        };
+        let (next, _) = step(&held, later, &process, admit);
+        assert_eq!(durability(&held, &next), Some(Write::Sync));
+        let (again, _) = step(&next, later, &process, admit);
+        assert_eq!(
+            durability(&next, &again),
+            None,
+            "most requests write nothing"
+        );
         let register = Register {
             done: 7,
             retain: Duration::ZERO,

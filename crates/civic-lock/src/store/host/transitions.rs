@@ -7,11 +7,12 @@
 //! [`claim`](super::claim) and [`ticks`](super::ticks), those of an operator in
 //! [`operator`](super::operator).
 
-use crate::store::answer::{Acquired, Ownership};
-use crate::store::command::{Abandon, Acquire, Command, Release, Renew};
+use crate::store::answer::{Acquired, Admission, Ownership};
+use crate::store::command::{Abandon, Acquire, AdmitFence, Command, Release, Renew};
 use crate::store::host::moment::Moment;
 use crate::store::host::process::Process;
 use crate::store::host::state::State;
+use crate::store::limits::WATERMARK_RETENTION;
 
 /// A command as a transition of a state.
 pub(crate) trait Transition: Command {
@@ -59,6 +60,27 @@ impl Transition for Acquire {
             };
         }
         Acquired::Granted(state.grant(&self.holder, self.ttl, now, process))
+    }
+}
+
+// ===== impl AdmitFence =====
+
+impl Transition for AdmitFence {
+    fn apply(self, state: &mut State, now: Moment, _: &Process) -> Admission {
+        let ahead = self.ahead.as_nanos().div_ceil(1_000_000) as u64 * 1000;
+        if self.fence > now.wall_us.saturating_add(ahead) {
+            return Admission::AheadOfClock;
+        }
+        if self.fence < state.admitted {
+            return Admission::Stale {
+                largest: state.admitted,
+            };
+        }
+        if self.fence > state.admitted {
+            state.admitted = self.fence;
+            state.retain(WATERMARK_RETENTION, now);
+        }
+        Admission::Admitted
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Ownership};
-use crate::store::command::{Abandon, Acquire, Command, Release, Renew};
+use crate::store::answer::{Acquired, Admission, Ownership};
+use crate::store::command::{Abandon, Acquire, AdmitFence, Command, Release, Renew};
 use crate::store::holder::Holder;
-use crate::store::limits::FENCE_RETENTION;
+use crate::store::limits::{FENCE_RETENTION, WATERMARK_RETENTION};
 use crate::store::redis::reply::Reply;
 use crate::store::redis::script::{self, Script};
 
@@ -89,6 +89,37 @@ impl Scripted for Acquire {
                 holder: reply.text(0)?.to_owned(),
                 ttl: reply.duration(1)?,
             }),
+            _ => Err(reply.corrupt()),
+        }
+    }
+}
+
+impl Scripted for AdmitFence {
+    const SCRIPT: &'static Script = &script::ADMIT_FENCE;
+
+    fn keys(&self, name: &LockName) -> Vec<String> {
+        vec![name.seen_key()]
+    }
+
+    fn echo(&self) -> Option<&Holder> {
+        None
+    }
+
+    fn args(&self, _: &LockName) -> Vec<String> {
+        vec![
+            self.fence.to_string(),
+            millis(self.ahead),
+            millis(WATERMARK_RETENTION),
+        ]
+    }
+
+    fn read(reply: &Reply) -> Result<Admission, Error> {
+        match reply.outcome() {
+            "admitted" => Ok(Admission::Admitted),
+            "stale" => Ok(Admission::Stale {
+                largest: reply.number(0)?,
+            }),
+            "ahead_of_clock" => Ok(Admission::AheadOfClock),
             _ => Err(reply.corrupt()),
         }
     }

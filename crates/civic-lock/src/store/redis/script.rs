@@ -27,6 +27,7 @@ macro_rules! scripts {
 scripts! {
     ABANDON: "abandon.lua";
     ACQUIRE: "acquire.lua";
+    ADMIT_FENCE: "admit_fence.lua";
     BREAK: "break.lua";
     CLAIM: "schedules.lua", "claim.lua";
     CLAIM_DUE: "claim_due.lua";

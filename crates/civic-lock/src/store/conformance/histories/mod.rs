@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::delivery::Delivery;
 use crate::name::LockName;
 use crate::store::command::{
-    Abandon, Acquire, Claim, ClaimDue, ClaimRequest, ClaimTerms, ClockTerms, Complete, CompleteDue,
-    HandOver, Miss, Peek, Record, Register, Release, Renew, Sight, Unclaim,
+    Abandon, Acquire, AdmitFence, Claim, ClaimDue, ClaimRequest, ClaimTerms, ClockTerms, Complete,
+    CompleteDue, HandOver, Miss, Peek, Record, Register, Release, Renew, Sight, Unclaim,
 };
 use crate::store::conformance::support::{holder, ttl};
 use crate::store::history::RunRecord;
@@ -124,7 +124,7 @@ async fn random_command(both: &mut Both<'_>, random: &mut Random) {
     let schedule = Fingerprint::new(random.one(&["0 2 * * * UTC", "b", "c", "d", "e", "f"]));
     let generation = random.one(&[None, Some(both.state.generation()), Some(0)]);
     let run = run_record(random, now);
-    match random.below(34) {
+    match random.below(36) {
         0 => {
             let holder = random.one(&[
                 who,
@@ -276,6 +276,15 @@ async fn random_command(both: &mut Both<'_>, random: &mut Random) {
                 limit: 1 + random.below(5),
             })
             .await;
+        }
+        33 | 34 => {
+            let ahead = Duration::from_secs(1);
+            let fence = match random.below(8) {
+                0 => random.one(&[0, 1, 9_000_000_000_000_000_000, u64::MAX]),
+                1 => now * 1000 + random.one(&[999_000, 1_000_000, 1_500_000, 60_000_000]),
+                _ => now * 1000 - random.below(2_000_000) as u64,
+            };
+            both.run(AdmitFence { fence, ahead }).await;
         }
         _ => both.run(Peek).await,
     }

@@ -14,9 +14,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::layer::body::LockBody;
-use crate::layer::future::{LockFuture, State};
-use crate::layer::settings::Settings;
+use crate::layer::lock::body::LockBody;
+use crate::layer::lock::future::{LockFuture, State};
+use crate::layer::lock::settings::Settings;
 use crate::service::LockService;
 
 /// Lets one request per key in. The service of [`LockLayer`](super::LockLayer).

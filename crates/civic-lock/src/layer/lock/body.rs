@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::layer::either_body::EitherBody;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::machine::LostReason;
 
@@ -17,16 +18,8 @@ pin_project! {
     /// dropped.
     pub struct LockBody<B> {
         #[pin]
-        inner: Inner<B>,
+        inner: EitherBody<B>,
         held: Option<Held>,
-    }
-}
-
-pin_project! {
-    #[project = InnerProjection]
-    enum Inner<B> {
-        Passed { #[pin] body: B },
-        Generated { body: Option<Bytes> },
     }
 }
 
@@ -40,7 +33,7 @@ impl<B> LockBody<B> {
     /// A body of the inner service.
     pub(super) fn passed(body: B, held: Option<Held>) -> Self {
         Self {
-            inner: Inner::Passed { body },
+            inner: EitherBody::passed(body),
             held,
         }
     }
@@ -48,7 +41,7 @@ impl<B> LockBody<B> {
     /// A body of the layer itself.
     pub(super) fn generated(body: Bytes) -> Self {
         Self {
-            inner: Inner::Generated { body: Some(body) },
+            inner: EitherBody::generated(body),
             held: None,
         }
     }
@@ -71,12 +64,7 @@ where
             *this.held = None;
             return Poll::Ready(Some(Err(lost.into())));
         }
-        let frame = match this.inner.project() {
-            InnerProjection::Generated { body } => {
-                return Poll::Ready(body.take().map(|body| Ok(Frame::data(body))));
-            }
-            InnerProjection::Passed { body } => body.poll_frame(cx),
-        };
+        let frame = this.inner.poll_frame(cx);
         if frame.is_pending()
             && let Some(held) = this.held
             && held.lost.as_mut().poll(cx).is_ready()
@@ -87,23 +75,15 @@ where
         if let Poll::Ready(None) = frame {
             *this.held = None;
         }
-        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            Inner::Passed { body } => body.is_end_stream(),
-            Inner::Generated { body } => body.is_none(),
-        }
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Passed { body } => body.size_hint(),
-            Inner::Generated { body } => {
-                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
-            }
-        }
+        self.inner.size_hint()
     }
 }
 

@@ -8,8 +8,8 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use crate::error::Error;
-use crate::layer::service::Lock;
-use crate::layer::settings::Settings;
+use crate::layer::lock::service::Lock;
+use crate::layer::lock::settings::Settings;
 use crate::service::LockService;
 
 /// Lets one request per key in.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use civic_envelope::{CorrelationId, ErrorBody};
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use crate::error::Error;
-use crate::layer::body::LockBody;
+use crate::layer::error_answer::error_answer;
+use crate::layer::lock::body::LockBody;
 use crate::lease::machine::LostReason;
 
 /// Why [`LockLayer`](super::LockLayer) refused a request, in the extensions of its response.
@@ -63,16 +62,9 @@ impl LockRefusal {
         if let Self::Unavailable(error) = &self {
             tracing::warn!(%error, "request rejected: the lock store is unavailable");
         }
-        let mut response: Response<Bytes> = ErrorBody::new(self.status(), self.message())
-            .with_correlation_id(correlation_id)
-            .into_response();
-        if self.may_retry() {
-            let seconds = retry_after.as_millis().div_ceil(1000).max(1);
-            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        let body = ErrorBody::new(self.status(), self.message());
+        let retry_after = self.may_retry().then_some(retry_after);
+        let mut response = error_answer(body, retry_after, correlation_id);
         response.extensions_mut().insert(self);
         response.map(LockBody::generated)
     }

@@ -13,8 +13,8 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::layer::body::{Held, LockBody};
-use crate::layer::refusal::LockRefusal;
+use crate::layer::lock::body::{Held, LockBody};
+use crate::layer::lock::refusal::LockRefusal;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::lease::Lease;
 use crate::lease::machine::LostReason;

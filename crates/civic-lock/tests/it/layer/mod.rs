@@ -1,0 +1,4 @@
+//! The promises of the layers.
+
+mod fence;
+mod lock;
