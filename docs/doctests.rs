@@ -27,6 +27,9 @@ mod documents {
 
     #[doc = include_str!("server.md")]
     struct Server;
+
+    #[doc = include_str!("testing-a-client.md")]
+    struct TestingAClient;
 }
 
 #[cfg(test)]

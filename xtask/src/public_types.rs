@@ -23,6 +23,8 @@ const EVERYWHERE: &[&str] = &[
     "alloc",
     "bytes",
     "core",
+    // `Stream`, until it is in the standard library.
+    "futures_core",
     "garde",
     "http",
     "http_body",

@@ -63,7 +63,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
         &["tower-layer", "tower-service", "http-body", "axum-core"],
     ),
     ("civic-auth", &["axum-core", "axum"]),
-    ("civic-client", &["garde"]),
+    ("civic-client", &["flate2", "garde", "metrics"]),
     (
         "civic-lock",
         &["rustls", "http", "civic-envelope", "tower-layer"],
@@ -75,6 +75,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
 /// folder in it.
 const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
     ("fred", "crates/civic-lock/src", "store/redis"),
+    ("flate2", "crates/civic-client/src", "layer/collect_body"),
     ("hickory_resolver", "crates/civic-client/src", "transport"),
     ("hyper", "crates/civic-client/src", "transport"),
     ("hyper_util", "crates/civic-client/src", "transport"),

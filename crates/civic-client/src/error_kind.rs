@@ -12,8 +12,8 @@ pub enum ErrorKind {
     /// built.
     Config,
     /// The request could not be built: a path parameter that is unknown or missing, an illegal
-    /// header, a URL that the transport cannot reach. Nothing was sent. This is a defect of the
-    /// caller.
+    /// header, a URL that the transport cannot reach. Nothing was sent, unless it is the stream of
+    /// the request's body that has failed. This is a defect of the caller.
     Request,
     /// The peer never received the request: connecting failed, or the connection was gone before
     /// the request was written. Retried with every method.

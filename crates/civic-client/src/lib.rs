@@ -4,6 +4,7 @@
 
 mod attempt;
 mod body;
+mod broken_off;
 mod error;
 mod error_kind;
 mod facade;
@@ -11,10 +12,15 @@ mod failure;
 mod gate;
 pub mod layer;
 mod lru;
+mod method_name;
 mod not_retried;
+pub mod observe;
 mod options;
 mod phase;
 mod stack;
+mod streaming;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod transmission;
 pub mod transport;
 mod url_template;
@@ -25,10 +31,13 @@ mod wall_clock;
 pub use self::body::Body;
 pub use self::error::Error;
 pub use self::error_kind::ErrorKind;
-pub use self::facade::{Answer, RequestBuilder, ServiceClient, ServiceClientBuilder};
+pub use self::facade::{
+    Answer, AnswerBody, Page, Pages, RequestBuilder, ServiceClient, ServiceClientBuilder,
+    StreamedAnswer, TotalShift,
+};
 pub use self::layer::{
     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff,
-    CollectBodyLayer, IdempotencyKeyLayer, InFlightLimitLayer, Jitter, PeerMemory,
+    CollectBodyLayer, IdempotencyKeyLayer, InFlightLimitLayer, Jitter, ObserveLayer, PeerMemory,
     PropagateContextLayer, RetryBudget, RetryDecision, RetryEvent, RetryLayer, RetryPolicy,
     RetryScope,
 };

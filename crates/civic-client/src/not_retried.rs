@@ -32,6 +32,9 @@ pub enum NotRetried {
     PeerSaidNo,
     /// The peer's rate limit is used up for longer than the call may wait.
     RateLimited,
+    /// A part of a stream has passed already, and does not come again: the body of the request, or
+    /// that of the response.
+    Begun,
 }
 
 impl NotRetried {
@@ -50,6 +53,7 @@ impl NotRetried {
             Self::ChainStop => "chain_stop",
             Self::PeerSaidNo => "peer_said_no",
             Self::RateLimited => "rate_limited",
+            Self::Begun => "begun",
         }
     }
 }
@@ -77,6 +81,7 @@ mod tests {
             (NotRetried::ChainStop, "chain_stop"),
             (NotRetried::PeerSaidNo, "peer_said_no"),
             (NotRetried::RateLimited, "rate_limited"),
+            (NotRetried::Begun, "begun"),
         ];
         for (reason, name) in names {
             assert_eq!(

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! propagate context          once per call
+//! (observe calls)            if there is an observer
 //! idempotency key            once per call
 //!   (layers of `layer_call` stand here: a cache, for example)
 //! (in-flight limit)          if asked for
 //! retry                      policy, budget, backoff; what follows happens in each attempt
 //! attempt span
+//! (observe attempts)         if there is an observer
 //! attempt timeout            10 s, the body included
 //!   (layers of `layer_attempt` stand here: a breaker or a signature, for example)
 //! attempt headers            what is left of it, and which attempt it is
@@ -22,6 +24,7 @@
 //! outside of the retry layer would be one for all attempts; one inside of the collecting of the
 //! body would not cover the body.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -44,9 +47,10 @@ use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
 use crate::layer::in_flight_limit::InFlightLimitLayer;
+use crate::layer::observe::ObserveLayer;
 use crate::layer::propagate_context::PropagateContextLayer;
 use crate::layer::retry::RetryLayer;
-use crate::transport::Transport;
+use crate::observe::Observer;
 
 /// The rest of a client's stack, with its type erased: what a layer of your own wraps.
 ///
@@ -103,30 +107,42 @@ pub(crate) struct Parts {
     /// Without a limit, any number of calls may be under way.
     pub(crate) limit: Option<InFlightLimitLayer>,
     pub(crate) retry: RetryLayer,
+    pub(crate) span: AttemptSpanLayer,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) timeout: AttemptTimeoutLayer,
     pub(crate) attempt_layers: Vec<UserLayer>,
     /// Without a minter, no token is sent.
     pub(crate) minter: Option<TokenMinter>,
     pub(crate) collect: CollectBodyLayer,
-    pub(crate) transport: Transport,
 }
 
 impl Parts {
-    /// Puts the default stack together.
-    pub(crate) fn stack(self) -> ClientService {
+    /// Puts the default stack together, over this transport.
+    pub(crate) fn stack<T, B>(self, transport: T) -> ClientService
+    where
+        T: Service<Request<Body>, Response = Response<B>, Error = Error>,
+        T: Clone + Send + Sync + 'static,
+        T::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let observer = self.observer;
+        let calls = observer.clone().map(ObserveLayer::of_calls);
         let exchange = ServiceBuilder::new()
             .layer(AttemptHeadersLayer::new())
             .layer(option_layer(self.minter.map(InternalHeadersLayer::new)))
             .layer(self.collect)
-            .service(self.transport);
+            .service(transport);
         let attempts = ServiceBuilder::new()
             .layer(option_layer(self.limit))
             .layer(self.retry)
-            .layer(AttemptSpanLayer::new())
+            .layer(self.span)
+            .layer(option_layer(observer.map(ObserveLayer::of_attempts)))
             .layer(self.timeout);
         // A box costs an allocation per attempt: there is one only where a layer needs it.
         if self.attempt_layers.is_empty() {
             once_per_call(
+                calls,
                 self.idempotency_key,
                 &self.call_layers,
                 attempts.service(exchange),
@@ -134,6 +150,7 @@ impl Parts {
         } else {
             let exchange = ClientService::new(exchange).within(&self.attempt_layers);
             once_per_call(
+                calls,
                 self.idempotency_key,
                 &self.call_layers,
                 attempts.service(exchange),
@@ -143,6 +160,7 @@ impl Parts {
 }
 
 fn once_per_call<S>(
+    observe: Option<ObserveLayer>,
     key: Option<IdempotencyKeyLayer>,
     layers: &[UserLayer],
     attempts: S,
@@ -154,6 +172,7 @@ where
 {
     let outermost = ServiceBuilder::new()
         .layer(PropagateContextLayer::new())
+        .layer(option_layer(observe))
         .layer(option_layer(key));
     if layers.is_empty() {
         ClientService::new(outermost.service(attempts))

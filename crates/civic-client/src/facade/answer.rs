@@ -12,17 +12,16 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
+use crate::body::Body;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::facade::call::Call;
 use crate::layer::retry::attempts::Attempts;
 use crate::layer::retry::retry_after::retry_after;
 use crate::not_retried::NotRetried;
+use crate::streaming::{StreamSlot, Streaming};
 use crate::transmission::Transmission;
-use crate::url_template::UrlTemplate;
-#[cfg(feature = "garde")]
-use crate::validate::Validation;
 
 /// The successful response to a call: its status, its headers, and the payload of its body.
 ///
@@ -45,18 +44,6 @@ use crate::validate::Validation;
 pub struct Answer {
     response: Response<Bytes>,
     call: Call,
-}
-
-/// What is known about a call once it was sent.
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) template: UrlTemplate,
-    pub(super) started: Instant,
-    #[cfg(feature = "garde")]
-    pub(super) validation: Validation,
-    pub(super) unwrap_mode: UnwrapMode,
-    pub(super) max_body: usize,
-    pub(super) bare_404_is_none: bool,
 }
 
 // ===== impl Answer: what a caller reads =====
@@ -112,7 +99,7 @@ impl Answer {
                 let annotated = match (coding(headers), other_type(headers)) {
                     (Some(coding), _) => Error::new(kind).with_detail(format!(
                         "the body is compressed ({coding}), which this client does not undo; do \
-                         not send accept-encoding"
+                         not send accept-encoding, or build the client with gzip()"
                     )),
                     (None, Some(other)) if kind == ErrorKind::Decode => Error::new(kind)
                         .with_detail(format!(
@@ -253,8 +240,18 @@ impl Answer {
             .map_err(|error| self.annotate(error))
     }
 
+    /// Returns the body as it arrives. One that was read already comes at once.
+    pub(super) fn take_stream(&mut self) -> Streaming {
+        let slot: Option<StreamSlot> = self.response.extensions_mut().remove();
+        let streaming = slot.and_then(|slot| slot.take());
+        streaming.unwrap_or_else(|| {
+            let read = std::mem::take(self.response.body_mut());
+            Streaming::new(Body::from(read))
+        })
+    }
+
     /// Adds to an error what is known about the call.
-    fn annotate(&self, error: Error) -> Error {
+    pub(super) fn annotate(&self, error: Error) -> Error {
         let attempts = self.response.extensions().get::<Attempts>();
         // A success that cannot be used would be the same the next time.
         let not_retried = attempts

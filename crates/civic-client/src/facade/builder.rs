@@ -1,5 +1,7 @@
 //! The settings of a client, decided once for all of its calls.
 
+#[cfg(feature = "test-util")]
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt, mem};
@@ -8,7 +10,6 @@ use bytes::Bytes;
 use civic_auth::TokenMinter;
 use civic_envelope::UnwrapMode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::Body;
@@ -18,18 +19,25 @@ use crate::facade::client::ServiceClient;
 use crate::facade::header;
 use crate::facade::identity::Identity;
 use crate::facade::stack_settings::StackSettings;
+use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::retry::{Jitter, PeerMemory, RetryPolicy, RetryScope};
-use crate::stack::{ClientService, UserLayer};
+use crate::stack::ClientService;
+#[cfg(feature = "test-util")]
+use crate::test_util::InProcess;
 use crate::transport::{Resolve, TransportConfig};
 #[cfg(feature = "garde")]
 use crate::validate::Validation;
+
+/// For how long a peer may be silent while a stream is read: as long as an attempt may take.
+const DEFAULT_IDLE_TIMEOUT: Duration = AttemptTimeoutLayer::DEFAULT;
 
 /// Builds a [`ServiceClient`].
 #[must_use = "a builder does nothing until build() is called"]
 pub struct ServiceClientBuilder {
     base: Result<BaseUrl, Error>,
-    stack: StackSettings,
+    pub(super) stack: StackSettings,
     max_body: usize,
+    idle_timeout: Duration,
     default_headers: Result<HeaderMap, Error>,
     #[cfg(feature = "garde")]
     validation: Option<Validation>,
@@ -76,6 +84,7 @@ impl ServiceClientBuilder {
             base,
             stack: StackSettings::new(),
             max_body: civic_envelope::MAX_SUCCESS_BYTES,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
             default_headers: Ok(HeaderMap::new()),
             #[cfg(feature = "garde")]
             validation: None,
@@ -187,6 +196,27 @@ impl ServiceClientBuilder {
         self
     }
 
+    /// Asks for compressed responses and decompresses them, as
+    /// [`CollectBodyLayer::with_gzip`](crate::CollectBodyLayer::with_gzip) describes. The cap of
+    /// [`max_body`](Self::max_body) counts decompressed bytes.
+    ///
+    /// Defaults to responses as they are.
+    #[cfg(feature = "gzip")]
+    pub fn gzip(mut self) -> Self {
+        self.stack
+            .set("gzip", |stack| stack.collect = stack.collect.with_gzip());
+        self
+    }
+
+    /// Sets for how long the peer may be silent while a stream is read
+    /// ([`send_stream`](super::RequestBuilder::send_stream)).
+    ///
+    /// Defaults to 10 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
     /// Sets how many calls may be under way at once, over all clones of the client. Others wait, in
     /// the order of arrival, until their deadline and at most for 10 s, as
     /// [`InFlightLimitLayer`](crate::layer::InFlightLimitLayer) describes.
@@ -251,61 +281,6 @@ impl ServiceClientBuilder {
         self
     }
 
-    /// Adds a layer that sees each call once, outside of the retries: a limit of calls in flight,
-    /// for example, or a cache.
-    ///
-    /// The first one that is added is the outermost. It sees the request with its correlation id
-    /// and its idempotency key, and it sees the outcome of the last attempt. The deadline of the
-    /// call covers it; a wait inside of its future ends there.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use civic_client::{Error, ServiceClient};
-    /// use tower::timeout::TimeoutLayer;
-    ///
-    /// # fn main() -> Result<(), Error> {
-    /// let client = ServiceClient::builder("http://localhost:3020")
-    ///     .anonymous()
-    ///     .layer_call(TimeoutLayer::new(Duration::from_secs(20)))
-    ///     .build()?;
-    /// # let _ = client;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn layer_call<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<ClientService> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
-        L::Service: 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-    {
-        self.stack.set("layer_call", |stack| {
-            stack.call_layers.push(UserLayer::new(layer));
-        });
-        self
-    }
-
-    /// Adds a layer that sees each attempt, under its timeout: one more header per attempt, for
-    /// example, a signature, or a circuit breaker.
-    ///
-    /// The first one that is added is the outermost. It sees the request before the headers of the
-    /// attempt and the token are written, and the response with its whole body.
-    pub fn layer_attempt<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<ClientService> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
-        L::Service: 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-    {
-        self.stack.set("layer_attempt", |stack| {
-            stack.attempt_layers.push(UserLayer::new(layer));
-        });
-        self
-    }
-
     /// Builds the client, over the default stack.
     ///
     /// # Errors
@@ -322,6 +297,32 @@ impl ServiceClientBuilder {
                  give build_over() a stack whose transport has TLS",
             ));
         }
+        self.over(stack)
+    }
+
+    /// Builds the client with a peer in this process in place of the network, for a test: an axum
+    /// `Router`, for example, or a `tower::service_fn`.
+    ///
+    /// Everything else is as with [`build`](Self::build): retries, timeouts, tokens, the envelope
+    /// and the layers of your own. No socket is opened, so a test with a paused clock is exact.
+    /// What was set with [`transport`](Self::transport) and [`resolver`](Self::resolver) is not
+    /// used. See [`InProcess`](crate::test_util::InProcess) and the crate's documentation on
+    /// testing a client.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    #[cfg(feature = "test-util")]
+    pub fn build_in_process<S, B>(mut self, peer: S) -> Result<ServiceClient, Error>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<Box<dyn StdError + Send + Sync>>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let settings = mem::replace(&mut self.stack, StackSettings::new());
+        let stack = settings.stack_to(self.max_body, InProcess::new(peer))?;
         self.over(stack)
     }
 
@@ -355,6 +356,7 @@ impl ServiceClientBuilder {
             validation: self.validation.unwrap_or_else(Validation::from_env),
             unwrap_mode: self.unwrap_mode,
             max_body: self.max_body,
+            idle_timeout: self.idle_timeout,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use civic_envelope::UnwrapMode;
 use http::{HeaderMap, Method};
@@ -28,6 +29,7 @@ pub struct ServiceClient {
     pub(super) validation: Validation,
     pub(super) unwrap_mode: UnwrapMode,
     pub(super) max_body: usize,
+    pub(super) idle_timeout: Duration,
 }
 
 impl fmt::Debug for ServiceClient {

@@ -5,17 +5,15 @@ use std::fmt::{self, Display};
 use std::mem;
 use std::time::Duration;
 
-use civic_auth::{CorrelationId, RequestContext};
+use civic_auth::CorrelationId;
 use civic_envelope::UnwrapMode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::error::Error;
-use crate::facade::answer::Call;
 use crate::facade::client::ServiceClient;
 use crate::facade::{header, path, query};
 use crate::layer::idempotency_key::{IDEMPOTENCY_KEY, quoted};
@@ -37,6 +35,8 @@ use crate::validate::Validation;
 /// | [`fetch`](Self::fetch) | a `T` | is an error | becomes a `T` |
 /// | [`fetch_optional`](Self::fetch_optional) | an `Option<T>` | is `None` | becomes a `T`; `null` is `None` |
 /// | [`send_raw`](Self::send_raw) | the response | is a response | stays as it is |
+/// | [`send_stream`](Self::send_stream) | a [`StreamedAnswer`](super::StreamedAnswer) | is an error | is read as it arrives |
+/// | [`pages`](Self::pages) | a stream of [`Page`](super::Page)s | is an error | is a list, page by page |
 ///
 /// With the feature `garde`, which is on by default, `fetch_validated` and
 /// `fetch_optional_validated` also check the rules of the type.
@@ -57,21 +57,22 @@ use crate::validate::Validation;
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
     pub(super) client: &'a ServiceClient,
-    template: UrlTemplate,
-    params: Vec<(String, String)>,
-    query: Vec<(String, String)>,
+    pub(super) template: UrlTemplate,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) query: Vec<(String, String)>,
     /// Method and headers; the URL and the extensions are added when the request is sent.
-    parts: Result<Parts, Error>,
+    pub(super) parts: Result<Parts, Error>,
     /// The names that `header` was called with.
-    added: HashSet<HeaderName>,
-    body: Body,
-    options: CallOptions,
-    deadline: Option<Duration>,
+    pub(super) added: HashSet<HeaderName>,
+    pub(super) body: Body,
+    pub(super) options: CallOptions,
+    pub(super) deadline: Option<Duration>,
+    pub(super) idle_timeout: Duration,
     pub(super) correlation_id: Option<CorrelationId>,
     #[cfg(feature = "garde")]
-    validation: Validation,
-    unwrap_mode: UnwrapMode,
-    bare_404_is_none: bool,
+    pub(super) validation: Validation,
+    pub(super) unwrap_mode: UnwrapMode,
+    pub(super) bare_404_is_none: bool,
 }
 
 impl fmt::Debug for RequestBuilder<'_> {
@@ -102,6 +103,7 @@ impl<'a> RequestBuilder<'a> {
             body: Body::empty(),
             options: CallOptions::new(),
             deadline: None,
+            idle_timeout: client.idle_timeout,
             correlation_id: None,
             #[cfg(feature = "garde")]
             validation: client.validation,
@@ -254,6 +256,15 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
+    /// Sets for how long the peer may be silent while a stream is read
+    /// ([`send_stream`](Self::send_stream)).
+    ///
+    /// Defaults to the client's.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
     /// Sets the largest number of retries.
     ///
     /// Defaults to the client's.
@@ -351,44 +362,5 @@ impl<'a> RequestBuilder<'a> {
             self.parts = Err(error.with_call(method, self.template.clone()));
         }
         self
-    }
-
-    /// Returns the request as it is sent, and what is known about the call.
-    pub(super) fn build(self, started: Instant) -> Result<(Request<Body>, Call), Error> {
-        let mut parts = self.parts?;
-        let call = Call {
-            method: parts.method.clone(),
-            template: self.template,
-            started,
-            #[cfg(feature = "garde")]
-            validation: self.validation,
-            unwrap_mode: self.unwrap_mode,
-            max_body: self.client.max_body,
-            bare_404_is_none: self.bare_404_is_none,
-        };
-        let uri = path::expand(call.template.as_str(), &self.params)
-            .and_then(|path| self.client.base.join(&path, &self.query));
-        parts.uri = match uri {
-            Ok(uri) => uri,
-            Err(error) => return Err(error.with_call(call.method, call.template)),
-        };
-        // A deadline that is too far away to be represented is none.
-        let deadline = self.deadline.and_then(|limit| started.checked_add(limit));
-        let options = match deadline {
-            Some(deadline) => self.options.with_deadline(deadline),
-            None => self.options,
-        };
-        // The wait for the stack, above all layers, ends by the deadline of the request being
-        // served too.
-        let options = match RequestContext::current().deadline() {
-            Some(deadline) => options.by(deadline),
-            None => options,
-        };
-        parts.extensions.insert(options);
-        parts.extensions.insert(call.template.clone());
-        if let Some(id) = self.correlation_id {
-            parts.extensions.insert(id);
-        }
-        Ok((Request::from_parts(parts, self.body), call))
     }
 }

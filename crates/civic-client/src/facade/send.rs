@@ -1,24 +1,17 @@
 //! The ways to send a request.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 #[cfg(feature = "garde")]
 use garde::Validate;
-use http::{Request, Response};
+use http::Response;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
-use tower::ServiceExt;
-use tower_service::Service;
 
-use crate::body::Body;
 use crate::error::Error;
+#[cfg(doc)]
 use crate::error_kind::ErrorKind;
 use crate::facade::answer::Answer;
 use crate::facade::request::RequestBuilder;
-use crate::options::CallOptions;
-use crate::stack::ClientService;
-use crate::transmission::Transmission;
+use crate::facade::streamed::StreamedAnswer;
 
 // ===== impl RequestBuilder: sending it =====
 
@@ -143,46 +136,47 @@ impl RequestBuilder<'_> {
         self.exchange().await.map(Answer::into_response)
     }
 
-    async fn exchange(self) -> Result<Answer, Error> {
-        let started = Instant::now();
-        let client = self.client;
-        let id = self.correlation_id.clone();
-        let error = match self.build(started) {
-            Ok((request, call)) => match call_when_ready(client.stack.clone(), request).await {
-                Ok(response) => return Ok(Answer::new(response, call)),
-                Err(error) => error
-                    .with_call(call.method, call.template)
-                    .with_authority(client.base.authority().clone()),
-            },
-            Err(error) => error,
-        };
-        let error = error.with_elapsed(started.elapsed());
-        Err(match id {
-            // The call did not get as far as the layer that notes the id.
-            Some(id) if error.correlation_id().is_none() => error.with_correlation_id(id),
-            _ => error,
-        })
+    /// Sends the request, and returns the response as a stream if it is a success.
+    ///
+    /// For what does not fit into memory, or is to be passed on while it arrives: there is no cap
+    /// on its size, and no more of it is in memory than has arrived and was not read yet. Any
+    /// status but 2xx is an error, as with [`send`](Self::send), and its body is read as there.
+    ///
+    /// The timeout of the attempt and the deadline of the call end with the head. From then on, the
+    /// peer may be silent for the [`idle_timeout`](Self::idle_timeout) while the stream is read. A
+    /// call is retried until the head has arrived; a stream that breaks off is an error of the
+    /// stream.
+    ///
+    /// The request carries `accept: */*`, unless it has an `accept` of its own. The body comes as
+    /// the peer sent it: no envelope is looked for, and nothing is decompressed.
+    ///
+    /// ```
+    /// # use civic_client::{Error, ServiceClient};
+    /// # async fn example(client: &ServiceClient, file: &mut Vec<u8>) -> Result<(), Error> {
+    /// let mut export = client.get("/exports/{id}").param("id", 7).send_stream().await?;
+    /// while let Some(chunk) = export.chunk().await? {
+    ///     file.extend_from_slice(&chunk);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send_raw`](Self::send_raw), and every status but 2xx.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send). Dropping the answer before its end closes its connection.
+    pub async fn send_stream(self) -> Result<StreamedAnswer, Error> {
+        let idle_timeout = self.idle_timeout;
+        let mut prepared = self.prepare()?;
+        prepared.want_stream();
+        let answer = prepared.exchange().await?.success()?;
+        Ok(StreamedAnswer::new(answer, idle_timeout))
     }
-}
 
-/// How long after its deadline a call is cut that has not ended by itself. The layers of the
-/// default stack end it at the deadline, and say how many attempts were made; this is for layers
-/// that know of no deadline.
-const GRACE: Duration = Duration::from_millis(1);
-
-/// Waits for the stack and for its response, at most until the deadline.
-async fn call_when_ready(
-    mut stack: ClientService,
-    request: Request<Body>,
-) -> Result<Response<Bytes>, Error> {
-    let Some(deadline) = CallOptions::of(request.extensions()).deadline() else {
-        return stack.ready().await?.call(request).await;
-    };
-    // A stack that was built by hand may have a limit at its top, where none of its own timeouts
-    // covers the wait.
-    let stack = timeout_at(deadline, stack.ready())
-        .await
-        .map_err(|_| Error::new(ErrorKind::Deadline).with_transmission(Transmission::NotSent))??;
-    let response = timeout_at(deadline + GRACE, stack.call(request)).await;
-    response.unwrap_or_else(|_| Err(Error::new(ErrorKind::Deadline)))
+    async fn exchange(self) -> Result<Answer, Error> {
+        self.prepare()?.exchange().await
+    }
 }

@@ -1,17 +1,25 @@
 //! The settings that only the default stack uses.
 
 use std::collections::BTreeSet;
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::body::Body;
 use crate::error::Error;
 use crate::facade::identity::Identity;
+use crate::layer::attempt_span::AttemptSpanLayer;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
 use crate::layer::in_flight_limit::InFlightLimitLayer;
 use crate::layer::retry::{RetryLayer, RetryPolicy};
+use crate::observe::Observer;
 use crate::stack::{ClientService, Parts, UserLayer};
 use crate::transport::{DynResolve, SystemResolver, Transport, TransportConfig};
 
@@ -30,6 +38,9 @@ pub(super) struct StackValues {
     pub(super) identity: Identity,
     pub(super) retry: RetryPolicy,
     pub(super) attempt_timeout: Duration,
+    pub(super) span: AttemptSpanLayer,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) collect: CollectBodyLayer,
     pub(super) max_in_flight: Option<usize>,
     pub(super) transport: TransportConfig,
     pub(super) resolver: Arc<dyn DynResolve>,
@@ -47,6 +58,9 @@ impl StackSettings {
                 identity: Identity::Undecided,
                 retry: RetryPolicy::new(),
                 attempt_timeout: AttemptTimeoutLayer::DEFAULT,
+                span: AttemptSpanLayer::new(),
+                observer: None,
+                collect: CollectBodyLayer::new(),
                 max_in_flight: None,
                 transport: TransportConfig::new(),
                 resolver: Arc::new(SystemResolver::new()),
@@ -79,20 +93,44 @@ impl StackSettings {
 
     /// Puts the default stack together.
     pub(super) fn stack(self, max_body: usize) -> Result<ClientService, Error> {
-        let values = self.values;
+        let values = &self.values;
         let clock = values.retry.clock().clone();
+        let resolver = Arc::clone(&values.resolver);
+        let transport = Transport::over(values.transport, resolver, clock);
+        self.stack_to(max_body, transport)
+    }
+
+    /// Puts the default stack together, with this service in place of the transport.
+    pub(super) fn stack_to<T, B>(
+        self,
+        max_body: usize,
+        transport: T,
+    ) -> Result<ClientService, Error>
+    where
+        T: Service<Request<Body>, Response = Response<B>, Error = Error>,
+        T: Clone + Send + Sync + 'static,
+        T::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let values = self.values;
+        let retry = match &values.observer {
+            Some(observer) => values.retry.or_observer(observer),
+            None => values.retry,
+        };
         let parts = Parts {
             minter: values.identity.minter()?,
             idempotency_key: values.idempotency_keys.then(IdempotencyKeyLayer::new),
             call_layers: values.call_layers,
             limit: values.max_in_flight.map(InFlightLimitLayer::new),
-            retry: RetryLayer::new(values.retry),
+            retry: RetryLayer::new(retry),
+            span: values.span,
+            observer: values.observer,
             timeout: AttemptTimeoutLayer::new(values.attempt_timeout),
             attempt_layers: values.attempt_layers,
-            collect: CollectBodyLayer::new().with_max_success(max_body),
-            transport: Transport::over(values.transport, values.resolver, clock),
+            collect: values.collect.with_max_success(max_body),
         };
-        Ok(parts.stack())
+        Ok(parts.stack(transport))
     }
 }
 

@@ -1,20 +1,29 @@
 //! One span per attempt.
 
+use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Span, field};
 
 use crate::error::Error;
+use crate::layer::propagate_context::{TRACEPARENT, TRACESTATE};
 use crate::layer::retry::attempts::AttemptNumber;
+use crate::method_name::method_name;
+use crate::streaming::StreamSlot;
 use crate::url_template::UrlTemplate;
+
+/// Where the trace id is in a `traceparent` (W3C Trace Context, section 3.2.2).
+const TRACE_ID: Range<usize> = 3..35;
 
 /// Wraps each attempt in a span with the names of OpenTelemetry's conventions for HTTP clients.
 ///
@@ -43,16 +52,85 @@ use crate::url_template::UrlTemplate;
 /// The layer belongs inside of the retry layer and **outside** of the attempt timeout. Inside of
 /// the timeout, an attempt that timed out would only see its future dropped, like one that was
 /// cancelled; and cancelling a call is not an error, so it sets no `error.type`.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// The span of a response that is read as a stream
+/// ([`send_stream`](crate::RequestBuilder::send_stream)) lasts until the stream has ended.
+///
+/// # Distributed traces
+///
+/// By itself the layer writes no header: the peer's spans hang under whatever `traceparent` the
+/// call has, that of the request being served. [`with_injector`](Self::with_injector) makes the
+/// span of the attempt their parent.
+#[derive(Clone, Default)]
 pub struct AttemptSpanLayer {
-    _private: (),
+    injector: Option<Injector>,
 }
+
+/// What writes a span into the headers of a request.
+#[derive(Clone)]
+pub(crate) struct Injector(Arc<dyn Fn(&Span, &mut HeaderMap) + Send + Sync>);
 
 impl AttemptSpanLayer {
     /// Creates a layer that wraps each attempt in a span.
     #[must_use]
     pub const fn new() -> Self {
-        Self { _private: () }
+        Self { injector: None }
+    }
+
+    /// Sets a function that writes the span of the attempt into the headers of its request, so that
+    /// the spans of the peer become its children.
+    ///
+    /// It is called once per attempt, with the headers as they are: with the `traceparent` and
+    /// `tracestate` of the call, if it has any. What it writes replaces them. If it writes the
+    /// `traceparent` of another trace and no `tracestate`, that of the call is removed: a state
+    /// belongs to its trace. It must not block. With the crates of OpenTelemetry it is
+    ///
+    /// ```text
+    /// |span, headers| {
+    ///     opentelemetry::global::get_text_map_propagator(|propagator| {
+    ///         let context = tracing_opentelemetry::OpenTelemetrySpanExt::context(span);
+    ///         propagator.inject_context(&context, &mut opentelemetry_http::HeaderInjector(headers));
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn with_injector(
+        self,
+        inject: impl Fn(&Span, &mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.with(Injector::new(inject))
+    }
+
+    pub(crate) fn with(mut self, injector: Injector) -> Self {
+        self.injector = Some(injector);
+        self
+    }
+}
+
+impl fmt::Debug for AttemptSpanLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptSpanLayer").finish_non_exhaustive()
+    }
+}
+
+// ===== impl Injector =====
+
+impl Injector {
+    pub(crate) fn new(inject: impl Fn(&Span, &mut HeaderMap) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(inject))
+    }
+
+    fn inject(&self, span: &Span, headers: &mut HeaderMap) {
+        let parent = headers.get(TRACEPARENT).cloned();
+        let state = headers.get(TRACESTATE).cloned();
+        (self.0)(span, headers);
+        let trace_id = |value: &HeaderValue| value.as_bytes().get(TRACE_ID).map(<[u8]>::to_vec);
+        let is_same_trace = parent.as_ref().map(trace_id) == headers.get(TRACEPARENT).map(trace_id);
+        if state.is_some() && state.as_ref() == headers.get(TRACESTATE) && !is_same_trace {
+            headers.remove(TRACESTATE);
+        }
     }
 }
 
@@ -60,7 +138,7 @@ impl<S> Layer<S> for AttemptSpanLayer {
     type Service = AttemptSpan<S>;
 
     fn layer(&self, inner: S) -> AttemptSpan<S> {
-        AttemptSpan::new(inner)
+        AttemptSpan::new(inner, self.clone())
     }
 }
 
@@ -68,12 +146,13 @@ impl<S> Layer<S> for AttemptSpanLayer {
 #[derive(Clone, Debug)]
 pub struct AttemptSpan<S> {
     inner: S,
+    layer: AttemptSpanLayer,
 }
 
 impl<S> AttemptSpan<S> {
-    /// Creates a service that wraps each call of `inner` in a span.
-    pub const fn new(inner: S) -> Self {
-        Self { inner }
+    /// Creates a service that wraps each call of `inner` in a span, as `layer` says.
+    pub const fn new(inner: S, layer: AttemptSpanLayer) -> Self {
+        Self { inner, layer }
     }
 
     inner_accessors!();
@@ -93,15 +172,18 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let span = span_of(&request);
+        if let Some(injector) = &self.layer.injector {
+            injector.inject(&span, request.headers_mut());
+        }
         let inner = span.in_scope(|| self.inner.call(request));
         AttemptSpanFuture { inner, span }
     }
 }
 
 fn span_of<B>(request: &Request<B>) -> Span {
-    let method = method_of(request.method());
+    let method = method_name(request.method());
     let template = request
         .extensions()
         .get::<UrlTemplate>()
@@ -136,23 +218,6 @@ fn span_of<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Returns the name of a method; a caller may invent methods, and metrics must not have a series
-/// for each of them.
-fn method_of(method: &Method) -> &str {
-    match *method {
-        Method::GET
-        | Method::HEAD
-        | Method::POST
-        | Method::PUT
-        | Method::PATCH
-        | Method::DELETE
-        | Method::OPTIONS
-        | Method::CONNECT
-        | Method::TRACE => method.as_str(),
-        _ => "_OTHER",
-    }
-}
-
 pin_project! {
     /// The future of [`AttemptSpan`].
     #[derive(Debug)]
@@ -183,6 +248,9 @@ where
                 if status.is_client_error() || status.is_server_error() {
                     this.span.record("error.type", status.as_str());
                     this.span.record("otel.status_code", "ERROR");
+                }
+                if let Some(slot) = StreamSlot::of(response.extensions()) {
+                    slot.within(this.span.clone());
                 }
             }
             Err(error) => {

@@ -17,6 +17,7 @@ use tower_service::Service;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::options::CallOptions;
+use crate::streaming::StreamSlot;
 use crate::transmission::Transmission;
 
 /// Limits how many calls are under way at once.
@@ -25,7 +26,9 @@ use crate::transmission::Transmission;
 /// at most for the time of [`with_max_wait`](Self::with_max_wait); then it ends with
 /// [`ErrorKind::Deadline`] or [`ErrorKind::Overloaded`], and was never sent. A call is under way
 /// until the inner future has completed or is dropped: above
-/// [`CollectBodyLayer`](super::CollectBodyLayer) that includes the last byte of the body.
+/// [`CollectBodyLayer`](super::CollectBodyLayer) that includes the last byte of the body. One whose
+/// body is read as a stream ([`send_stream`](crate::RequestBuilder::send_stream)) is under way
+/// until the stream has ended or is dropped.
 ///
 /// Unlike that of tower, the limit does not wait in `poll_ready`, where no timeout and no deadline
 /// would see it. All services that one layer makes share its limit.
@@ -126,9 +129,12 @@ where
                     })?,
                 None => permits.acquire_owned().await,
             };
-            let result = inner.call(request).await.map_err(Into::into);
-            drop(permit);
-            result
+            let response = inner.call(request).await.map_err(Into::into)?;
+            // A body that is read as it arrives belongs to the call.
+            if let Some(slot) = StreamSlot::of(response.extensions()) {
+                slot.hold(permit);
+            }
+            Ok(response)
         }))
     }
 }

@@ -5,6 +5,7 @@
 //! | [`PropagateContextLayer`] | call | one correlation id, the same on each attempt; the trace context, the deadline and the mark of a retry of the request being served |
 //! | [`IdempotencyKeyLayer`] | call | one `Idempotency-Key` for POST and PATCH |
 //! | [`InFlightLimitLayer`] | call | a limit on the calls under way; in the default stack if asked for |
+//! | [`ObserveLayer`] | call, attempt | tells an [`Observer`](crate::observe::Observer); in the default stack if there is one |
 //! | [`RetryLayer`] | call | retries as a [`RetryPolicy`] says |
 //! | [`AttemptSpanLayer`] | attempt | a span with the names of OpenTelemetry |
 //! | [`AttemptTimeoutLayer`] | attempt | a time limit, the body included |
@@ -58,6 +59,7 @@
 //! | `IdempotencyKeyLayer` or `PropagateContextLayer` inside of `RetryLayer` | each attempt looks like a call of its own |
 //! | `AttemptHeadersLayer` outside of `AttemptTimeoutLayer` | the peer is not told how long the caller waits |
 //! | `InFlightLimitLayer` inside of `RetryLayer` | a call that waits for its turn loses its place with each attempt |
+//! | `ObserveLayer::of_attempts` outside of `RetryLayer` | all attempts of a call are told as one |
 //! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that timed out looks like one that was cancelled |
 
 pub(crate) mod attempt_headers;
@@ -66,6 +68,7 @@ pub(crate) mod attempt_timeout;
 pub(crate) mod collect_body;
 pub(crate) mod idempotency_key;
 pub(crate) mod in_flight_limit;
+pub(crate) mod observe;
 pub(crate) mod propagate_context;
 pub(crate) mod retry;
 
@@ -75,6 +78,7 @@ pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutFuture, AttemptTim
 pub use self::collect_body::{CollectBody, CollectBodyFuture, CollectBodyLayer};
 pub use self::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey, IdempotencyKeyLayer};
 pub use self::in_flight_limit::{InFlightLimit, InFlightLimitFuture, InFlightLimitLayer};
+pub use self::observe::{Observe, ObserveFuture, ObserveLayer};
 pub use self::propagate_context::{
     PropagateContext, PropagateContextFuture, PropagateContextLayer,
 };

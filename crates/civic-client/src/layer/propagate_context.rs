@@ -15,8 +15,8 @@ use crate::attempt::RetryMark;
 use crate::error::Error;
 use crate::options::CallOptions;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Gives each call what belongs to the request that is being served, and one correlation id.
 ///

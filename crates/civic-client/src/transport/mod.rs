@@ -29,4 +29,6 @@ pub(crate) use self::resolve::DynResolve;
 pub use self::resolve::HickoryResolver;
 pub use self::resolve::{Addresses, Resolve, SystemResolver};
 pub use self::service::{Transport, TransportFuture};
+#[cfg(feature = "test-util")]
+pub(crate) use self::target::Target;
 pub(crate) use self::tried::Tried;

@@ -1,6 +1,6 @@
 //! The body of a request on its way to the peer.
 
-use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,12 +26,12 @@ impl Outgoing {
 
 impl http_body::Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Box<dyn StdError + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         if this.gate.as_ref().is_some_and(|gate| !gate.passes(cx)) {
             return Poll::Pending;

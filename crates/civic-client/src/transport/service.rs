@@ -167,7 +167,10 @@ impl Shared {
         let attempt = Attempt::of(request.extensions()).cloned();
         let tried = request.extensions().get::<Tried>().cloned();
         let tried = tried.unwrap_or_default();
-        let is_simple = request.body().bytes().len() <= SMALL_BODY;
+        let is_simple = request
+            .body()
+            .bytes()
+            .is_some_and(|bytes| bytes.len() <= SMALL_BODY);
         let is_delicate = is_delicate(&request);
         let pool = self.pools.of(&target.authority, &self.config);
         for connection in tried.connections() {
@@ -222,7 +225,9 @@ impl Shared {
             let again = (is_reused || asks).then(|| request.clone());
             match (connection.send(request, handover).await, again) {
                 (Ok(response), Some(again))
-                    if asks && response.status() == StatusCode::EXPECTATION_FAILED =>
+                    if asks
+                        && response.status() == StatusCode::EXPECTATION_FAILED
+                        && !again.body().is_begun() =>
                 {
                     pool.expect_no_answer();
                     request = again;
@@ -244,7 +249,15 @@ impl Shared {
                 }
                 // A new connection that breaks at once says more about the peer than about the
                 // connection.
-                (Err(error), Some(again)) if error.is_unsent && is_reused => request = again,
+                (Err(error), Some(again))
+                    if error.is_unsent && is_reused && !again.body().is_begun() =>
+                {
+                    request = again;
+                }
+                // The caller's own stream has failed.
+                (Err(error), _) if error.cause.is_user() => {
+                    return Err(Error::transport(error.cause));
+                }
                 (Err(error), _) if error.is_unsent => return Err(unconnected(error.cause)),
                 (Err(error), _) => return Err(Error::transport(error.cause)),
             }
@@ -288,13 +301,17 @@ impl Shared {
     }
 }
 
-/// Returns whether executing a request twice could do harm, and its body can be held back.
+/// Returns whether a request cannot be sent twice, because its body does not come again or because
+/// executing it twice could do harm, and its body can be held back.
 fn is_delicate(request: &Request<Body>) -> bool {
     let options = CallOptions::of(request.extensions());
     let is_replay_safe = options
         .idempotent()
         .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
-    !is_replay_safe && !request.body().is_empty() && request.version() == Version::HTTP_11
+    let is_stream = request.body().bytes().is_none();
+    (is_stream || !is_replay_safe)
+        && !request.body().is_empty()
+        && request.version() == Version::HTTP_11
 }
 
 fn note(attempt: Option<&Attempt>, phase: Phase) {

@@ -18,7 +18,7 @@ const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!(
 
 /// Where a request goes.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub(super) authority: Authority,
     pub(super) port: u16,
 }
@@ -26,7 +26,7 @@ pub(super) struct Target {
 impl Target {
     /// Reads where `request` goes. What this transport cannot do is an error of the request, which
     /// no retry mends.
-    pub(super) fn of<B>(request: &Request<B>) -> Result<Self, Error> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Self, Error> {
         let refuse = |why| Err(Error::request(why));
         if request.method() == Method::CONNECT {
             return refuse("CONNECT is not supported");
@@ -65,7 +65,7 @@ impl Target {
     }
 
     /// Gives a request the form in which it is written: its path, and the headers that it lacks.
-    pub(super) fn complete<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+    pub(crate) fn complete<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
         let host = match self.port {
             DEFAULT_PORT => self.authority.host().to_owned(),
             port => format!("{}:{port}", self.authority.host()),

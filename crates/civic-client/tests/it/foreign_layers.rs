@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_client::layer::{
-    AttemptSpan, AttemptTimeout, CollectBody, IdempotencyKey, PropagateContext, Retry,
+    AttemptSpan, AttemptSpanLayer, AttemptTimeout, CollectBody, IdempotencyKey, PropagateContext,
+    Retry,
 };
 use civic_client::{
     Body, CollectBodyLayer, Error, ErrorKind, Jitter, NotRetried, RetryLayer, RetryPolicy,
@@ -232,7 +233,8 @@ fn an_error_that_a_layer_wraps_keeps_what_it_says_of_the_request() {
 async fn a_layer_can_read_the_bytes_of_a_request_to_sign_it() {
     let stack = ServiceBuilder::new()
         .map_request(|mut request: Request<Body>| {
-            let length = request.body().bytes().len();
+            let bytes = request.body().bytes().expect("it is in memory");
+            let length = bytes.len();
             request.headers_mut().insert("x-signature", length.into());
             request
         })
@@ -250,7 +252,7 @@ async fn every_service_gives_access_to_the_one_that_it_wraps() {
     let policy = RetryPolicy::new();
     let collect = CollectBody::new(7, CollectBodyLayer::new());
     let timeout = AttemptTimeout::new(collect, Duration::from_secs(1));
-    let span = AttemptSpan::new(timeout);
+    let span = AttemptSpan::new(timeout, AttemptSpanLayer::new());
     let retry = Retry::new(span, policy);
     let key = IdempotencyKey::new(retry);
     let mut id = PropagateContext::new(key);

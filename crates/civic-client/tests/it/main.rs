@@ -7,12 +7,19 @@ mod connections;
 mod expecting;
 mod facade;
 mod foreign_layers;
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "hickory")]
 mod hickory;
 mod in_flight;
+mod in_process;
 mod layers;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod not_found;
+mod observing;
 mod on_behalf_of;
+mod pages;
 mod pauses;
 mod policy;
 mod pooling;
@@ -21,9 +28,13 @@ mod request;
 mod resolving;
 mod retry;
 mod seams;
+mod streaming;
 mod support;
 mod telemetry;
 mod terminal;
+mod test_util;
+mod traces;
 mod transmission;
+mod uploads;
 #[cfg(feature = "garde")]
 mod validation;

@@ -1,12 +1,9 @@
 //! What a peer may say about a retry, and what a chain of services makes of it.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use civic_auth::RequestContext;
-use civic_client::{
-    ErrorKind, NotRetried, RetryDecision, RetryPolicy, ServiceClient, Transmission,
-};
+use civic_client::{ErrorKind, NotRetried, RetryPolicy, ServiceClient, Transmission};
 use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
 use http::{HeaderMap, HeaderValue, Method};
@@ -369,41 +366,6 @@ async fn a_call_with_a_deadline_waits_for_a_pause_that_ends_before_it() {
         (1, Duration::ZERO)
     );
     assert_eq!(error.not_retried(), Some(NotRetried::RetryAfterTooLong));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_observer_is_told_every_decision() {
-    let peer = Upstream::start([Step::reset(), Step::status(502), Step::status(404)]).await;
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let events = Arc::clone(&seen);
-    let policy = RetryPolicy::new()
-        .with_jitter(civic_client::Jitter::None)
-        .with_observer(move |event| {
-            let template = event.template.map(ToString::to_string);
-            assert_eq!(template.as_deref(), Some("/things/{id}"));
-            assert!(event.correlation_id.is_some());
-            let status = event.status.map(|status| status.as_u16());
-            events.lock().expect("no one panicked").push((
-                event.attempt,
-                status,
-                event.error,
-                event.decision,
-            ));
-        });
-    let client = exact(&peer.url()).retry(policy).build().unwrap();
-    call(&client, &Method::GET).await.unwrap_err();
-    let wait = |millis| RetryDecision::Retry {
-        wait: Duration::from_millis(millis),
-    };
-    let stop = RetryDecision::Stop(NotRetried::NotRetryable);
-    assert_eq!(
-        *seen.lock().expect("no one panicked"),
-        [
-            (1, None, Some(ErrorKind::Transport), wait(500)),
-            (2, Some(502), None, wait(1000)),
-            (3, Some(404), None, stop),
-        ]
-    );
 }
 
 #[tokio::test(start_paused = true)]

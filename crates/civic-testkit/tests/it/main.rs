@@ -2,4 +2,3 @@
 
 mod log;
 mod redis;
-mod upstream;

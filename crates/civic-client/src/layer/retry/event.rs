@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use civic_auth::CorrelationId;
+use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use crate::error_kind::ErrorKind;
 use crate::not_retried::NotRetried;
 use crate::url_template::UrlTemplate;
 
-/// A decision about an attempt that did not succeed, as
-/// [`RetryPolicy::with_observer`](crate::RetryPolicy::with_observer) tells it.
+/// A decision about an attempt that did not succeed, as an
+/// [`Observer`](crate::observe::Observer) is told it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RetryEvent<'a> {
     /// The method of the call.
     pub method: &'a Method,
+    /// The peer, `host[:port]`.
+    pub authority: Option<&'a Authority>,
     /// The path template of the call, if it has one.
     pub template: Option<&'a UrlTemplate>,
     /// The correlation id of the call.

@@ -4,7 +4,7 @@ pub(crate) mod attempts;
 mod backoff;
 mod budget;
 mod call;
-mod event;
+pub(crate) mod event;
 mod outcome;
 mod peers;
 mod policy;

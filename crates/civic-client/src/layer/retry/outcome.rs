@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::layer::collect_body::ClosingAnswer;
+use crate::layer::collect_body::closing::ClosingAnswer;
 use crate::layer::retry::retry_after::retry_after;
 use crate::layer::retry::said_no::said_no;
 use crate::transmission::Transmission;

@@ -1,5 +1,6 @@
 //! The loop over the attempts of a call.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attempt::EarlierAttempts;
+use crate::body::Body;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
@@ -39,6 +41,9 @@ use crate::url_template::UrlTemplate;
 /// The call always returns the outcome of its last attempt, even if the inner service fails to
 /// become ready for a retry. The number of attempts, and why there was no further one, are in the
 /// [`Error`], or in the response's extensions as [`Attempts`].
+///
+/// A [`Body`] that is a stream is sent at most once: once a part of it has passed, there is no
+/// further attempt.
 ///
 /// `poll_ready` only polls the inner service.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +116,7 @@ async fn run<S, ReqB, ResB>(
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     S::Error: Into<Error>,
-    ReqB: Clone,
+    ReqB: Clone + 'static,
 {
     let start = Instant::now();
     let call = policy.call(&request);
@@ -154,6 +159,7 @@ where
         let reason = match policy.judge(call, attempt - 1, outcome) {
             Verdict::Accept => None,
             Verdict::Stop(reason) => Some(reason),
+            Verdict::Retry { .. } if is_begun(&request) => Some(NotRetried::Begun),
             Verdict::Retry {
                 cost: Cost::Charged,
                 ..
@@ -211,6 +217,12 @@ where
                 .with_not_retried(reason)),
         };
     }
+}
+
+/// Whether the body of the request is a stream of which a part has passed already.
+fn is_begun<B: 'static>(request: &Request<B>) -> bool {
+    let body: &dyn Any = request.body();
+    body.downcast_ref().is_some_and(Body::is_begun)
 }
 
 /// Why a call is not sent: the peer's limit is used up, or there is no time left.
@@ -333,6 +345,7 @@ fn event<B>(
 ) -> RetryEvent<'_> {
     RetryEvent {
         method: request.method(),
+        authority: request.uri().authority(),
         template: request.extensions().get(),
         correlation_id: request.extensions().get(),
         attempt,

@@ -13,6 +13,7 @@ use crate::layer::retry::outcome::{Answered, Outcome};
 use crate::layer::retry::peers::PeerMemory;
 use crate::layer::retry::scope::RetryScope;
 use crate::not_retried::NotRetried;
+use crate::observe::Observer;
 use crate::transmission::Transmission;
 use crate::wall_clock::WallClock;
 
@@ -48,6 +49,8 @@ const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 ///   pause ends before it. A call without one waits at most
 ///   [`with_max_retry_after`](Self::with_max_retry_after);
 /// - all retries were used;
+/// - the body of the request is a stream ([`Body::stream`](crate::Body::stream)) of which a part
+///   has passed;
 /// - fewer than 50 ms of the deadline would be left for the attempt;
 /// - the [`RetryBudget`](crate::RetryBudget) of the peer is spent;
 /// - the inner service does not become ready again.
@@ -60,7 +63,7 @@ pub struct RetryPolicy {
     trust_closing_answer: bool,
     memory: PeerMemory,
     clock: WallClock,
-    observer: Option<Arc<dyn Fn(&RetryEvent<'_>) + Send + Sync>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// What to do after an attempt.
@@ -191,17 +194,22 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets a function that is told every decision about an attempt that did not succeed.
+    /// Sets who is told every decision about an attempt that did not succeed
+    /// ([`Observer::retry_decided`]).
     ///
-    /// It runs between two attempts: it must not block.
+    /// It is told between two attempts: it must not block.
     ///
-    /// Defaults to none.
+    /// Defaults to the observer of the client
+    /// ([`ServiceClientBuilder::observer`](crate::ServiceClientBuilder::observer)), else to none.
     #[must_use]
-    pub fn with_observer(
-        mut self,
-        observer: impl Fn(&RetryEvent<'_>) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets who is told, unless the policy has an observer of its own.
+    pub(crate) fn or_observer(mut self, observer: &Arc<dyn Observer>) -> Self {
+        self.observer.get_or_insert_with(|| Arc::clone(observer));
         self
     }
 
@@ -232,7 +240,7 @@ impl RetryPolicy {
 
     pub(super) fn observe(&self, event: &RetryEvent<'_>) {
         if let Some(observer) = &self.observer {
-            observer(event);
+            observer.retry_decided(event);
         }
     }
 

@@ -53,8 +53,6 @@ impl Upstream {
     ///
     /// Panics if the script is empty or the address cannot be had.
     pub async fn start_on(addr: SocketAddr, script: impl IntoIterator<Item = Step>) -> Self {
-        // Before the code under test logs for the first time: another test may capture.
-        crate::log::install();
         let script: Vec<Step> = script.into_iter().collect();
         assert!(!script.is_empty(), "a script needs at least one step");
         let listener = TcpListener::bind(addr)

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use civic_testkit::upstream::{Step, Upstream};
+use civic_client::test_util::{Step, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::step::{Act, Close, Step};
+use crate::test_util::upstream::step::{Act, Close, Step};
 
 /// What became of the connection.
 pub(super) enum After {

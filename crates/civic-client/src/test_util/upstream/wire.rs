@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::Attempt;
+use crate::test_util::upstream::attempt::Attempt;
 
 /// Reads the next request of a connection. Returns `None` if the caller is done with it or does not
 /// speak HTTP.

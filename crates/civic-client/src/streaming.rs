@@ -1,0 +1,156 @@
+//! The body of a response that is read as it arrives, on its way through the layers.
+//!
+//! The layers know responses with whole bodies. One that is to be a stream passes them without a
+//! body, and what there is to read of it is in its extensions. So each layer, that of a user as
+//! well, works with either kind.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Extensions;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tracing::Span;
+
+use crate::broken_off::broken_off;
+use crate::error::Error;
+
+/// Asks for the body of a success as a stream, in the extensions of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WantsStream;
+
+/// The body of a success, in the extensions of its response. The first to ask for it gets it.
+#[derive(Clone)]
+pub(crate) struct StreamSlot(Arc<Mutex<Option<Streaming>>>);
+
+/// The body of a success as it arrives, with what belongs to it until its end.
+pub(crate) struct Streaming {
+    body: Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>,
+    span: Span,
+    /// What is let go of with the body, such as a place among the calls under way.
+    held: Vec<Box<dyn Any + Send>>,
+}
+
+// ===== impl StreamSlot =====
+
+impl StreamSlot {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        Self(Arc::new(Mutex::new(Some(Streaming::new(body)))))
+    }
+
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    fn streaming(&self) -> MutexGuard<'_, Option<Streaming>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the body read inside of `span`.
+    pub(crate) fn within(&self, span: Span) {
+        if let Some(streaming) = &mut *self.streaming() {
+            streaming.span = span;
+        }
+    }
+
+    /// Keeps `guard` until the body has ended or is dropped.
+    pub(crate) fn hold(&self, guard: impl Send + 'static) {
+        if let Some(streaming) = &mut *self.streaming() {
+            streaming.held.push(Box::new(guard));
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Streaming> {
+        self.streaming().take()
+    }
+}
+
+impl fmt::Debug for StreamSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamSlot")
+    }
+}
+
+// ===== impl Streaming =====
+
+impl Streaming {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        Self {
+            body: Box::pin(Arriving { inner: body }),
+            span: Span::none(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let _entered = self.span.enter();
+        let polled = self.body.as_mut().poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            self.note(error);
+        }
+        polled
+    }
+
+    /// Notes in the span that the body did not arrive whole.
+    pub(crate) fn note(&self, error: &Error) {
+        self.span.record("error.type", error.kind().as_str());
+        self.span.record("otel.status_code", "ERROR");
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+pin_project! {
+    /// A body with errors of this crate.
+    struct Arriving<B> {
+        #[pin]
+        inner: B,
+    }
+}
+
+impl<B> Body for Arriving<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = self.project().inner.poll_frame(cx);
+        frame.map(|frame| frame.map(|frame| frame.map_err(broken_off)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,232 @@
+//! What an observer is told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use civic_client::layer::{AttemptTimeoutLayer, CollectBodyLayer, ObserveLayer, RetryLayer};
+use civic_client::observe::{AttemptEnd, CallEnd, CallInfo, Ending, Observer};
+use civic_client::{
+    Error, ErrorKind, Jitter, NotRetried, RetryDecision, RetryEvent, RetryPolicy, Transport,
+};
+use civic_testkit::upstream::{Step, Upstream};
+use http::Method;
+use tower::ServiceBuilder;
+
+use crate::support::{bare, call, ends, exact};
+
+/// Writes down what it is told.
+#[derive(Debug, Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    fn note(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn of(call: &CallInfo<'_>) -> String {
+    assert!(call.correlation_id.is_some());
+    let template = call.template.map(ToString::to_string).unwrap_or_default();
+    assert!(call.authority.unwrap().as_str().starts_with("127.0.0.1:"));
+    format!("{} {template}", call.method_name())
+}
+
+impl Observer for Notes {
+    fn call_started(&self, call: &CallInfo<'_>) {
+        self.note(format!("call {}", of(call)));
+    }
+
+    fn call_ended(&self, _: &CallInfo<'_>, end: &CallEnd) {
+        let CallEnd {
+            ending,
+            attempts,
+            took,
+            ..
+        } = end;
+        self.note(format!(
+            "call ended {ending:?} after {attempts} in {} ms",
+            took.as_millis()
+        ));
+    }
+
+    fn attempt_started(&self, call: &CallInfo<'_>, number: u32) {
+        self.note(format!("attempt {number} {}", of(call)));
+    }
+
+    fn attempt_ended(&self, _: &CallInfo<'_>, end: &AttemptEnd) {
+        let AttemptEnd {
+            ending,
+            number,
+            took,
+            ..
+        } = end;
+        self.note(format!(
+            "attempt {number} ended {ending:?} in {} ms",
+            took.as_millis()
+        ));
+    }
+
+    fn retry_decided(&self, event: &RetryEvent<'_>) {
+        assert!(event.authority.is_some() && event.correlation_id.is_some());
+        self.note(format!("{} {:?}", event.attempt, event.decision));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_the_call_its_attempts_and_its_retries_in_their_order() {
+    let peer = Upstream::start([Step::status(503), Step::hang(), Step::json("1")]).await;
+    let notes = Arc::new(Notes::default());
+    let client = exact(&peer.url())
+        .observer(Arc::clone(&notes))
+        .build()
+        .unwrap();
+    let request = client.get("/things/{id}").param("id", 7);
+    ends(request.fetch::<u8>()).await.unwrap();
+    assert_eq!(
+        notes.take(),
+        [
+            "call GET /things/{id}",
+            "attempt 1 GET /things/{id}",
+            "attempt 1 ended Answered(503) in 0 ms",
+            "1 Retry { wait: 500ms }",
+            "attempt 2 GET /things/{id}",
+            "attempt 2 ended Failed(Timeout) in 10000 ms",
+            "2 Retry { wait: 1s }",
+            "attempt 3 GET /things/{id}",
+            "attempt 3 ended Answered(200) in 0 ms",
+            "call ended Answered(200) after 3 in 11500 ms",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_has_ended_too() {
+    let peer = Upstream::start([Step::hang()]).await;
+    let notes = Arc::new(Notes::default());
+    let client = exact(&peer.url())
+        .observer(Arc::clone(&notes))
+        .build()
+        .unwrap();
+    {
+        let mut going = Box::pin(call(&client, &Method::DELETE));
+        tokio::select! {
+            _ = &mut going => panic!("it hangs"),
+            () = peer.received(1) => {}
+        }
+    }
+    let ended: Vec<_> = notes.take().into_iter().skip(2).collect();
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    for (line, what) in ended
+        .iter()
+        .zip(["attempt 1 ended Cancelled", "call ended Cancelled"])
+    {
+        assert!(line.starts_with(what), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_never_passed_on_is_a_call_without_attempts() {
+    let peer = Upstream::start([Step::status(204).delay(Duration::from_secs(5))]).await;
+    let notes = Arc::new(Notes::default());
+    let builder = exact(&peer.url()).max_in_flight(1);
+    let client = builder.observer(Arc::clone(&notes)).build().unwrap();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { call(&client, &Method::GET).await }
+    });
+    peer.received(1).await;
+    let _ = notes.take();
+    let request = client.get("/").deadline(Duration::from_secs(1));
+    request.send().await.unwrap_err();
+    assert_eq!(
+        notes.take(),
+        [
+            "call GET /",
+            "call ended Failed(Deadline) after 0 in 1000 ms"
+        ]
+    );
+    first.await.unwrap().unwrap();
+}
+
+/// Counts decisions.
+#[derive(Debug, Default)]
+struct Decisions(Mutex<Vec<(u32, Option<u16>, Option<ErrorKind>, RetryDecision)>>);
+
+impl Observer for Decisions {
+    fn retry_decided(&self, event: &RetryEvent<'_>) {
+        let template = event.template.map(ToString::to_string);
+        assert_eq!(template.as_deref(), Some("/things/{id}"));
+        let status = event.status.map(|status| status.as_u16());
+        let decision = (event.attempt, status, event.error, event.decision);
+        self.0.lock().unwrap().push(decision);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_observer_of_a_policy_is_told_every_decision_instead_of_that_of_the_client() {
+    let peer = Upstream::start([Step::reset(), Step::status(502), Step::status(404)]).await;
+    let decisions = Arc::new(Decisions::default());
+    let notes = Arc::new(Notes::default());
+    let policy = RetryPolicy::new()
+        .with_jitter(Jitter::None)
+        .with_observer(Arc::clone(&decisions));
+    let builder = exact(&peer.url()).retry(policy);
+    // A pair of observers is one, too.
+    let client = builder.observer((Arc::clone(&notes), Arc::clone(&notes)));
+    let client = client.build().unwrap();
+    call(&client, &Method::GET).await.unwrap_err();
+    let wait = |millis| RetryDecision::Retry {
+        wait: Duration::from_millis(millis),
+    };
+    let stop = RetryDecision::Stop(NotRetried::NotRetryable);
+    assert_eq!(
+        *decisions.0.lock().unwrap(),
+        [
+            (1, None, Some(ErrorKind::Transport), wait(500)),
+            (2, Some(502), None, wait(1000)),
+            (3, Some(404), None, stop),
+        ]
+    );
+    let noted = notes.take();
+    assert!(
+        noted.iter().all(|line| !line.contains("Retry")),
+        "{noted:?}"
+    );
+    assert_eq!(noted.len(), 2 * 8, "each of the two is told all else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layer_works_in_a_stack_that_is_built_by_hand() {
+    let peer = Upstream::start([Step::status(500)]).await;
+    #[derive(Default)]
+    struct Endings(Mutex<Vec<(&'static str, Ending)>>);
+    impl Observer for Endings {
+        fn call_ended(&self, _: &CallInfo<'_>, end: &CallEnd) {
+            self.0.lock().unwrap().push(("call", end.ending));
+        }
+
+        fn attempt_ended(&self, _: &CallInfo<'_>, end: &AttemptEnd) {
+            self.0.lock().unwrap().push(("attempt", end.ending));
+        }
+    }
+    let endings = Arc::new(Endings::default());
+    let stack = ServiceBuilder::new()
+        .layer(ObserveLayer::of_calls(Arc::clone(&endings)))
+        .layer(RetryLayer::new(RetryPolicy::new().with_retries(1)))
+        .layer(ObserveLayer::of_attempts(Arc::clone(&endings)))
+        .layer(AttemptTimeoutLayer::default())
+        .layer(CollectBodyLayer::new())
+        .service(Transport::default());
+    let client = bare(&peer.url()).build_over(stack).unwrap();
+    let error: Error = ends(client.get("/").send()).await.unwrap_err();
+    assert_eq!(error.attempts(), 2);
+    let failed = Ending::Answered(http::StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        *endings.0.lock().unwrap(),
+        [("attempt", failed), ("attempt", failed), ("call", failed)]
+    );
+}
