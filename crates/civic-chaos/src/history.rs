@@ -115,6 +115,14 @@ pub(crate) enum What {
         value: String,
         step: ForeignStep,
     },
+    /// An operator has asked since `from`, and this is what was listed. `None` if the store did not
+    /// answer.
+    Operator {
+        group: usize,
+        from: u64,
+        asked: Asked,
+        seen: Option<Vec<Seen>>,
+    },
     /// Nothing ran on this machine, not even the driver.
     Stall { from: u64 },
     /// A server did not answer the driver for so long.
@@ -177,6 +185,25 @@ pub(crate) enum Backend {
     /// A redis-server of its own, whose wall clock is set wrong and right again.
     Stepped,
     Host,
+}
+
+/// What an operator asks for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Asked {
+    Locks,
+    Jobs,
+}
+
+/// A lock or a job, as it is listed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) is_held: bool,
+    pub(crate) fence: Option<u64>,
+    /// The watermark of a job.
+    pub(crate) done: Option<u64>,
 }
 
 /// A version of the programs under test.

@@ -19,6 +19,7 @@ mod inject;
 mod log;
 mod main_server;
 mod monitor;
+mod operator;
 mod options;
 mod peer;
 mod plan;

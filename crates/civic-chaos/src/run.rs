@@ -19,7 +19,6 @@ use crate::history::{
 use crate::inject::{Injector, name};
 use crate::log::Log;
 use crate::main_server::MainServer;
-use crate::monitor;
 use crate::options::{Choice, Options};
 use crate::plan::{WARM_UP_MS, plan, skew};
 use crate::random::Random;
@@ -27,6 +26,7 @@ use crate::replica::Replica;
 use crate::stage::{Servers, Stage};
 use crate::stall::Heart;
 use crate::stepped::SteppedServer;
+use crate::{monitor, operator};
 
 /// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
@@ -67,7 +67,9 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         stepped: stepped.as_ref().map(SteppedServer::addr),
     };
     let files = TempDir::new()?;
-    let stage = Arc::new(Stage::set(options, folder, files.path(), servers, &log).await?);
+    let mut stage = Stage::set(options, folder, files.path(), servers, &log).await?;
+    let desks = std::mem::take(&mut stage.desks);
+    let stage = Arc::new(stage);
     let steps = plan(
         options.seed,
         millis(options.length),
@@ -99,6 +101,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     if let Some(server) = &injector.server {
         background.spawn(notice_slow_servers(server.clone(), log.clone()));
     }
+    background.spawn(operator::look(desks, log.clone()));
     let mut running = JoinSet::new();
     for step in steps {
         sleep_until(start + Duration::from_millis(step.at_ms)).await;

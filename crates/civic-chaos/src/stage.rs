@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, broadcast};
 use crate::history::{Backend, Group, Kind, Version, What};
 use crate::log::Log;
 use crate::main_server::MainServer;
+use crate::operator::Desk;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
 use crate::replica::{Began, Deployment, Recipe, Replica};
@@ -56,6 +57,8 @@ enum Store {
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) groups: Vec<(Group, Vec<Slot>)>,
+    /// Where an operator looks at the groups.
+    pub(crate) desks: Vec<Desk>,
     pub(crate) log: Log,
     pub(crate) began: broadcast::Sender<Began>,
     lives: AtomicU32,
@@ -88,6 +91,7 @@ impl Stage {
         let (began, _) = broadcast::channel(256);
         let mut stage = Self {
             groups: Vec::new(),
+            desks: Vec::new(),
             log: log.clone(),
             began,
             lives: AtomicU32::new(1),
@@ -95,16 +99,22 @@ impl Stage {
         };
         for group in groups(options, servers) {
             log.now(What::Group(group.clone()));
+            if group.kind != Kind::Crowd {
+                stage.desks.push(Desk {
+                    group: group.group,
+                    civic: options.civic.clone(),
+                    environment: environment(servers.store(&group, files))?,
+                });
+            }
             let mut slots = Vec::new();
             for index in 0..group.replicas {
                 let proxy = match servers.behind_proxy(group.backend) {
                     Some(server) => Some(FaultProxy::start(server).await),
                     None => None,
                 };
-                let store = match (&proxy, servers.main) {
-                    (Some(proxy), _) => Store::Url(format!("{}/{}", proxy.redis_url(), group.db)),
-                    (None, Some(main)) if group.backend.is_main() => Store::Url(main.url(group.db)),
-                    _ => Store::Folder(files.join(&group.name)),
+                let store = match &proxy {
+                    Some(proxy) => Store::Url(format!("{}/{}", proxy.redis_url(), group.db)),
+                    None => servers.store(&group, files),
                 };
                 let recipe = recipe(options, &group, index, folder, store)?;
                 let version = match recipe.last {
@@ -185,6 +195,17 @@ impl Slot {
 }
 
 impl Servers<'_> {
+    /// Returns where a group keeps its lock, with nothing in between.
+    fn store(&self, group: &Group, files: &Path) -> Store {
+        match (group.backend, self.main, self.stepped) {
+            (Backend::Stepped, _, Some(stepped)) => {
+                Store::Url(format!("redis://{stepped}/{}", group.db))
+            }
+            (backend, Some(main), _) if backend.is_main() => Store::Url(main.url(group.db)),
+            _ => Store::Folder(files.join(&group.name)),
+        }
+    }
+
     /// Returns the server that a proxy can stand in front of.
     fn behind_proxy(&self, backend: Backend) -> Option<SocketAddr> {
         match backend {
@@ -295,6 +316,26 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
     groups
 }
 
+/// The environment of a process that uses this store.
+fn environment(store: Store) -> io::Result<Vec<(String, String)>> {
+    let mut environment: Vec<(String, String)> = ["PATH", "HOME"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect();
+    let (name, value) = match store {
+        Store::Url(url) => ("REDIS_URL", url),
+        Store::Folder(folder) => {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)?;
+            ("CIVIC_LOCK_DIR", folder.display().to_string())
+        }
+    };
+    environment.push((name.to_owned(), value));
+    Ok(environment)
+}
+
 fn recipe(
     options: &Options,
     group: &Group,
@@ -303,25 +344,12 @@ fn recipe(
     store: Store,
 ) -> io::Result<Recipe> {
     let name = format!("{}-{index}", group.name);
-    let mut environment: Vec<(String, String)> = ["PATH", "HOME"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect();
+    let mut environment = environment(store)?;
     let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
     set(
         "RUST_LOG",
         "warn,civic_lock=debug,civic_fleet=info".to_owned(),
     );
-    match store {
-        Store::Url(url) => set("REDIS_URL", url),
-        Store::Folder(folder) => {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)?;
-            set("CIVIC_LOCK_DIR", folder.display().to_string());
-        }
-    }
     let seconds = |millis: u64| (millis / 1000).to_string();
     let arguments = match group.kind {
         Kind::Hammer => {

@@ -22,6 +22,7 @@ mod lease;
 mod life;
 mod limits;
 mod loss;
+mod operator;
 mod server;
 mod span;
 mod ticks;
@@ -44,5 +45,6 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.extend(crowd::crowd(&view));
     verdicts.extend(deployments::deployments(&view));
     verdicts.push(eviction::eviction(&view));
+    verdicts.extend(operator::operator(&view));
     verdicts
 }

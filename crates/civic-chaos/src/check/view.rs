@@ -214,6 +214,7 @@ impl<'a> View<'a> {
             | What::Write { .. }
             | What::Crowd { .. }
             | What::Foreign { .. }
+            | What::Operator { .. }
             | What::Resources { .. }
             | What::Left { .. } => {}
         }
