@@ -30,6 +30,7 @@ mod run;
 mod stage;
 mod stall;
 mod stepped;
+mod store;
 mod topology;
 
 use std::process::ExitCode;

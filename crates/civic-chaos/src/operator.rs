@@ -1,4 +1,4 @@
-//! An operator who looks at the locks and the jobs during the run, with the tool that operators have.
+//! An operator who looks at the locks and the jobs during the run, with the operator's tool.
 
 use std::io;
 use std::path::PathBuf;

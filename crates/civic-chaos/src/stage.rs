@@ -1,10 +1,8 @@
 //! The groups of replicas. Each replica has its own proxy in front of the server.
 
-use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 
@@ -18,6 +16,7 @@ use crate::operator::Desk;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
 use crate::replica::{Began, Deployment, Recipe, Replica};
+use crate::store::Store;
 
 const TTL_MS: u64 = 2000;
 /// Longer than any outage, so that no tick is missed.
@@ -44,13 +43,6 @@ pub(crate) struct Servers<'a> {
     pub(crate) main: Option<&'a MainServer>,
     /// The one whose wall clock is set wrong.
     pub(crate) stepped: Option<SocketAddr>,
-}
-
-/// Where the replicas of a group keep their lock.
-#[derive(Debug)]
-enum Store {
-    Url(String),
-    Folder(PathBuf),
 }
 
 /// All replicas of a run.
@@ -103,7 +95,7 @@ impl Stage {
                 stage.desks.push(Desk {
                     group: group.group,
                     civic: options.civic.clone(),
-                    environment: environment(servers.store(&group, files))?,
+                    environment: servers.store(&group, files).environment()?,
                 });
             }
             let mut slots = Vec::new();
@@ -316,26 +308,6 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
     groups
 }
 
-/// The environment of a process that uses this store.
-fn environment(store: Store) -> io::Result<Vec<(String, String)>> {
-    let mut environment: Vec<(String, String)> = ["PATH", "HOME"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect();
-    let (name, value) = match store {
-        Store::Url(url) => ("REDIS_URL", url),
-        Store::Folder(folder) => {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)?;
-            ("CIVIC_LOCK_DIR", folder.display().to_string())
-        }
-    };
-    environment.push((name.to_owned(), value));
-    Ok(environment)
-}
-
 fn recipe(
     options: &Options,
     group: &Group,
@@ -344,7 +316,7 @@ fn recipe(
     store: Store,
 ) -> io::Result<Recipe> {
     let name = format!("{}-{index}", group.name);
-    let mut environment = environment(store)?;
+    let mut environment = store.environment()?;
     let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
     set(
         "RUST_LOG",

@@ -68,7 +68,7 @@ fn shows_holder(view: &View<'_>, answer: Answer<'_>, verdict: &mut Verdict) {
     let throughout = view
         .leases_of(answer.group)
         .filter(|lease| lease.begin <= from && view.at_work_until(lease) >= to)
-        // Whoever was told that its lease is lost is no holder by its own account.
+        // A holder that was told that its lease is lost is none by its own account.
         .filter(|lease| lease.told.is_none_or(|told| told > to));
     for lease in throughout {
         verdict.checks += 1;
@@ -98,19 +98,19 @@ fn shows_the_last(view: &View<'_>, answer: Answer<'_>, verdict: &mut Verdict) {
         return;
     };
     verdict.checks += 1;
-    let later = view
+    let Some(later) = view
         .leases_of(answer.group)
-        .filter(|lease| lease.fence > fence && lease.begin < answer.span.from);
-    for lease in later {
-        if is_uncertain(view, lease, answer.span.to) {
-            verdict.excused += 1;
-        } else {
-            verdict.violated(
-                format!("fence {fence} is shown after {}", view.describe(lease)),
-                [lease.record, answer.index],
-            );
-        }
+        .find(|lease| lease.fence > fence && lease.begin < answer.span.from)
+    else {
         return;
+    };
+    if is_uncertain(view, later, answer.span.to) {
+        verdict.excused += 1;
+    } else {
+        verdict.violated(
+            format!("fence {fence} is shown after {}", view.describe(later)),
+            [later.record, answer.index],
+        );
     }
 }
 
