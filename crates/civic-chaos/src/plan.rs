@@ -25,6 +25,9 @@ const KILL_AFTER_MS: u64 = 2_500;
 
 /// How long a clock that was wrong is right: replicas look at it as often as they poll.
 const RIGHT_MS: u64 = 11_000;
+/// How long the first step of a clock lasts, which is forward: longer than the grace of the job, so
+/// that every tick is late by the right clock too when it is over.
+const LONG_STEP_MS: u64 = 35_000;
 
 /// A fault that is going to be injected.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,7 +91,9 @@ pub(crate) fn plan(seed: u64, length_ms: u64, topology: Topology, groups: &[Shap
     }
     // A server of its own: the pauses of the others are not disturbed.
     let faults = faults(&[Class::Clock], topology, groups);
+    let first = steps.len();
     lane(&mut random, &faults, &[], end_ms, groups, &mut steps);
+    lengthen(&mut steps, first, end_ms);
     steps.retain(|step| step.at_ms + step.lasts_ms <= end_ms);
     steps.sort_by_key(|step| step.at_ms);
     steps
@@ -201,6 +206,22 @@ fn lane(
         };
         at_ms = step.at_ms + busy_ms + right_ms + random.between(300, 1500);
         steps.push(step);
+    }
+}
+
+/// Makes the first step of a clock the long one, if there is time for it, and moves the others.
+fn lengthen(steps: &mut [Step], first: usize, end_ms: u64) {
+    let Some(long) = steps.get_mut(first) else {
+        return;
+    };
+    if long.at_ms + LONG_STEP_MS > end_ms {
+        return;
+    }
+    let later_ms = LONG_STEP_MS - long.lasts_ms;
+    long.fault = Fault::StepForward;
+    long.lasts_ms = LONG_STEP_MS;
+    for step in &mut steps[first + 1..] {
+        step.at_ms += later_ms;
     }
 }
 
@@ -426,6 +447,26 @@ mod tests {
             let alone = FIRST_PAUSE_MS + KILL_AFTER_MS;
             let kills = steps.iter().filter(|step| step.at_ms == alone).count();
             assert_eq!(kills, KILLED);
+        }
+    }
+
+    #[test]
+    fn a_clock_is_ahead_for_thirty_five_seconds_once_if_there_is_time_for_it() {
+        for seed in 0..50 {
+            for (length_ms, times) in [(45_000, 0), (60_000, 1), (600_000, 1)] {
+                let steps = plan(seed, length_ms, Topology::Single, &GROUPS);
+                let clock: Vec<_> = steps
+                    .iter()
+                    .filter(|step| step.fault.class() == Class::Clock)
+                    .collect();
+                let long = |step: &&&Step| {
+                    step.fault == Fault::StepForward && step.lasts_ms == LONG_STEP_MS
+                };
+                assert_eq!(clock.iter().filter(long).count(), times, "{clock:#?}");
+                for pair in clock.windows(2) {
+                    assert!(pair[0].at_ms + pair[0].lasts_ms + RIGHT_MS <= pair[1].at_ms);
+                }
+            }
         }
     }
 

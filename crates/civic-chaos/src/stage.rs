@@ -243,7 +243,8 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
             ..lock(Kind::AtLeastOnce, "crash-loop", 2000, 400, GRACE_MS)
         },
     ];
-    let stepped = [lock(Kind::AtLeastOnce, "stepped", 2000, 300, GRACE_MS)];
+    // As long as the poll cap, so that its ticks must go on within one interval.
+    let stepped = [lock(Kind::AtLeastOnce, "stepped", 5000, 300, GRACE_MS)];
     // The store of one machine has no outage.
     let crowd = lock(Kind::Crowd, "crowd", 0, 0, 0);
     let mut on_main = usual.to_vec();

@@ -66,12 +66,14 @@ impl LockService {
     /// back. Call it last: after the server has drained and the scheduler has ended.
     ///
     /// A lease that was dropped is given back in the background, which a process that exits at once
-    /// does not wait for; the lock then stays until its ttl has passed. This method waits for it,
-    /// and for leases that are still held, as long as `bound`. Then it tells the holders that are
-    /// left that their leases are lost, and waits once more, for the command timeout. A key that is
-    /// not given back by then expires.
+    /// does not wait for; the lock then stays until its ttl has passed. So does one that was
+    /// acquired by a command whose answer was lost, until that is undone. This method waits for
+    /// both, and for leases that are still held, as long as `bound`. Then it tells the holders that
+    /// are left that their leases are lost, and waits once more, for the command timeout. A key
+    /// that is not given back by then expires.
     ///
-    /// Leases of the jobs of a scheduler are among them. The service can be used afterwards.
+    /// Leases of the jobs of a scheduler, and those of the requests that a `LockLayer` has let in,
+    /// are among them. The service can be used afterwards.
     ///
     /// # Cancel safety
     ///

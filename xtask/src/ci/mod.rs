@@ -264,7 +264,7 @@ fn doc_tests() -> Result<(), String> {
 
 /// A short, bounded part of what `cargo xtask chaos` does for as long as one likes.
 fn chaos() -> Result<(), String> {
-    let arguments = ["--seconds", "45", "--seed", "1"].map(str::to_owned);
+    let arguments = ["--seconds", "60", "--seed", "1"].map(str::to_owned);
     sh::run(&mut crate::chaos::prepare(&arguments)?)
 }
 

@@ -153,13 +153,7 @@ fn none_is_lost(
                     )
                     .filter(|fault| fault.fault.class() == Class::Server)
                     .any(|fault| due <= fault.span.to.saturating_add(LOOKS));
-            // A replica has taken along what it alone knew: that it had passed over an instant of
-            // the other schedule, whose replicas had not come for it yet.
-            let taken_along = view.lives.values().any(|life| {
-                life.group == group.group
-                    && life.deployment != *number
-                    && (due.saturating_sub(2 * SKEW)..=due + late).contains(&life.gone())
-            });
+            let taken_along = was_taken_along(view, group, *number, tick, late);
             if settled {
             } else if hindered
                 || unseen
@@ -184,6 +178,29 @@ fn none_is_lost(
             tick += of.interval_ms;
         }
     }
+}
+
+/// Returns whether a replica of another schedule has passed over this instant, and was gone before
+/// a replica of the instant's own schedule had come for it. It alone knew of it then.
+fn was_taken_along(view: &View<'_>, group: &Group, number: u32, tick: u64, late: u64) -> bool {
+    let due = view.due(tick);
+    let leaves = (due.saturating_sub(2 * SKEW))..=(due + late);
+    view.records.iter().any(|record| {
+        let What::Tick {
+            life,
+            event: TickEvent::Started | TickEvent::Missed,
+            tick: later,
+            ..
+        } = record.what
+        else {
+            return false;
+        };
+        let replica = &view.lives[&life];
+        later > tick
+            && replica.group == group.group
+            && replica.deployment != number
+            && leaves.contains(&replica.gone())
+    })
 }
 
 fn others_are_named(view: &View<'_>, group: &Group, verdict: &mut Verdict) {
@@ -320,6 +337,30 @@ mod tests {
         let mut story = story();
         story.run(32_010, 1, 32_000, 17).run(33_010, 2, 33_000, 18);
         assert!(!verdict(story, 1, LOST).holds());
+    }
+
+    #[test]
+    fn an_instant_is_taken_along_only_by_a_replica_that_has_passed_over_it() {
+        // The tick of 33 s is left out while a replica of the other schedule leaves.
+        for (passes_over, holds) in [(true, true), (false, false)] {
+            let mut story = story();
+            let mut fence = 10;
+            for tick in 4..58 {
+                let life = match tick {
+                    33 => continue,
+                    _ if tick > 20 && tick % 3 == 0 => 2,
+                    _ if tick <= 32 && tick % 4 == 0 => 1,
+                    _ => continue,
+                };
+                fence += 1;
+                story.run(1000 * tick + 10, life, 1000 * tick, fence);
+            }
+            if passes_over {
+                story.tick(33_900, 1, TickEvent::Started, 36_000, 50, 1);
+            }
+            let verdict = verdict(story, 1, LOST);
+            assert_eq!(verdict.holds(), holds, "{verdict:?}");
+        }
     }
 
     #[test]

@@ -81,6 +81,20 @@ async fn lock_hold_prints_acquired_and_released_and_busy_for_the_rest() {
 }
 
 #[tokio::test]
+async fn lock_hold_takes_a_ttl_at_either_end_of_its_range() {
+    let folder = tempfile::tempdir().unwrap();
+    for (ttl, millis) in [("0.5", 500_u64), ("604800", 604_800_000)] {
+        let held = civic(folder.path())
+            .args(["x", "--ttl", ttl, "--hold", "1"])
+            .output()
+            .await
+            .expect("an end");
+        assert_eq!(held.status.code(), Some(0), "{ttl}");
+        assert_eq!(events(&held)[0]["ttlMs"], millis);
+    }
+}
+
+#[tokio::test]
 async fn lock_hold_is_unavailable_without_its_store_and_lost_when_the_key_is_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = RedisServer::start().await;

@@ -310,6 +310,7 @@ impl Leases {
                 holder: pending.holder,
                 undo: pending.undo,
                 until: boot_clock::now() + ttl + self.0.store.command_timeout(),
+                _live: Arc::new(pending.live),
             };
             let Inner { store, orphans, .. } = &*self.0;
             orphans.add(store, &pending.name, orphan);
@@ -333,4 +334,72 @@ async fn run_detached<T: Send + 'static>(
     answered
         .await
         .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespace::Namespace;
+    use crate::store::command::Register;
+    use crate::store::host::HostStore;
+    use crate::store::settings::Settings;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_claim_takes_the_place_of_an_acquire_of_its_process_whose_answer_was_lost() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings = Settings {
+            command_timeout: MINUTE / 6,
+            replica_acks: 0,
+            namespace: Namespace::default(),
+        };
+        let store = HostStore::open(Some(folder.path().join("locks")), settings);
+        let store = Store::Host(Arc::new(store.expect("a private folder")));
+        let leases = Leases::new(store.clone(), MINUTE, LockObserver::default());
+        let name = LockName::new("nightly").expect("a valid name");
+        let ttl = Ttl::new(MINUTE).expect("a valid ttl");
+        let register = Register {
+            done: 1000,
+            retain: MINUTE,
+            schedule: None,
+            first: 0,
+        };
+        store.run(&name, register).await.expect("registered");
+        let request = ClaimRequest {
+            tick: 2000,
+            // The tick is one of 1970.
+            grace: Duration::from_secs(10_000_000_000),
+            delivery: Delivery::AtLeastOnce,
+            max_skew: MINUTE,
+            retain: MINUTE,
+        };
+        for own in [false, true] {
+            let holder = leases.new_holder();
+            let acquire = Acquire {
+                holder: holder.clone(),
+                ttl,
+                orphans: Vec::new(),
+            };
+            store.run(&name, acquire).await.expect("carried out");
+            if own {
+                let orphan = Orphan {
+                    _live: Arc::new(leases.live().add(&holder)),
+                    holder: holder.clone(),
+                    undo: Ending::Release { hold: None },
+                    until: Duration::MAX,
+                };
+                leases.0.orphans.keep(&name, orphan);
+            }
+            let claimed = leases.claim(&name, ttl, request, ClaimTerms::default());
+            let claimed = claimed.await.expect("an answer");
+            assert_eq!(
+                matches!(claimed, Claimed::Granted { .. }),
+                own,
+                "{claimed:?}"
+            );
+            let release = Ending::Release { hold: None };
+            let _ = release.send(&store, &name, &holder).await;
+        }
+    }
 }

@@ -11,19 +11,20 @@ use crate::lease::machine::LostReason;
 use crate::mutex::Mutex;
 use crate::store::holder::Holder;
 
-/// The leases of a process that were not given back yet, and the acquires that have no answer yet.
-/// Cheap to clone.
+/// The leases of a process that were not given back yet, the acquires that have no answer yet, and
+/// those whose answer was lost and that are not undone yet. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct LiveLeases(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// `None` before the acquire is answered.
+    /// `None` before the acquire is answered, and after its answer was lost.
     leases: Mutex<HashMap<Holder, Option<Arc<Shared>>>>,
     ended: Notify,
 }
 
 /// One of them, until it is dropped.
+#[derive(Debug)]
 pub(super) struct LiveLease {
     all: LiveLeases,
     holder: Holder,

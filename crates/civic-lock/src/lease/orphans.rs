@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::boot_clock;
 use crate::lease::end::Ending;
+use crate::lease::live::LiveLease;
 use crate::lease::task::MAX_RETRY_DELAY;
 use crate::mutex::Mutex;
 use crate::name::LockName;
@@ -40,6 +41,8 @@ pub(super) struct Orphan {
     pub(super) undo: Ending,
     /// The key has expired by itself from then on.
     pub(super) until: Duration,
+    /// Until it is taken back, the end of the process has something to wait for.
+    pub(super) _live: Arc<LiveLease>,
 }
 
 // ===== impl Orphans =====
@@ -61,6 +64,14 @@ impl Orphans {
             let task = tokio::spawn(self.clone().take_back(store.clone(), name.clone()));
             family.task = Some(task.abort_handle());
         }
+    }
+
+    /// Adds an orphan that is not taken back: its undo does not get through.
+    #[cfg(test)]
+    pub(super) fn keep(&self, name: &LockName, orphan: Orphan) {
+        let mut all = self.0.lock();
+        let family = all.entry(name.clone()).or_default();
+        family.orphans.insert(orphan.holder.clone(), orphan);
     }
 
     async fn take_back(self, store: Store, name: LockName) {

@@ -22,6 +22,10 @@
 //! with every lease, a process that was stopped for longer than the ttl needs the
 //! [fence](crate::Lease::fence).
 //!
+//! At the end of a process call [`LockService::close`](crate::LockService::close), after the server
+//! has drained: the lock of a request whose body has just ended is released in the background, and
+//! a process that exits at once would leave it to its ttl.
+//!
 //! # Example
 //!
 //! ```

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::name::LockName;
-use crate::store::answer::{Acquired, Claimed, Missed, Ownership};
-use crate::store::conformance::support::{Case, acquire, fence_of, granted, register, release};
+use crate::store::answer::{Acquired, Claimed, Missed, Ownership, Peeked};
+use crate::store::command::{Claim, ClaimRequest, ClaimTerms, Sight};
+use crate::store::conformance::support::{
+    Case, GRACE, acquire, fence_of, granted, holder, register, release, ttl,
+};
+use crate::store::sighting::Fingerprint;
 use crate::store::store::Store;
 
 conformance! {
@@ -17,6 +21,8 @@ conformance! {
     our_own_replicas_take_over_a_minimum_hold,
     a_repeated_claim_is_answered_as_the_first_one,
     a_claim_whose_answer_was_lost_is_claimed_again_as_the_same_attempt,
+    a_claim_counts_every_orphan_that_holds_the_key_as_its_own,
+    a_claim_is_a_sight_of_its_schedule_whatever_becomes_of_it,
     at_most_once_is_done_when_claimed,
     an_at_most_once_tick_is_not_done_for_good_while_its_claim_may_be_taken_back,
     an_at_most_once_tick_whose_answer_was_lost_is_not_lost,
@@ -156,6 +162,67 @@ async fn a_claim_whose_answer_was_lost_is_claimed_again_as_the_same_attempt(stor
     // The late undo of the first leaves the second alone.
     assert_eq!(job.unclaim("a").await, Ownership::NotOurs);
     assert_eq!(job.peek().await.claimed, Some(job.tick));
+}
+
+async fn a_claim_counts_every_orphan_that_holds_the_key_as_its_own(store: Store) {
+    let job = Case::registered(&store, "job").await;
+    // No claim, but an acquire or a run on demand whose answer was lost.
+    let lost = fence_of(&acquire(&store, &job.name, "a").await);
+    let other = job.claim_with("b", job.request(), &["another"]).await;
+    assert!(matches!(other, Claimed::Running { .. }), "{other:?}");
+    let claimed = job.claim_with("b", job.request(), &["another", "a"]).await;
+    let (tick, fence, attempt, done) = granted(&claimed);
+    assert_eq!((tick, attempt, done), (job.tick, 1, job.done));
+    assert!(fence > lost);
+    // The late undo of the lost one leaves the claim alone.
+    assert_eq!(
+        release(&store, &job.name, "a", None).await,
+        Ownership::NotOurs
+    );
+    assert_eq!(job.peek().await.holder.as_deref(), Some("b"));
+}
+
+async fn a_claim_is_a_sight_of_its_schedule_whatever_becomes_of_it(store: Store) {
+    let job = Case::registered(&store, "job").await;
+    let sight = |name| Sight {
+        schedule: Fingerprint::new(name),
+        silence: GRACE,
+        retain: GRACE,
+    };
+    for schedule in ["own", "other"] {
+        store.run(&job.name, sight(schedule)).await.expect("sight");
+    }
+    let last = |peeked: &Peeked, name: &str| {
+        let seen = peeked.schedules.iter();
+        let mut seen = seen.filter(|seen| seen.fingerprint.as_str() == name);
+        seen.next().expect("it was seen").last
+    };
+    let seen = job.peek().await;
+    // One that is granted, one that finds another holder, and one that is for nothing.
+    for (who, tick) in [("a", job.tick), ("b", job.tick), ("b", job.done)] {
+        let before = job.peek().await;
+        while job.peek().await.now == before.now {
+            tokio::task::yield_now().await;
+        }
+        let claim = Claim {
+            holder: holder(who),
+            ttl: ttl(60_000),
+            request: ClaimRequest {
+                tick,
+                ..job.request()
+            },
+            terms: ClaimTerms {
+                schedule: Some(Fingerprint::new("own")),
+                ..ClaimTerms::default()
+            },
+            orphans: Vec::new(),
+        };
+        store.run(&job.name, claim).await.expect("claim");
+        let after = job.peek().await;
+        assert!(last(&after, "own") > last(&before, "own"), "{after:?}");
+    }
+    let after = job.peek().await;
+    assert_eq!(last(&after, "other"), last(&seen, "other"));
 }
 
 async fn at_most_once_is_done_when_claimed(store: Store) {

@@ -231,6 +231,20 @@ async fn a_lost_reply_to_acquire_is_undone_for_everybody_else() {
 }
 
 #[tokio::test]
+async fn closing_waits_for_the_undo_of_an_acquire_whose_answer_was_lost_but_not_for_ever() {
+    let broken = Broken::start().await;
+    let service = broken.warm().await;
+    broken.proxy.set(Fault::DropReply);
+    unavailable(service.try_acquire("nightly", MINUTE).await);
+    assert_ne!(broken.holder("nightly").await, "", "it was carried out");
+    // It cannot be confirmed that it is undone.
+    assert_eq!(service.close(Duration::ZERO).await, 1);
+    broken.proxy.set(Fault::Pass);
+    assert_eq!(service.close(MINUTE).await, 0);
+    assert_eq!(broken.holder("nightly").await, "");
+}
+
+#[tokio::test]
 async fn the_undo_of_a_lost_acquire_never_frees_the_lock_of_another_holder() {
     let broken = Broken::start().await;
     let service = broken.warm().await;

@@ -14,6 +14,7 @@ on_each_store! {
     a_run_that_is_asked_for_moves_no_watermark,
     a_run_that_is_asked_for_and_handed_over_does_not_use_up_its_attempts,
     a_watermark_that_is_set_back_is_believed_by_running_replicas,
+    a_watermark_that_is_set_back_is_believed_by_a_replica_that_has_nothing_to_claim,
     a_watermark_that_is_set_while_a_tick_runs_is_not_moved_by_its_end,
 }
 
@@ -147,6 +148,33 @@ async fn a_watermark_that_is_set_back_is_believed_by_running_replicas(store: Fix
     let again = events.event("started", None, seen).await;
     assert_eq!(again.tick, first.tick);
     local.stop().await;
+}
+
+async fn a_watermark_that_is_set_back_is_believed_by_a_replica_that_has_nothing_to_claim(
+    store: Fixture,
+) {
+    let (locks, events) = (store.location().locks(), EventLog::default());
+    let admin = locks.admin();
+    let replica = Local::start(&locks, yearly(), &events, quick, |_| async { Ok(()) });
+    let latest = loop {
+        if let Ok(job) = admin.job("job").await {
+            break job.done;
+        }
+        tokio::task::yield_now().await;
+    };
+    // It has read the watermark once it obeys an operator: no claim tells it of the next change.
+    admin.run_now("job", None).await.expect("registered");
+    events.event("ran", None, 0).await;
+    let seen = events.len();
+    let back = Tick::from_millis(latest.as_millis() - 1);
+    admin.reset("job", back).await.expect("registered");
+    // By its own look.
+    events.event("reset", None, seen).await;
+    // The tick after it is due again, and its grace is over.
+    let missed = events.event("missed", None, seen).await;
+    assert_eq!(missed.tick, latest.as_millis());
+    assert_eq!(admin.job("job").await.expect("registered").done, latest);
+    replica.stop().await;
 }
 
 async fn a_watermark_that_is_set_while_a_tick_runs_is_not_moved_by_its_end(store: Fixture) {
