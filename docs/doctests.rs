@@ -19,6 +19,9 @@ mod documents {
     #[doc = include_str!("distributed-lock.md")]
     struct DistributedLock;
 
+    #[doc = include_str!("once.md")]
+    struct Once;
+
     #[doc = include_str!("job-metrics.md")]
     struct JobMetrics;
 

@@ -3,10 +3,10 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{call, job, key, lock, token};
+use crate::{call, job, key, lock, once, token};
 
 /// The operator's tool for services that are built with civic: calls them, mints and inspects their
-/// tokens, and shows and changes what their locks and scheduled jobs do.
+/// tokens, and shows and changes what their locks, scheduled jobs and one-time executions do.
 ///
 /// Configured by JWT_SECRET, REDIS_URL and RUST_LOG. Machine-readable output is one JSON object per
 /// line on stdout; logs go to stderr. Exit code 0 is success, 1 is failure, 2 is a mistake in the
@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// List, run, pause and repair scheduled jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// List, inspect and end executions that happen once.
+    #[command(subcommand)]
+    Once(once::Command),
     /// Make a private key, or print the public half of one.
     #[command(subcommand)]
     Key(key::Command),

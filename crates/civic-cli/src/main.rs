@@ -6,6 +6,7 @@ mod cli;
 mod job;
 mod key;
 mod lock;
+mod once;
 mod output;
 mod start_error;
 mod table;
@@ -47,6 +48,10 @@ async fn run(command: Command) -> Result<ExitCode, StartError> {
         Command::Job(command) => {
             log_to_stderr("warn");
             job::run(command).await
+        }
+        Command::Once(command) => {
+            log_to_stderr("warn");
+            once::run(command).await
         }
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -21,6 +21,8 @@ use crate::weak_map::WeakMap;
 /// A waiter asks at least this often, and on average twice as often: a hint can be lost.
 const MAX_POLL: Duration = Duration::from_secs(1);
 const MIN_POLL: Duration = Duration::from_millis(20);
+/// The longest wait. An instant that is later than the clock can show would panic.
+const MAX_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Acquires locks from one store. Cheap to clone; the copies share their queues.
 #[derive(Clone, Debug)]
@@ -28,6 +30,15 @@ pub(crate) struct Acquirer {
     leases: Leases,
     on_unavailable: OnUnavailable,
     queues: Queues,
+}
+
+/// What one question of a waiter has come to.
+#[derive(Debug)]
+pub(crate) enum Asked<T> {
+    /// There is nothing to wait for.
+    Decided(T),
+    /// Another holder has the lock, for as long as `left` unless it renews it.
+    Held { answer: T, left: Option<Duration> },
 }
 
 /// One queue per name, for the callers of this process that wait for it.
@@ -78,25 +89,44 @@ impl Acquirer {
 
     /// Acquires the lock, and waits for it at most as long as `within`.
     pub(crate) async fn waiting(&self, name: &LockName, ttl: Ttl, within: Duration) -> Acquisition {
+        self.wait(name, within, move || async move {
+            match self.once(name, ttl).await {
+                Acquisition::Busy { holder, ttl } => Asked::Held {
+                    answer: Acquisition::Busy { holder, ttl },
+                    left: ttl,
+                },
+                decided => Asked::Decided(decided),
+            }
+        })
+        .await
+    }
+
+    /// Asks until it is decided, at most as long as `within`, whenever the lock may be free.
+    pub(crate) async fn wait<T, F>(
+        &self,
+        name: &LockName,
+        within: Duration,
+        ask: impl Fn() -> F,
+    ) -> T
+    where
+        F: Future<Output = Asked<T>>,
+    {
         if Handle::try_current().is_err() {
             // Refused: there is nothing to wait by.
-            return self.once(name, ttl).await;
+            return ask().await.into_answer();
         }
-        let deadline = Instant::now() + within;
+        // A wait without an end is one of a century.
+        let deadline = Instant::now() + within.min(MAX_WAIT);
         let queue = self.queues.get(name);
         let Ok(_turn) = tokio::time::timeout_at(deadline, queue.lock()).await else {
-            return self.once(name, ttl).await;
+            return ask().await.into_answer();
         };
         let mut hints = None;
         loop {
-            let left = match self.once(name, ttl).await {
-                Acquisition::Busy { holder, ttl } => {
-                    if Instant::now() >= deadline {
-                        return Acquisition::Busy { holder, ttl };
-                    }
-                    ttl
-                }
-                decided => return decided,
+            let left = match ask().await {
+                Asked::Decided(answer) => return answer,
+                Asked::Held { answer, .. } if Instant::now() >= deadline => return answer,
+                Asked::Held { left, .. } => left,
             };
             if hints.is_none() {
                 self.leases.observer().emit(|| LockEvent::Waiting {
@@ -111,6 +141,16 @@ impl Acquirer {
                 // Every process hears it at the same moment.
                 () = hints.next() => tokio::time::sleep(jitter(MIN_POLL)).await,
             }
+        }
+    }
+}
+
+// ===== impl Asked =====
+
+impl<T> Asked<T> {
+    fn into_answer(self) -> T {
+        match self {
+            Self::Decided(answer) | Self::Held { answer, .. } => answer,
         }
     }
 }

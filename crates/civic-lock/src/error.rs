@@ -58,8 +58,17 @@ pub enum ErrorKind {
     Expired,
     /// The store knows no job of that name. Nothing was done.
     UnknownJob,
-    /// Fewer replicas than configured have acknowledged the lock. It was released.
+    /// Fewer replicas than configured have acknowledged the lock, which was released, or a recorded
+    /// result, which a failover may lose.
     NotReplicated,
+    /// The execution under [`once`](crate::LockService::once) is not this holder's any more:
+    /// another one has begun it since, an operator has ended it, or its record is gone. Nothing was
+    /// recorded.
+    Lost,
+    /// The result has more bytes than are recorded. Nothing was recorded.
+    TooLarge,
+    /// The recorded result is not of the type that was asked for.
+    Unreadable,
 }
 
 impl ErrorKind {
@@ -77,6 +86,9 @@ impl ErrorKind {
             Self::Expired => "expired",
             Self::NotReplicated => "not_replicated",
             Self::UnknownJob => "unknown_job",
+            Self::Lost => "lost",
+            Self::TooLarge => "too_large",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -170,7 +182,10 @@ impl fmt::Display for Error {
             ErrorKind::Refused => "the lock store refused",
             ErrorKind::Expired => "the command reached the lock store too late",
             ErrorKind::UnknownJob => "unknown job",
-            ErrorKind::NotReplicated => "too few replicas acknowledged the lock",
+            ErrorKind::NotReplicated => "too few replicas acknowledged it",
+            ErrorKind::Lost => "the execution is not this holder's any more",
+            ErrorKind::TooLarge => "the result is too large to be recorded",
+            ErrorKind::Unreadable => "the recorded result is of another type",
         };
         if self.0.detail.is_empty() {
             f.write_str(what)

@@ -7,6 +7,7 @@ mod admin;
 mod boot_clock;
 mod builder;
 mod delivery;
+mod durability;
 mod environment;
 mod error;
 #[cfg(feature = "layer")]
@@ -16,6 +17,7 @@ mod lock_event;
 mod mutex;
 mod name;
 mod namespace;
+mod once;
 mod outcome;
 mod request;
 pub mod scheduler;
@@ -28,14 +30,17 @@ mod store;
 mod supervisor;
 mod timing;
 mod weak_map;
+mod work;
 #[cfg(feature = "layer")]
 mod x_fence;
 
 pub use self::admin::{
-    Admin, BreakOutcome, JobRun, JobSchedule, JobStatus, LockStatus, RunRequest,
+    Admin, BreakOutcome, JobRun, JobSchedule, JobStatus, LockStatus, OnceState, OnceStatus,
+    ResolveOnce, ResolveOutcome, RunRequest,
 };
 pub use self::builder::LockServiceBuilder;
 pub use self::delivery::Delivery;
+pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
 pub use self::layer::{FenceLayer, LockLayer};
@@ -44,6 +49,9 @@ pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
 pub use self::lease::machine::LostReason;
 pub use self::lock_event::LockEvent;
 pub use self::name::LockName;
+pub use self::once::{
+    OnceAttempt, OnceBegun, OnceEvent, OnceKey, OnceOutcome, OnceRecord, OnceRequest, OnceRun,
+};
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
 pub use self::scheduler::{

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::error::ErrorKind;
 use crate::lease::machine::LostReason;
 use crate::name::LockName;
+use crate::once::event::OnceEvent;
+use crate::once::key::OnceKey;
 
 /// What happened to a lock in this process.
 ///
@@ -62,6 +64,16 @@ pub enum LockEvent {
         held: Duration,
         /// [`LostReason::Released`] if it was given back, and why it was lost otherwise.
         reason: LostReason,
+    },
+    /// Something happened to an execution under [`once`](crate::LockService::once). The lease that
+    /// its work runs under has events of its own, with the name `once:<key>`.
+    Once {
+        /// The key. Keys are made from requests: do not make them a label of a metric.
+        key: OnceKey,
+        /// What happened. Its [name](OnceEvent::as_str) is one of a fixed few.
+        event: OnceEvent,
+        /// Which attempt it is about. 0 if that is not known.
+        attempt: u32,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The name of a lock, and the keys that follow from it.
 //!
 //! A name is 1 to 512 bytes of UTF-8 without `{`, `}` and control characters. Braces are refused
-//! because a Redis Cluster hashes what stands between them: the three keys of a lock would land
+//! because a Redis Cluster hashes what stands between them: the keys of a lock would land
 //! on different nodes, and no script could use them together.
 
 use std::fmt;
@@ -79,6 +79,12 @@ impl LockName {
     /// Returns `{lock:<name>}:runs`, the key of the last runs of a job, in the same cluster slot.
     pub(crate) fn runs_key(&self) -> String {
         format!("{{lock:{}}}:runs", self.0)
+    }
+
+    /// Returns `{lock:<name>}:once`, the key of what became of an execution, in the same cluster
+    /// slot.
+    pub(crate) fn once_key(&self) -> String {
+        format!("{{lock:{}}}:once", self.0)
     }
 
     /// Returns `{lock:<name>}:seen`, the key of the largest fence that was admitted, in the same

@@ -1,9 +1,6 @@
 //! One lock to be acquired, with its own settings.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 use crate::acquire::Acquirer;
@@ -14,6 +11,7 @@ use crate::lease::lease::Lease;
 use crate::name::LockName;
 use crate::outcome::{Acquisition, OnLoss, Outcome};
 use crate::timing::Ttl;
+use crate::work::{Work, run_under};
 
 /// A request for one lock, with its own settings. Made by
 /// [`LockService::request`](crate::LockService::request).
@@ -121,54 +119,22 @@ where
     let ran_for = || boot_clock::now().saturating_sub(began);
     let hold = || Some(minimum_hold.saturating_sub(ran_for())).filter(|rest| !rest.is_zero());
     let lease = guard.lease().clone();
-    let ended = {
-        let work = {
-            let lease = lease.clone();
-            // A panic before the first await is one of the work too.
-            catch_unwind(AssertUnwindSafe(|| work(lease)))
-        };
-        match work {
-            Err(panic) => Some(Err(panic)),
-            Ok(work) => {
-                let work = caught(work);
-                tokio::select! {
-                    // The value of work that has ended is never thrown away.
-                    biased;
-                    ended = work => Some(ended),
-                    _ = lease.lost(), if on_loss == OnLoss::DropWork => None,
-                }
-            }
-        }
-    };
-    match ended {
-        Some(Ok(value)) => Outcome::Ran {
+    let work = || work(lease.clone());
+    match run_under(&lease, on_loss, work).await {
+        Work::Ended(value) => Outcome::Ran {
             value,
             lease: guard.release_held(hold()).await,
         },
-        Some(Err(panic)) => {
+        Work::Panicked(panic) => {
             guard.release_held(hold()).await;
             resume_unwind(panic)
         }
-        None => {
+        Work::Dropped => {
             let ran_for = ran_for();
             guard.release().await;
             Outcome::Lost { ran_for }
         }
     }
-}
-
-/// Runs the work to its end or to its panic.
-async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
-    let mut work = pin!(work);
-    std::future::poll_fn(move |cx| {
-        // The panic goes on in `run`, after the lock is released. Until then no one sees what it
-        // has left half done.
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use crate::acquire::Acquirer;
+use crate::durability::Durability;
 use crate::error::Error;
 use crate::lease::lease::Lease;
 use crate::name::LockName;
+use crate::once::key::OnceKey;
+use crate::once::request::OnceRequest;
 use crate::outcome::{Acquisition, Outcome};
 use crate::request::LockRequest;
 use crate::store::command::Peek;
@@ -60,6 +63,15 @@ impl LockService {
         let store = self.acquirer.leases().store();
         store.run(&LockName::new(PING)?, Peek).await?;
         Ok(began.elapsed())
+    }
+
+    /// Returns whether the store keeps every write that it has acknowledged. What runs
+    /// [once](Self::once) may run twice if it does not, after a failover or a crash of the server.
+    ///
+    /// The answer of the store is remembered: it is asked once, and again only while it does not
+    /// answer. Each primary of a Cluster is asked.
+    pub async fn durability(&self) -> Durability {
+        self.acquirer.leases().store().durability().await
     }
 
     /// Ends the leases of this service at the end of a process, and returns how many were not given
@@ -141,6 +153,28 @@ impl LockService {
         N: TryInto<LockName, Error: Into<Error>>,
     {
         self.request(name, ttl).wait(within).acquire().await
+    }
+
+    /// Makes a request to execute something once under a key, among all replicas and for as long as
+    /// the store remembers it. Nothing happens before [`run`](OnceRequest::run) or
+    /// [`begin`](OnceRequest::begin).
+    ///
+    /// ```no_run
+    /// # async fn migrate() -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn start(locks: civic_lock::LockService) {
+    /// use civic_lock::OnceOutcome;
+    ///
+    /// match locks.once("migration:2026-11-add-index").run(|_| migrate()).await {
+    ///     OnceOutcome::Ran { .. } | OnceOutcome::AlreadyDone { .. } => println!("migrated"),
+    ///     other => eprintln!("not migrated: {other:?}"),
+    /// }
+    /// # }
+    /// ```
+    pub fn once<N>(&self, key: N) -> OnceRequest
+    where
+        N: TryInto<OnceKey, Error: Into<Error>>,
+    {
+        OnceRequest::new(self.acquirer.clone(), key)
     }
 
     /// Makes a request for one lock, to be changed before it is sent.

@@ -109,6 +109,14 @@ pub enum Rule {
     ErrorIsNoCompletion,
     /// An execution that is begun again has a larger fence.
     OnceFenceGrows,
+    /// An execution is given back by its current holder only.
+    OnceForgetChecksHolder,
+    /// A key is answered to the call that it belongs to only.
+    FingerprintIsCompared,
+    /// An operator ends the attempt that was seen only.
+    ResolveHitsWhatWasSeen,
+    /// The record of an execution that runs stays for longer than its lease.
+    RecordOutlivesTheLease,
 }
 
 /// The protocol, with at most one rule left out.
@@ -119,7 +127,7 @@ pub struct Rules(Option<Rule>);
 
 impl Rule {
     /// Lists every rule.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 56] = [
         Self::ReleaseChecksOwner,
         Self::RenewChecksOwner,
         Self::RenewNeverSets,
@@ -172,6 +180,10 @@ impl Rule {
         Self::FinishedIsNotRepeated,
         Self::ErrorIsNoCompletion,
         Self::OnceFenceGrows,
+        Self::OnceForgetChecksHolder,
+        Self::FingerprintIsCompared,
+        Self::ResolveHitsWhatWasSeen,
+        Self::RecordOutlivesTheLease,
     ];
 }
 
@@ -283,6 +295,12 @@ impl fmt::Display for Rule {
             Self::FinishedIsNotRepeated => "a finished execution is begun again",
             Self::ErrorIsNoCompletion => "an error of the work counts as a completion",
             Self::OnceFenceGrows => "an execution that is begun again has no larger fence",
+            Self::OnceForgetChecksHolder => "giving an execution back does not check the holder",
+            Self::FingerprintIsCompared => "the fingerprint of a call is not compared",
+            Self::ResolveHitsWhatWasSeen => "an operator ends whatever attempt is in doubt",
+            Self::RecordOutlivesTheLease => {
+                "the record of an execution that runs stays only for its retention"
+            }
         })
     }
 }

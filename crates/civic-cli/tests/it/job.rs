@@ -1,77 +1,11 @@
 //! `civic job`, `civic lock ls`, `who` and `break`, as an operator uses them, on both stores.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use civic_lock::{Acquisition, Coalesce, Job, LockService, Scheduler};
-use civic_testkit::redis::RedisServer;
+use civic_lock::{Acquisition, Coalesce, Job, Scheduler};
 use serde_json::Value;
-use tokio::process::Command;
 
-/// Where the locks of a test are.
-enum Store {
-    Redis(RedisServer),
-    Host(tempfile::TempDir),
-}
-
-/// What the tool has said.
-struct Answer {
-    code: Option<i32>,
-    lines: Vec<Value>,
-    stderr: String,
-}
-
-// ===== impl Store =====
-
-impl Store {
-    async fn both() -> [Self; 2] {
-        let folder = tempfile::tempdir().expect("a folder");
-        [Self::Redis(RedisServer::start().await), Self::Host(folder)]
-    }
-
-    fn folder(folder: &tempfile::TempDir) -> PathBuf {
-        folder.path().join("locks")
-    }
-
-    fn locks(&self) -> LockService {
-        let builder = LockService::builder();
-        let builder = match self {
-            Self::Redis(server) => builder.redis_url(server.url()),
-            Self::Host(folder) => builder.host_folder(Self::folder(folder)),
-        };
-        builder.build().expect("a service")
-    }
-
-    async fn civic(&self, arguments: &[&str]) -> Answer {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_civic"));
-        command.args(arguments).env_clear();
-        match self {
-            Self::Redis(server) => command.env("REDIS_URL", server.url()),
-            Self::Host(folder) => command.env("CIVIC_LOCK_DIR", Self::folder(folder)),
-        };
-        let output = command.output().await.expect("an end");
-        let text = String::from_utf8(output.stdout).expect("text");
-        let lines = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"));
-        Answer {
-            code: output.status.code(),
-            lines: lines.collect(),
-            stderr: String::from_utf8(output.stderr).expect("text"),
-        }
-    }
-
-    /// Asks until the answer is what is waited for.
-    async fn until(&self, arguments: &[&str], done: impl Fn(&Answer) -> bool) -> Answer {
-        loop {
-            let answer = self.civic(arguments).await;
-            if done(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
+use crate::support::store::{Answer, Store};
 
 /// A replica of a job, as long as the value lives.
 struct Replica(tokio::task::JoinHandle<()>);

@@ -5,5 +5,6 @@ mod help;
 mod job;
 mod key;
 mod lock;
+mod once;
 mod support;
 mod token;

@@ -1,4 +1,5 @@
-//! Lists locks and jobs, and acts on one of them.
+//! Lists locks and jobs, and acts on one of them. What concerns executions is in
+//! [`executions`](super::executions).
 
 use tokio::task::JoinSet;
 
@@ -7,41 +8,56 @@ use crate::admin::job_run::JobRun;
 use crate::admin::job_status::{JobStatus, RunRequest};
 use crate::admin::lock_status::LockStatus;
 use crate::error::{Error, ErrorKind};
+use crate::lock_event::LockObserver;
 use crate::name::LockName;
 use crate::scheduler::Tick;
 use crate::service::LockService;
 use crate::store::answer::Peeked;
 use crate::store::command::Peek;
+use crate::store::host::Transition;
 use crate::store::listing::Listing;
 use crate::store::operator::{
     Break, Broken, History, Pause, Paused, Requested, Reset, Resume, Resumed, RunNow,
     WatermarkReset,
 };
+use crate::store::redis::Scripted;
 use crate::store::store::Store;
 
 /// How many names one task looks at, one after the other.
 const NAMES_PER_TASK: usize = 128;
 
-/// Lists locks and jobs, and acts on one of them. Made by [`LockService::admin`].
+/// Lists locks, jobs and executions, and acts on one of them. Made by [`LockService::admin`].
 ///
 /// It sees the namespace of its service only. On the host it sees the locks of its folder. What it
 /// returns was true a moment ago.
 #[derive(Clone, Debug)]
 pub struct Admin {
     store: Store,
+    observer: LockObserver,
 }
 
 impl LockService {
-    /// Returns what an operator needs: lists of locks and jobs, and ways to act on them.
+    /// Returns what an operator needs: lists of locks, jobs and executions, and ways to act on
+    /// them.
     #[must_use]
     pub fn admin(&self) -> Admin {
+        let leases = self.acquirer().leases();
         Admin {
-            store: self.acquirer().leases().store().clone(),
+            store: leases.store().clone(),
+            observer: leases.observer().clone(),
         }
     }
 }
 
 impl Admin {
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn observer(&self) -> &LockObserver {
+        &self.observer
+    }
+
     /// Returns the locks that are held, by this crate's services or by others, sorted by name.
     ///
     /// A key that holds no lock is left out. In a Cluster every primary is asked.
@@ -217,29 +233,41 @@ impl Admin {
         }
     }
 
-    /// Looks at every name of a list, many of them at the same time.
+    /// Looks at every name of a list.
     async fn peek_all(&self, listing: Listing) -> Result<Vec<(LockName, Peeked)>, Error> {
-        let mut names = self.store.list(listing).await?;
+        self.ask_all(self.store.list(listing).await?, Peek).await
+    }
+
+    /// Asks the same about each name, about many of them at the same time. A name whose keys hold
+    /// something else is left out. The answers are sorted by name.
+    pub(super) async fn ask_all<C>(
+        &self,
+        mut names: Vec<LockName>,
+        command: C,
+    ) -> Result<Vec<(LockName, C::Answer)>, Error>
+    where
+        C: Clone + Scripted + Transition,
+    {
         names.sort();
         names.dedup();
         let mut tasks = JoinSet::new();
         for chunk in names.chunks(NAMES_PER_TASK) {
-            let (store, chunk) = (self.store.clone(), chunk.to_vec());
+            let (store, chunk, command) = (self.store.clone(), chunk.to_vec(), command.clone());
             tasks.spawn(async move {
-                let mut peeked = Vec::with_capacity(chunk.len());
+                let mut answers = Vec::with_capacity(chunk.len());
                 for name in chunk {
-                    match store.run(&name, Peek).await {
-                        Ok(status) => peeked.push((name, status)),
+                    match store.run(&name, command.clone()).await {
+                        Ok(answer) => answers.push((name, answer)),
                         Err(error) if error.kind() == ErrorKind::WrongType => {}
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(peeked)
+                Ok(answers)
             });
         }
         let mut all = Vec::with_capacity(names.len());
-        while let Some(peeked) = tasks.join_next().await {
-            all.extend(peeked.unwrap_or_else(|_| Err(Error::runtime_shutdown()))?);
+        while let Some(answers) = tasks.join_next().await {
+            all.extend(answers.unwrap_or_else(|_| Err(Error::runtime_shutdown()))?);
         }
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(all)

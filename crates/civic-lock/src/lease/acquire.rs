@@ -1,4 +1,4 @@
-//! Acquires leases and claims ticks, and undoes acquires whose answer was lost.
+//! Acquires leases, claims ticks and begins executions, and undoes those whose answer was lost.
 //!
 //! An acquire that gets no answer may have been carried out. Its holder value is then an
 //! [orphan](super::orphans), which is undone in the background. Until then, an acquire that finds
@@ -34,6 +34,7 @@ use crate::store::answer::{Acquired, Claimed};
 use crate::store::command::{Acquire, Acquiring, Claim, ClaimDue, ClaimRequest, ClaimTerms};
 use crate::store::holder::Holder;
 use crate::store::host::Transition;
+use crate::store::once::{Begun, OnceBegin, OnceTerms};
 use crate::store::redis::Scripted;
 use crate::store::store::Store;
 use crate::timing::{Timing, Ttl};
@@ -214,6 +215,40 @@ impl Leases {
         claimed
     }
 
+    /// Tries once to begin an execution.
+    ///
+    /// If it is granted, run the work and then complete or forget the guard. Dropping the guard
+    /// releases the key and leaves the record begun: the next one runs the work again, or finds it
+    /// in doubt.
+    pub(crate) async fn begin_once(
+        &self,
+        name: &LockName,
+        ttl: Ttl,
+        terms: OnceTerms,
+    ) -> Result<Begun<LeaseGuard>, Error> {
+        let (leases, name) = (self.clone(), name.clone());
+        let mut begun = run_detached(Box::pin(async move {
+            let pending = leases.begin(name, ttl, Ending::OnceUnbegin)?;
+            let command = OnceBegin {
+                holder: pending.holder.clone(),
+                ttl,
+                keep: terms.kept_while_held(ttl, leases.0.max_hold),
+                terms,
+                orphans: Vec::new(),
+            };
+            match leases.send(&pending, command).await {
+                Ok(begun) => begun.try_map(|fence| leases.start(pending, fence)),
+                Err(error) => Err(leases.undo(pending, error)),
+            }
+        }))
+        .await;
+        if let Ok(Begun::Granted { lease: guard, .. }) = &mut begun {
+            // The caller has the guard: from here on, the work may have begun.
+            guard.on_drop(Ending::Release { hold: None });
+        }
+        begun
+    }
+
     /// Sends an acquire, and once more if an orphan of this process has the key.
     async fn send<C>(&self, pending: &Pending, command: C) -> Result<C::Answer, Error>
     where
@@ -221,7 +256,7 @@ impl Leases {
     {
         let Inner { store, orphans, .. } = &*self.0;
         let mut answer = store.run(&pending.name, command.clone()).await?;
-        let orphan = C::blocked_by(&answer).and_then(|held| orphans.find(&pending.name, held));
+        let orphan = C::left_by(&answer).and_then(|held| orphans.find(&pending.name, held));
         if let Some(orphan) = orphan {
             let left = store
                 .command_timeout()
@@ -305,11 +340,11 @@ impl Leases {
         });
         // A lock that too few replicas of the store acknowledged is undone too.
         if error.is_ambiguous() || error.kind() == ErrorKind::NotReplicated {
-            let ttl = pending.timing.ttl.get();
+            let within = pending.undo.worth_repeating_for(pending.timing.ttl);
             let orphan = Orphan {
                 holder: pending.holder,
                 undo: pending.undo,
-                until: boot_clock::now() + ttl + self.0.store.command_timeout(),
+                until: boot_clock::now() + within + self.0.store.command_timeout(),
                 _live: Arc::new(pending.live),
             };
             let Inner { store, orphans, .. } = &*self.0;

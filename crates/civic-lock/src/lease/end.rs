@@ -10,7 +10,14 @@ use crate::store::answer::Ownership;
 use crate::store::command::{Abandon, Complete, CompleteDue, HandOver, Release, Unclaim};
 use crate::store::history::RunRecord;
 use crate::store::holder::Holder;
+use crate::store::once::{Completed, OnceComplete, OnceForget, OnceUnbegin};
+use crate::store::payload::Payload;
 use crate::store::store::Store;
+use crate::timing::Ttl;
+
+/// For how long a beginning under `once` is taken back at least. Its record does not expire with
+/// the key: an at-most-once one would be in doubt, although its work never began.
+const UNBEGIN_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// The command that is sent to the store when a lease ends.
 #[derive(Clone, Debug)]
@@ -32,6 +39,18 @@ pub(crate) enum Ending {
     Abandon,
     HandOver,
     Unclaim,
+    OnceComplete {
+        result: Payload,
+    },
+    OnceForget,
+    OnceUnbegin,
+}
+
+/// What the store has answered to the command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ended {
+    Key(Ownership),
+    Execution(Completed),
 }
 
 /// A guard's request to the task of its lease: end the lease in this way.
@@ -39,8 +58,22 @@ pub(crate) enum Ending {
 pub(super) struct EndRequest {
     pub(super) ending: Ending,
     /// Where to send the answer; `None` if the guard was dropped.
-    pub(super) answer: Option<oneshot::Sender<Result<Ownership, Error>>>,
+    pub(super) answer: Option<oneshot::Sender<Result<Ended, Error>>>,
 }
+
+// ===== impl Ended =====
+
+impl Ended {
+    pub(super) fn ownership(self) -> Ownership {
+        match self {
+            Self::Key(ownership) => ownership,
+            Self::Execution(Completed::Recorded { .. }) => Ownership::Ours,
+            Self::Execution(Completed::NotOurs) => Ownership::NotOurs,
+        }
+    }
+}
+
+// ===== impl Ending =====
 
 impl Ending {
     /// Sends the command once.
@@ -49,9 +82,13 @@ impl Ending {
         store: &Store,
         name: &LockName,
         holder: &Holder,
-    ) -> Result<Ownership, Error> {
+    ) -> Result<Ended, Error> {
         let holder = holder.clone();
-        match self {
+        let ownership = match self {
+            Self::OnceComplete { result } => {
+                let completed = store.run(name, OnceComplete { holder, result }).await?;
+                return Ok(Ended::Execution(completed));
+            }
             Self::Release { hold } => store.run(name, Release { holder, hold }).await,
             Self::Complete {
                 tick,
@@ -74,6 +111,18 @@ impl Ending {
             Self::HandOver => store.run(name, HandOver { holder }).await,
             Self::Abandon => store.run(name, Abandon { holder }).await,
             Self::Unclaim => store.run(name, Unclaim { holder }).await,
+            Self::OnceForget => store.run(name, OnceForget { holder }).await,
+            Self::OnceUnbegin => store.run(name, OnceUnbegin { holder }).await,
+        };
+        ownership.map(Ended::Key)
+    }
+
+    /// How long it is worth being repeated while the store does not answer, as the undoing of an
+    /// acquire with this ttl.
+    pub(super) fn worth_repeating_for(&self, ttl: Ttl) -> Duration {
+        match self {
+            Self::OnceUnbegin => ttl.get().max(UNBEGIN_WITHIN),
+            _ => ttl.get(),
         }
     }
 }

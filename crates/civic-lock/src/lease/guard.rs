@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::lease::end::{EndRequest, Ending};
+use crate::lease::end::{EndRequest, Ended, Ending};
 use crate::lease::lease::{Lease, LeaseEnd, Shared};
 use crate::lease::machine::LostReason;
 use crate::store::answer::Ownership;
 use crate::store::history::RunRecord;
+use crate::store::once::Completed;
+use crate::store::payload::Payload;
 
 /// Keeps a lease, and releases the lock when it is dropped.
 ///
@@ -79,7 +81,7 @@ impl LeaseGuard {
             // Lost is lost, whatever the store says to the release. Dropping the guard sends it.
             return LeaseEnd::Lost;
         }
-        match self.finish(Ending::Release { hold }).await {
+        match self.end(Ending::Release { hold }).await {
             Ok(Ownership::NotOurs) => LeaseEnd::Lost,
             // Without an answer, only the clock tells whether the lease lasted.
             Ok(Ownership::Ours) | Err(_) => LeaseEnd::Kept,
@@ -100,7 +102,7 @@ impl LeaseGuard {
         generation: Option<u64>,
         run: Option<RunRecord>,
     ) -> Result<Ownership, Error> {
-        self.finish(Ending::Complete {
+        self.end(Ending::Complete {
             tick,
             hold,
             generation,
@@ -115,26 +117,46 @@ impl LeaseGuard {
         hold: Option<Duration>,
         run: Option<RunRecord>,
     ) -> Result<Ownership, Error> {
-        self.finish(Ending::CompleteDue { hold, run }).await
+        self.end(Ending::CompleteDue { hold, run }).await
     }
 
     /// Like [`abandon`](Self::abandon), and the attempt does not count.
     pub(crate) async fn hand_over(self) -> Result<Ownership, Error> {
-        self.finish(Ending::HandOver).await
+        self.end(Ending::HandOver).await
     }
 
     /// Releases the key and leaves the tick claimed, so that another replica takes it over at once.
     /// Dropping the guard of an at-least-once tick does the same.
     pub(crate) async fn abandon(self) -> Result<Ownership, Error> {
-        self.finish(Ending::Abandon).await
+        self.end(Ending::Abandon).await
     }
 
     /// Gives the claim back, because the work of the tick has not begun.
     pub(crate) async fn unclaim(self) -> Result<Ownership, Error> {
-        self.finish(Ending::Unclaim).await
+        self.end(Ending::Unclaim).await
     }
 
-    async fn finish(mut self, ending: Ending) -> Result<Ownership, Error> {
+    /// Records the result of an execution, and releases the key.
+    ///
+    /// An error means that the store has not confirmed it. It is then repeated in the background
+    /// until it is confirmed or the ttl has passed.
+    pub(crate) async fn complete_once(self, result: Payload) -> Result<Completed, Error> {
+        match self.finish(Ending::OnceComplete { result }).await? {
+            Ended::Execution(completed) => Ok(completed),
+            Ended::Key(_) => Ok(Completed::NotOurs),
+        }
+    }
+
+    /// Lets an execution be begun again, since nothing was done, and releases the key.
+    pub(crate) async fn forget_once(self) -> Result<Ownership, Error> {
+        self.end(Ending::OnceForget).await
+    }
+
+    async fn end(self, ending: Ending) -> Result<Ownership, Error> {
+        self.finish(ending).await.map(Ended::ownership)
+    }
+
+    async fn finish(mut self, ending: Ending) -> Result<Ended, Error> {
         let (answer, answered) = oneshot::channel();
         if let Some(task) = self.task.take() {
             let _ = task.send(EndRequest {

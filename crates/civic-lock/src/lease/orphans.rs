@@ -39,7 +39,7 @@ pub(super) struct Orphan {
     pub(super) holder: Holder,
     /// What takes it back.
     pub(super) undo: Ending,
-    /// The key has expired by itself from then on.
+    /// From then on it is left as it is: the key has expired by itself.
     pub(super) until: Duration,
     /// Until it is taken back, the end of the process has something to wait for.
     pub(super) _live: Arc<LiveLease>,

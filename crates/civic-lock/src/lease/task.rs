@@ -124,9 +124,9 @@ async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndReques
             .send(store, shared.name(), shared.holder())
             .await
         {
-            Ok(ownership) => {
+            Ok(ended) => {
                 if let Some(answer) = answer {
-                    let _ = answer.send(Ok(ownership));
+                    let _ = answer.send(Ok(ended));
                 }
                 return;
             }

@@ -27,6 +27,12 @@ pub(crate) trait Acquiring: Command {
     /// The holder that has kept it from taking the key.
     fn blocked_by(answer: &Self::Answer) -> Option<&str>;
 
+    /// The holder whose traces decided the answer, even if it has the key no more. Defaults to the
+    /// one that has kept it from taking the key.
+    fn left_by(answer: &Self::Answer) -> Option<&str> {
+        Self::blocked_by(answer)
+    }
+
     /// The same command, for which a key with this value counts as absent or as ours.
     fn over(self, orphan: Holder) -> Self;
 }

@@ -12,3 +12,9 @@ pub(crate) const WATERMARK_RETENTION: Duration = Duration::from_secs(400 * 24 * 
 
 /// How many moves of a watermark over missed ticks are remembered.
 pub(crate) const MISSES_REMEMBERED: usize = 16;
+
+/// The record of an execution is kept for at most this long after it was looked at, or begun.
+pub(crate) const MAX_RETENTION: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+/// How many bytes a recorded result has at most.
+pub(crate) const MAX_RESULT: usize = 256 * 1024;

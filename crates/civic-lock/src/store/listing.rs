@@ -7,4 +7,6 @@ pub(crate) enum Listing {
     Locks,
     /// The jobs that are registered.
     Jobs,
+    /// The executions that have a record.
+    Executions,
 }

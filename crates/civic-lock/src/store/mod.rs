@@ -7,9 +7,9 @@
 //! the same conformance suite.
 //!
 //! A command that fails with [`Error::is_ambiguous`](crate::Error::is_ambiguous) may have been
-//! carried out. Repeating `Renew`, `Release`, `Complete`, `Abandon`, `Unclaim` and `Miss` is
-//! harmless. What became of an `Acquire` or a `Claim` must be undone:
-//! [`Leases`](crate::lease::acquire::Leases) does it.
+//! carried out. Repeating `Renew`, `Release`, `Complete`, `Abandon`, `Unclaim`, `Miss`,
+//! `OnceComplete`, `OnceForget` and `OnceUnbegin` is harmless. What became of an `Acquire`, a
+//! `Claim` or a `OnceBegin` must be undone: [`Leases`](crate::lease::acquire::Leases) does it.
 
 pub(crate) mod answer;
 pub(crate) mod command;
@@ -19,7 +19,9 @@ pub(crate) mod holder;
 pub(crate) mod host;
 pub(crate) mod limits;
 pub(crate) mod listing;
+pub(crate) mod once;
 pub(crate) mod operator;
+pub(crate) mod payload;
 pub(crate) mod peer;
 pub(crate) mod redis;
 pub(crate) mod settings;

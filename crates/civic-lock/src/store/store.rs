@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::durability::Durability;
 use crate::error::Error;
 use crate::name::LockName;
 use crate::store::hints::Hints;
@@ -37,6 +38,18 @@ impl Store {
         match self {
             Self::Redis(store) => store.holder_outside(name).await,
             Self::Host(_) => Ok(None),
+        }
+    }
+
+    /// Returns whether it keeps every write that it has acknowledged. On the host, what says that
+    /// something was begun or done is synced.
+    pub(crate) async fn durability(&self) -> Durability {
+        if Handle::try_current().is_err() {
+            return Durability::Unknown;
+        }
+        match self {
+            Self::Redis(store) => store.durability().await,
+            Self::Host(_) => Durability::Kept,
         }
     }
 

@@ -3,5 +3,6 @@
 #[cfg(feature = "layer")]
 mod layer;
 mod lock;
+mod once;
 mod scheduler;
 mod support;

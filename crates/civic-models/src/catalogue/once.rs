@@ -3,7 +3,9 @@
 use super::entry::{Entry, Extent, mutations};
 use crate::check::Subject;
 use crate::faults::{Budget, Fault};
-use crate::once::{DONE, ERROR, FENCE, FINAL, ONE_EFFECT, Scope};
+use crate::once::{
+    CONFINED, CROSSED, DONE, ERROR, FENCE, FINAL, FOR_EVER, ONE_EFFECT, RECORDED, RESOLVED, Scope,
+};
 use crate::rules::Rule;
 use crate::store::Delivery;
 
@@ -12,6 +14,9 @@ fn at_most_once(processes: u8, faults: u8) -> Scope {
         name: "at most once",
         processes,
         delivery: Delivery::AtMostOnce,
+        others: 0,
+        retain: FOR_EVER,
+        looks: 0,
         last_fault: 5,
         horizon: 14,
         budget: Budget::new(
@@ -34,6 +39,36 @@ fn at_least_once(processes: u8, faults: u8) -> Scope {
     }
 }
 
+/// Two calls that share a key by mistake.
+fn two_calls() -> Scope {
+    Scope {
+        name: "two calls under one key",
+        others: 1,
+        ..at_most_once(3, 1)
+    }
+}
+
+/// Doubts that an operator ends.
+fn operator(faults: u8) -> Scope {
+    Scope {
+        name: "an operator ends doubts",
+        looks: 2,
+        last_fault: 8,
+        budget: Budget::new(faults, &[(Fault::Delay, 1), (Fault::Crash, 2)]),
+        ..at_most_once(2, faults)
+    }
+}
+
+/// A retention that ends while processes still come.
+fn retention() -> Scope {
+    Scope {
+        name: "the retention ends",
+        retain: 2,
+        budget: Budget::new(2, &[(Fault::Delay, 1), (Fault::Crash, 1)]),
+        ..at_most_once(2, 2)
+    }
+}
+
 pub(super) fn entry(extent: Extent) -> Entry {
     let (processes, faults) = match extent {
         Extent::Quick => (2, 2),
@@ -42,6 +77,9 @@ pub(super) fn entry(extent: Extent) -> Entry {
     let mut scopes: Vec<Box<dyn Subject>> = vec![
         Box::new(at_most_once(processes, faults)),
         Box::new(at_least_once(processes, faults)),
+        Box::new(two_calls()),
+        Box::new(operator(3)),
+        Box::new(retention()),
     ];
     if extent == Extent::Whole {
         scopes.push(Box::new(at_most_once(2, 3)));
@@ -53,8 +91,13 @@ pub(super) fn entry(extent: Extent) -> Entry {
         (Rule::FinishedIsNotRepeated, most, ONE_EFFECT),
         (Rule::FinishedIsNotRepeated, least, DONE),
         (Rule::OnceFinishChecksHolder, least, FINAL),
+        (Rule::OnceForgetChecksHolder, least, CONFINED),
         (Rule::OnceFenceGrows, least, FENCE),
         (Rule::ErrorIsNoCompletion, least, ERROR),
+        (Rule::FingerprintIsCompared, two_calls(), CROSSED),
+        (Rule::ResolveHitsWhatWasSeen, operator(3), RESOLVED),
+        (Rule::ResolveHitsWhatWasSeen, operator(3), ONE_EFFECT),
+        (Rule::RecordOutlivesTheLease, retention(), RECORDED),
     ];
     Entry {
         name: "once",

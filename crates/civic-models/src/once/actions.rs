@@ -35,6 +35,11 @@ pub enum Action {
     Pause(u8),
     /// A process goes on.
     Resume(u8),
+    /// An operator looks, and sees a doubt.
+    Look,
+    /// An operator says what became of the attempt that was seen. The answer may be lost, and then
+    /// it is said again later.
+    Resolve(Fate),
 }
 
 /// Adds every step that is possible.
@@ -45,6 +50,7 @@ pub(super) fn list(scope: &Scope, state: &State, actions: &mut Vec<Action>) {
     for number in 0..scope.processes {
         of_process(scope, state, number, actions);
     }
+    of_operator(scope, state, actions);
     for (index, message) in (0u8..).zip(&state.wire) {
         if message.reply.is_none() {
             actions.push(Action::Arrive(index));
@@ -53,6 +59,21 @@ pub(super) fn list(scope: &Scope, state: &State, actions: &mut Vec<Action>) {
         {
             actions.push(Action::Deliver(index));
         }
+    }
+}
+
+/// An operator makes sure that the holder is gone for good.
+fn of_operator(scope: &Scope, state: &State, actions: &mut Vec<Action>) {
+    if state.seen.is_some() {
+        actions.push(Action::Resolve(Fate::Answered));
+        if state.now <= scope.last_fault && state.left.has(Fault::Delay) {
+            actions.push(Action::Resolve(Fate::ReplyStuck));
+        }
+    } else if state.looks > 0
+        && state.record.is_in_doubt(state.now, scope.delivery)
+        && state.record.holder.is_some_and(|holder| !state.lives(holder))
+    {
+        actions.push(Action::Look);
     }
 }
 
@@ -148,5 +169,7 @@ pub(super) fn describe(state: &State, action: Action) -> String {
         Action::Crash(process) => format!("{} is killed and replaced", name(process)),
         Action::Pause(process) => format!("{} is stopped (SIGSTOP)", name(process)),
         Action::Resume(process) => format!("{} goes on", name(process)),
+        Action::Look => "an operator sees a doubt".to_owned(),
+        Action::Resolve(fate) => format!("the operator ends what was seen{}", fate.suffix()),
     }
 }

@@ -4,10 +4,11 @@ use stateright::{Model, Property};
 
 use super::actions::{self, Action};
 use super::properties::{
-    CALM, COMPLETED, DONE, ERROR, FENCE, FINAL, FINISHED, ONE_EFFECT, TAKEN_OVER,
+    CALM, COMPLETED, CONFINED, CROSSED, DONE, ERROR, FENCE, FINAL, FINISHED, ONE_EFFECT, RECORDED,
+    RESOLVED, TAKEN_OVER,
 };
 use super::record::Phase;
-use super::scope::Scope;
+use super::scope::{FOR_EVER, Scope};
 use super::state::State;
 use super::transitions;
 use crate::check::{Bounded, Described, GOES_ON};
@@ -33,10 +34,20 @@ impl Bounded for Scope {
     }
 
     fn bounds(&self) -> String {
-        format!(
+        let mut bounds = format!(
             "{} processes, one key, {} units of time",
             self.processes, self.horizon
-        )
+        );
+        if self.others > 0 {
+            bounds += ", two calls";
+        }
+        if self.looks > 0 {
+            bounds += &format!(", an operator who looks {} times", self.looks);
+        }
+        if self.retain < FOR_EVER {
+            bounds += &format!(", retention {}", self.retain);
+        }
+        bounds
     }
 
     fn budget(&self) -> Budget {
@@ -104,13 +115,19 @@ fn promises() -> Vec<Property<OnceModel>> {
         Property::always(DONE, |_: &OnceModel, state: &State| !state.again),
         Property::always(FENCE, |_: &OnceModel, state: &State| !state.same_fence),
         Property::always(ERROR, |_: &OnceModel, state: &State| !state.hollow),
+        Property::always(CROSSED, |_: &OnceModel, state: &State| !state.crossed),
+        Property::always(CONFINED, |_: &OnceModel, state: &State| !state.foreign),
+        Property::always(RESOLVED, |_: &OnceModel, state: &State| !state.unseen),
+        Property::always(RECORDED, |_: &OnceModel, state: &State| !state.refused),
         Property::always(COMPLETED, |model: &OnceModel, state: &State| {
             let scope = &model.scope;
             let over = state.now == scope.horizon && !state.is_urgent(scope);
             !over || state.is_completed(scope)
         }),
         Property::always(CALM, |model: &OnceModel, state: &State| {
-            state.left != model.scope.budget || state.record.phase != Phase::InDoubt
+            let scope = &model.scope;
+            let doubt = state.record.is_in_doubt(state.now, scope.delivery);
+            state.left != scope.budget || !doubt
         }),
         Property::always(GOES_ON, |model: &OnceModel, state: &State| {
             let mut actions = Vec::new();

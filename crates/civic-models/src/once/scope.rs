@@ -11,6 +11,10 @@ pub(super) const TTL: i8 = 3;
 pub(super) const RENEW: i8 = 1;
 /// The longest that the work takes.
 pub(super) const WORK: i8 = 2;
+/// How long a record without an end stays at least: longer than a lease is renewed.
+pub(super) const KEEP: i8 = WORK + TTL;
+/// A retention that no history outlives.
+pub(crate) const FOR_EVER: i8 = 60;
 
 /// What one check of the model covers.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +25,25 @@ pub struct Scope {
     pub processes: u8,
     /// What becomes of the work of a dead holder.
     pub delivery: Delivery,
+    /// How many of the processes, the last ones, make another call under the same key.
+    pub others: u8,
+    /// How long the record of a finished execution stays.
+    pub retain: i8,
+    /// How often an operator looks for doubts.
+    pub looks: u8,
     /// The last moment at which a fault happens.
     pub last_fault: i8,
     /// The last moment.
     pub horizon: i8,
     /// The faults that may happen.
     pub budget: Budget,
+}
+
+// ===== impl Scope =====
+
+impl Scope {
+    /// Which call a process makes.
+    pub(super) fn call_of(&self, process: u8) -> u8 {
+        u8::from(process >= self.processes - self.others)
+    }
 }

@@ -1,9 +1,10 @@
 //! What there is at one moment of `once`.
 
-use super::record::{Answer, Command, Phase, Record};
+use super::record::{Answer, Around, Command, Phase, Record};
 use super::scope::{RENEW, Scope, TIMEOUT, TTL, WORK};
 use crate::faults::Budget;
-use crate::store::{Delivery, Holder};
+use crate::rules::Rules;
+use crate::store::Holder;
 
 /// All there is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -30,6 +31,18 @@ pub struct State {
     pub same_fence: bool,
     /// It was finished without an effect.
     pub hollow: bool,
+    /// A call was answered with the result of another one.
+    pub crossed: bool,
+    /// A holder gave back the execution of another one.
+    pub foreign: bool,
+    /// An operator ended an attempt that was not seen.
+    pub unseen: bool,
+    /// The last holder to begin could not record its result, and no operator had ended it.
+    pub refused: bool,
+    /// The attempt that an operator has seen in doubt, and whether its effect is there.
+    pub seen: Option<(Holder, u8, bool)>,
+    /// How often an operator may still look.
+    pub looks: u8,
 }
 
 /// A command or a reply that is stuck.
@@ -113,6 +126,12 @@ impl State {
             again: false,
             same_fence: false,
             hollow: false,
+            crossed: false,
+            foreign: false,
+            unseen: false,
+            refused: false,
+            seen: None,
+            looks: scope.looks,
         }
     }
 
@@ -154,10 +173,31 @@ impl State {
         let over = |process: &Process| process.work == Work::Over;
         match self.record.phase {
             Phase::Finished => true,
-            Phase::InDoubt => scope.delivery == Delivery::AtMostOnce,
-            Phase::Free => self.processes.iter().all(over),
+            Phase::None | Phase::Free => self.processes.iter().all(over),
+            Phase::Begun if self.record.is_in_doubt(self.now, scope.delivery) => true,
             // A process that failed, and could not tell the store in time.
             Phase::Begun => self.now >= self.record.expires && self.processes.iter().all(over),
+        }
+    }
+
+    /// Whether a process still acts as this holder, even one that is stopped.
+    pub(super) fn lives(&self, holder: Holder) -> bool {
+        self.processes.iter().any(|process| match process.work {
+            Work::Running(run) => run.holder == holder,
+            Work::Unrecorded(unrecorded) => unrecorded == holder,
+            Work::Waiting(command, _) => command.holder() == holder,
+            Work::Wanted | Work::Over => false,
+        })
+    }
+
+    /// What a command of this process is carried out with.
+    pub(super) fn around(&self, process: u8, scope: &Scope, rules: Rules) -> Around {
+        Around {
+            now: self.now,
+            delivery: scope.delivery,
+            call: scope.call_of(process),
+            retain: scope.retain,
+            rules,
         }
     }
 }

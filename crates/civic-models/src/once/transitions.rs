@@ -1,7 +1,7 @@
 //! What a step of `once` changes.
 
 use super::actions::{Action, is_awaited};
-use super::record::{Answer, Command, Phase};
+use super::record::{Answer, Author, Command, Phase};
 use super::scope::Scope;
 use super::state::{Message, Process, Run, State, Work};
 use crate::faults::Fault;
@@ -12,7 +12,15 @@ use crate::store::Holder;
 /// Takes one step.
 pub(super) fn apply(state: &mut State, scope: &Scope, rules: Rules, action: Action) {
     match action {
-        Action::Pass => state.now += 1,
+        Action::Pass => {
+            state.now += 1;
+            let before = state.record.phase;
+            state.record.end_if_over(state.now);
+            if before != state.record.phase {
+                // What is promised is promised for as long as the record is retained.
+                state.effects = 0;
+            }
+        }
         Action::Begin(number, fate) => {
             let process = &mut state.processes[usize::from(number)];
             let holder = Holder {
@@ -46,7 +54,7 @@ pub(super) fn apply(state: &mut State, scope: &Scope, rules: Rules, action: Acti
             state.left.spend(Fault::Fail);
             if let Work::Running(run) = state.processes[usize::from(number)].work {
                 let command = if rules.follow(Rule::ErrorIsNoCompletion) {
-                    Command::Fail(run.holder)
+                    Command::Forget(run.holder)
                 } else {
                     Command::Finish(run.holder)
                 };
@@ -80,6 +88,23 @@ pub(super) fn apply(state: &mut State, scope: &Scope, rules: Rules, action: Acti
             state.processes[usize::from(number)].paused = true;
         }
         Action::Resume(number) => state.processes[usize::from(number)].paused = false,
+        Action::Look => {
+            state.looks -= 1;
+            let Some(holder) = state.record.holder else { return };
+            state.seen = Some((holder, state.record.attempt, state.effects > 0));
+        }
+        Action::Resolve(fate) => {
+            let Some((holder, attempt, done)) = state.seen else { return };
+            let (before, around) = (state.record, state.around(0, scope, rules));
+            let answer = state.record.resolve((holder, attempt), done, around);
+            let is_seen = (before.holder, before.attempt) == (Some(holder), attempt);
+            state.unseen |= answer == Answer::Ours && !is_seen;
+            if fate == Fate::Answered {
+                state.seen = None;
+            } else {
+                state.left.spend(Fault::Delay);
+            }
+        }
     }
     let now = state.now;
     let mut wire = std::mem::take(&mut state.wire);
@@ -130,13 +155,21 @@ impl State {
             return Answer::Expired;
         }
         let before = self.record;
-        let answer = self
-            .record
-            .step(self.now, message.command, scope.delivery, rules);
+        let around = self.around(message.process, scope, rules);
+        let answer = self.record.step(message.command, around);
         if let Answer::Begun(_, fence) = answer {
             self.again |= before.phase == Phase::Finished;
             self.same_fence |= fence <= self.fence;
             self.fence = self.fence.max(fence);
+        }
+        self.crossed |= answer == Answer::Finished && before.call != around.call;
+        let is_last = before.holder == Some(message.command.holder());
+        if let (Command::Forget(_), Answer::Ours) = (message.command, answer) {
+            self.foreign |= !is_last;
+        }
+        if let (Command::Finish(_), Answer::NotOurs) = (message.command, answer) {
+            let resolved = before.result == Some(Author::Operator) || before.phase == Phase::Free;
+            self.refused |= is_last && !resolved;
         }
         if self.record.phase == Phase::Finished {
             let result = before.result;
@@ -171,10 +204,12 @@ impl State {
                     effect: false,
                 });
             }
-            (Command::Begin(..), Answer::Finished | Answer::InDoubt) => process.work = Work::Over,
+            (Command::Begin(..), Answer::Finished | Answer::InDoubt | Answer::Different) => {
+                process.work = Work::Over;
+            }
             (Command::Finish(_), Answer::Ours) => process.work = Work::Over,
             // The error is returned to the caller, who does not ask again.
-            (Command::Fail(_), _) => process.work = Work::Over,
+            (Command::Forget(_), _) => process.work = Work::Over,
             _ => self.want_again(message.process),
         }
     }
@@ -198,7 +233,7 @@ impl State {
             Work::Waiting(Command::Finish(holder), _) => {
                 process.work = Work::Unrecorded(*holder);
             }
-            Work::Waiting(Command::Fail(_), _) => process.work = Work::Over,
+            Work::Waiting(Command::Forget(_), _) => process.work = Work::Over,
             Work::Waiting(..) | Work::Unrecorded(_) | Work::Wanted | Work::Over => {
                 self.want_again(number);
             }

@@ -1,5 +1,7 @@
 //! The real binary, in an environment of its own.
 
+pub(crate) mod store;
+
 use std::process::{Command, Stdio};
 
 /// The key of every token in these tests.

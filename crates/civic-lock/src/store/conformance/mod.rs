@@ -27,5 +27,6 @@ mod fences;
 mod histories;
 mod leases;
 mod misses;
+mod once;
 mod support;
 mod ticks;

@@ -6,7 +6,7 @@
 //! | file | what | lifetime |
 //! |---|---|---|
 //! | `guard-XX` | locked (`flock`) for the length of one transition | never unlinked or renamed |
-//! | `state/<name>` | holder, fence, expiry, watermark; replaced by renaming, under its guard | 10 minutes without use, 400 days with a watermark |
+//! | `state/<name>` | holder, fence, expiry, watermark, execution; replaced by renaming, under its guard | 10 minutes without use, 400 days with a watermark, the retention of an execution |
 //! | `alive/<uuid>` | the liveness file: locked by one process for as long as it lives | unlinked by its owner, or by a process that finds its owner dead |
 //!
 //! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a
@@ -24,6 +24,7 @@ mod file_system;
 mod files;
 mod liveness;
 mod moment;
+mod once;
 mod operator;
 mod process;
 mod state;

@@ -10,6 +10,7 @@ use crate::store::holder::Holder;
 use crate::store::host::moment::Moment;
 use crate::store::host::process::Process;
 use crate::store::limits::{FENCE_RETENTION, WATERMARK_RETENTION};
+use crate::store::once::Execution;
 use crate::store::peer::PeerSighting;
 use crate::store::sighting::Sighting;
 use crate::timing::Ttl;
@@ -33,6 +34,9 @@ pub(crate) struct State {
     pub(super) admitted: u64,
     #[serde(flatten)]
     pub(super) ticks: Ticks,
+    /// What is known of the execution under the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) once: Option<Execution>,
     /// The file may be removed from then on, in milliseconds since the epoch.
     retain_until: u64,
 }
@@ -139,6 +143,12 @@ impl State {
         }
     }
 
+    /// Removes the record of an execution whose time is over.
+    pub(super) fn remove_ended_execution(&mut self, now: Moment) {
+        self.once
+            .take_if(|execution| execution.until <= now.wall_ms());
+    }
+
     pub(super) fn held_by(&self, holder: &Holder) -> bool {
         self.holder.as_deref() == Some(holder.as_str())
     }
@@ -206,7 +216,9 @@ impl State {
     }
 
     pub(super) fn is_stale(&self, now: Moment) -> bool {
-        self.holder.is_none() && now.wall_ms() >= self.retain_until
+        let wall = now.wall_ms();
+        let is_over = |execution: &Execution| wall >= execution.until;
+        self.holder.is_none() && wall >= self.retain_until && self.once.as_ref().is_none_or(is_over)
     }
 }
 
@@ -226,6 +238,10 @@ impl State {
 
     pub(crate) fn generation(&self) -> u64 {
         self.ticks.generation
+    }
+
+    pub(crate) fn execution(&self) -> Option<&Execution> {
+        self.once.as_ref()
     }
 }
 

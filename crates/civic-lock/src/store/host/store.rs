@@ -89,6 +89,7 @@ impl HostStore {
             let now = Moment::now();
             let mut state = folder.read(&name)?;
             state.remove_ended_holder(now, process, |file| folder.is_dead(file));
+            state.remove_ended_execution(now);
             let (next, answer) = step(&state, now, process, command);
             if let Some(write) = durability(&state, &next) {
                 folder.write(&name, &next, write)?;
@@ -110,6 +111,7 @@ impl HostStore {
             let listed = states.iter().filter(|state| match listing {
                 Listing::Locks => state.holder.is_some(),
                 Listing::Jobs => state.ticks.done.is_some(),
+                Listing::Executions => state.once.is_some(),
             });
             listed
                 .filter_map(|state| namespace.given(&state.name))
@@ -135,8 +137,9 @@ impl HostStore {
 
 /// How a new state has to be written; `None` if nothing has changed.
 fn durability(state: &State, next: &State) -> Option<Write> {
-    if state.ticks != next.ticks || state.admitted != next.admitted {
-        // Which ticks are done, and which holder was the latest to write, must survive the machine.
+    if state.ticks != next.ticks || state.once != next.once || state.admitted != next.admitted {
+        // Which ticks and executions are begun and done, and which holder was the latest to write,
+        // must survive the machine.
         Some(Write::Sync)
     } else if state != next {
         Some(Write::Replace)

@@ -3,9 +3,8 @@
 //! [`step`] is a pure function: it reads no clock and no file. It is the host's counterpart of the
 //! scripts in `redis/scripts/`: one [`Transition`] per script, with the same decisions one below
 //! the other. What the scripts call the server's clock is the [`Moment`] here. Those of ticks are
-//! in
-//! [`claim`](super::claim) and [`ticks`](super::ticks), those of an operator in
-//! [`operator`](super::operator).
+//! in [`claim`](super::claim) and [`ticks`](super::ticks), those of executions in
+//! [`once`](super::once), those of an operator in [`operator`](super::operator).
 
 use crate::store::answer::{Acquired, Admission, Ownership};
 use crate::store::command::{Abandon, Acquire, AdmitFence, Command, Release, Renew};

@@ -213,14 +213,8 @@ impl Connector {
     ) -> Result<Vec<String>, Error> {
         let connection = self.connection()?;
         connection.connected(Instant::now() + timeout).await?;
-        let nodes: Vec<Option<Server>> = if connection.client.is_clustered() {
-            let nodes = connection.client.active_connections();
-            nodes.into_iter().map(Some).collect()
-        } else {
-            vec![None]
-        };
         let mut keys = Vec::new();
-        for node in nodes {
+        for node in connection.primaries() {
             let mut cursor = "0".to_owned();
             loop {
                 let args = ["MATCH", pattern, "COUNT", SCAN_COUNT];
@@ -265,7 +259,7 @@ impl Connector {
     }
 
     /// Sends one command, once, to a node of a Cluster or to the one that has its slot.
-    async fn dispatch(
+    pub(super) async fn dispatch(
         &self,
         connection: &Arc<Connection>,
         (command, node): (CustomCommand, Option<Server>),
@@ -314,7 +308,7 @@ impl Connector {
 
 impl Connection {
     /// Waits until it is connected. A failed attempt to connect is an answer.
-    async fn connected(&self, deadline: Instant) -> Result<(), Error> {
+    pub(super) async fn connected(&self, deadline: Instant) -> Result<(), Error> {
         while !self.client.is_connected() {
             tokio::select! {
                 biased;
@@ -329,6 +323,15 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Lists the nodes that keep keys; one without a name if there is no Cluster.
+    pub(super) fn primaries(&self) -> Vec<Option<Server>> {
+        if !self.client.is_clustered() {
+            return vec![None];
+        }
+        let nodes = self.client.active_connections();
+        nodes.into_iter().map(Some).collect()
     }
 
     fn not_connected(&self) -> Error {
@@ -378,7 +381,7 @@ impl Drop for Connection {
     }
 }
 
-fn strings(value: Value) -> Vec<String> {
+pub(super) fn strings(value: Value) -> Vec<String> {
     match value {
         Value::Array(items) => items
             .into_iter()

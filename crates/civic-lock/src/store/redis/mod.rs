@@ -25,9 +25,11 @@
 mod config;
 mod connect_failure;
 mod connection;
+mod durability;
 mod error;
 mod inspection;
 mod invocation;
+mod once;
 mod operations;
 mod operator;
 mod reply;

@@ -1,7 +1,7 @@
 //! Which script each command runs, with which keys and arguments, and what its reply means.
 //!
-//! Those of ticks are in [`ticks`](super::ticks), those of an operator in
-//! [`operator`](super::operator).
+//! Those of ticks are in [`ticks`](super::ticks), those of executions in [`once`](super::once),
+//! those of an operator in [`operator`](super::operator).
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ pub(crate) trait Scripted: Command {
 pub(crate) enum Replication {
     /// No one waits for the replicas.
     Asynchronous,
-    /// As many replicas as are configured must have acknowledged a lock that was granted.
+    /// As many replicas as are configured must have acknowledged a lock that was granted, or a
+    /// result that was recorded.
     Acknowledged,
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Reply {
 impl Reply {
     /// The outcome of a script that has taken the key.
     pub(super) const GRANTED: &str = "granted";
+    /// The outcome of a script that has recorded a result.
+    pub(super) const RECORDED: &str = "recorded";
     /// The outcome of a script that came too late, and has done nothing.
     pub(super) const EXPIRED: &str = "expired";
 

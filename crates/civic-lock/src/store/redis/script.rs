@@ -36,6 +36,12 @@ scripts! {
     HAND_OVER: "hand_over.lua";
     HISTORY: "history.lua";
     MISS: "miss.lua";
+    ONCE_BEGIN: "once.lua", "once_begin.lua";
+    ONCE_COMPLETE: "once.lua", "once_complete.lua";
+    ONCE_FORGET: "once.lua", "once_forget.lua";
+    ONCE_PEEK: "once.lua", "once_peek.lua";
+    ONCE_RESOLVE: "once.lua", "once_resolve.lua";
+    ONCE_UNBEGIN: "once.lua", "once_unbegin.lua";
     PAUSE: "pause.lua";
     PEEK: "peek.lua";
     RECORD: "record.lua";
@@ -83,6 +89,6 @@ mod tests {
                 seen += 1;
             }
         }
-        assert_eq!(seen, 3, "acquire, claim and claim_due");
+        assert_eq!(seen, 4, "acquire, claim, claim_due and once_begin");
     }
 }

@@ -1,11 +1,13 @@
 //! Runs commands as scripts.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::durability::Durability;
 use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::name::LockName;
@@ -29,6 +31,8 @@ pub(crate) struct RedisStore {
     /// Tells the replies to two commands of one holder apart.
     serial: AtomicU64,
     subscriber: Mutex<Option<Subscriber>>,
+    /// Once the server has been asked.
+    durability: OnceLock<Durability>,
 }
 
 impl RedisStore {
@@ -42,11 +46,31 @@ impl RedisStore {
             acknowledged: tokio::sync::Mutex::new(connector()),
             serial: AtomicU64::new(1),
             subscriber: Mutex::new(None),
+            durability: OnceLock::new(),
         })
     }
 
     pub(crate) fn command_timeout(&self) -> Duration {
         self.settings.command_timeout
+    }
+
+    /// Returns whether the server keeps what it has acknowledged. It is asked once, and again only
+    /// while it does not answer.
+    pub(crate) async fn durability(&self) -> Durability {
+        if self.settings.replica_acks > 0 {
+            return Durability::Kept;
+        }
+        if let Some(known) = self.durability.get() {
+            return *known;
+        }
+        match self
+            .connector
+            .durability(self.settings.command_timeout)
+            .await
+        {
+            Ok(durability) => *self.durability.get_or_init(|| durability),
+            Err(_) => Durability::Unknown,
+        }
     }
 
     pub(crate) async fn run<C: Scripted>(
@@ -130,6 +154,7 @@ impl RedisStore {
         let (pattern, before, after) = match listing {
             Listing::Locks => (format!("lock:{inner}"), "lock:", ""),
             Listing::Jobs => (format!("{{lock:{inner}}}:tick"), "{lock:", "}:tick"),
+            Listing::Executions => (format!("{{lock:{inner}}}:once"), "{lock:", "}:once"),
         };
         let timeout = self.settings.command_timeout;
         let keys = self.connector.scan(&pattern, timeout).await?;
@@ -140,7 +165,8 @@ impl RedisStore {
         Ok(keys.iter().filter_map(name_of).collect())
     }
 
-    /// Runs a script, and waits for the replicas if it was granted the key.
+    /// Runs a script, and waits for the replicas if it was granted the key or has recorded a
+    /// result.
     async fn run_acknowledged(
         &self,
         invocation: &Invocation<'_>,
@@ -159,7 +185,7 @@ impl RedisStore {
             .await
             .map_err(Error::never_sent)?;
         let reply = connector.run(invocation, deadline).await?;
-        if reply.outcome() != Reply::GRANTED {
+        if ![Reply::GRANTED, Reply::RECORDED].contains(&reply.outcome()) {
             return Ok(reply);
         }
         let left = deadline.saturating_duration_since(Instant::now());

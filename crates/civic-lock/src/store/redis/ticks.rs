@@ -1,6 +1,5 @@
 //! The scripts of the commands about ticks, see [`Scripted`].
 
-use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::name::LockName;
 use crate::store::answer::{Claimed, Due, Looked, Missed, Ownership, Peeked};
@@ -31,16 +30,12 @@ impl Scripted for Claim {
     fn args(&self, _: &LockName) -> Vec<String> {
         let request = &self.request;
         let retain = WATERMARK_RETENTION.max(request.retain);
-        let delivery = match request.delivery {
-            Delivery::AtLeastOnce => "at_least_once",
-            Delivery::AtMostOnce => "at_most_once",
-        };
         vec![
             self.ttl.as_millis().to_string(),
             request.tick.to_string(),
             millis(request.grace),
             millis(request.max_skew),
-            delivery.to_owned(),
+            request.delivery.as_str().to_owned(),
             millis(retain),
             values(&self.orphans),
             serde_json::to_string(&self.terms).unwrap_or_default(),

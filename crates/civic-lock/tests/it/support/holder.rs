@@ -7,11 +7,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use civic_lock::LockService;
+use civic_lock::{Delivery, LockService};
 use civic_testkit::process;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::lock::acquired;
+use crate::support::once::started;
 use crate::support::store::Fixture;
 
 const ORDER: &str = "CIVIC_LOCK_TEST_CHILD";
@@ -23,23 +24,49 @@ async fn child_process() {
         return;
     };
     match order.as_str() {
+        "execute" => execute().await,
         "hold" => hold().await,
         "environment" => environment(),
         other => panic!("no such order: {other}"),
     }
 }
 
-/// Takes the lock, and tells when it is lost.
-async fn hold() {
-    let variable = |name: &str| std::env::var(name).expect("the parent has set it");
+fn variable(name: &str) -> String {
+    std::env::var(name).expect("the parent has set it")
+}
+
+/// The store that the parent has chosen, and the ttl.
+fn service() -> (LockService, Duration) {
     let builder = LockService::builder();
     let service = match std::env::var("TEST_REDIS") {
         Ok(url) => builder.redis_url(url),
         Err(_) => builder.host_folder(variable("TEST_FOLDER")),
     }
+    .max_hold(Duration::from_secs(3600))
     .build()
     .expect("valid settings");
     let ttl = Duration::from_millis(variable("TEST_TTL").parse().expect("a number"));
+    (service, ttl)
+}
+
+/// Begins an execution, works until its lease is lost, and then records a result all the same.
+async fn execute() {
+    let (service, ttl) = service();
+    let delivery = match variable("TEST_DELIVERY").as_str() {
+        "at_most_once" => Delivery::AtMostOnce,
+        _ => Delivery::AtLeastOnce,
+    };
+    let request = service.once("nightly").delivery(delivery).ttl(ttl);
+    let run = started(request.begin().await);
+    println!("\nbegun {}", run.lease().fence());
+    run.lease().lost().await;
+    let recorded = run.complete(b"late").await;
+    println!("\ncompleted {:?}", recorded.map_err(|error| error.kind()));
+}
+
+/// Takes the lock, and tells when it is lost.
+async fn hold() {
+    let (service, ttl) = service();
     let guard = acquired(service.try_acquire("nightly", ttl).await);
     println!("\nheld {}", guard.lease().fence());
     let reason = guard.lease().lost().await;
@@ -94,19 +121,38 @@ impl HolderProcess {
 
     /// One that holds the lock of `place`, and its fence.
     pub(crate) async fn holding(store: &Fixture, ttl: Duration) -> (Self, u64) {
-        let ttl = ttl.as_millis().to_string();
-        let replica = match store {
-            Fixture::Redis(server) => {
-                Self::start("hold", &[("TEST_TTL", &ttl), ("TEST_REDIS", &server.url())])
-            }
-            Fixture::Host(folder) => {
-                let folder = folder.path().join("locks").display().to_string();
-                Self::start("hold", &[("TEST_TTL", &ttl), ("TEST_FOLDER", &folder)])
-            }
-        };
-        let (replica, held) = replica.line("held ").await;
+        let (replica, held) = Self::on(store, "hold", ttl, "").line("held ").await;
         let fence = held.trim().parse().expect("a fence");
         (replica, fence)
+    }
+
+    /// One that executes what the key `nightly` stands for, and its fence.
+    pub(crate) async fn executing(
+        store: &Fixture,
+        ttl: Duration,
+        delivery: Delivery,
+    ) -> (Self, u64) {
+        let replica = Self::on(store, "execute", ttl, delivery.as_str());
+        let (replica, begun) = replica.line("begun ").await;
+        let fence = begun.trim().parse().expect("a fence");
+        (replica, fence)
+    }
+
+    fn on(store: &Fixture, order: &str, ttl: Duration, delivery: &str) -> Self {
+        let (place, value) = match store {
+            Fixture::Redis(server) => ("TEST_REDIS", server.url()),
+            Fixture::Host(folder) => {
+                let folder = folder.path().join("locks");
+                ("TEST_FOLDER", folder.display().to_string())
+            }
+        };
+        let ttl = ttl.as_millis().to_string();
+        let environment = [
+            ("TEST_TTL", ttl.as_str()),
+            ("TEST_DELIVERY", delivery),
+            (place, &value),
+        ];
+        Self::start(order, &environment)
     }
 
     /// Waits for a line that begins like this, and answers its rest.

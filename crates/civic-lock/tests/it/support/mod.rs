@@ -7,5 +7,6 @@ pub(crate) mod event_log;
 pub(crate) mod holder;
 pub(crate) mod local;
 pub(crate) mod lock;
+pub(crate) mod once;
 pub(crate) mod replica;
 pub(crate) mod store;

@@ -17,7 +17,12 @@ use crate::store::conformance::support::{holder, ttl};
 use crate::store::history::RunRecord;
 use crate::store::holder::Holder;
 use crate::store::host::{Moment, Process, State, Transition, step};
+use crate::store::once::{
+    Detail, OnceBegin, OnceComplete, OnceForget, OncePeek, OnceResolve, OnceTerms, OnceUnbegin,
+    Resolution,
+};
 use crate::store::operator::{Break, History, Pause, Reset, Resume, RunNow};
+use crate::store::payload::Payload;
 use crate::store::peer::{PeerPolicy, PeerTerms};
 use crate::store::redis::{RedisStore, Scripted};
 use crate::store::sighting::Fingerprint;
@@ -53,7 +58,21 @@ struct Both<'a> {
     now: u64,
 }
 
-impl Both<'_> {
+impl<'a> Both<'a> {
+    fn new(redis: &'a RedisStore, name: LockName, seed: u64) -> Self {
+        Self {
+            redis,
+            state: State::named(&name),
+            name,
+            process: Process {
+                boot: "boot".to_owned(),
+                liveness_file: "file".to_owned(),
+            },
+            history: vec![format!("history {seed}")],
+            now: 0,
+        }
+    }
+
     async fn run<C>(&mut self, command: C)
     where
         C: Clone + fmt::Debug + Scripted + Transition,
@@ -288,6 +307,78 @@ async fn random_command(both: &mut Both<'_>, random: &mut Random) {
         }
         _ => both.run(Peek).await,
     }
+}
+
+/// Runs one random command about an execution. Holders come and go, and some of them lose the key.
+async fn random_once_command(both: &mut Both<'_>, random: &mut Random) {
+    let who = random.one(&["a", "b", "c"].map(holder));
+    let seen = both.state.execution().cloned();
+    let mut random_or_seen = |seen: Option<String>| {
+        let seen = seen.map_or_else(|| who.clone(), |seen| holder(&seen));
+        random.one(&[who.clone(), seen.clone(), seen])
+    };
+    let who_begun = random_or_seen(seen.as_ref().map(|seen| seen.holder.clone()));
+    match random.below(16) {
+        0..5 => {
+            let orphans = match random.below(3) {
+                0 => ["a", "b"].map(holder).to_vec(),
+                _ => Vec::new(),
+            };
+            let terms = OnceTerms {
+                delivery: random.one(&[Delivery::AtLeastOnce, Delivery::AtMostOnce]),
+                fingerprint: random.one(&["", "", "", "ff"]).to_owned(),
+                retain: Duration::from_secs(random.one(&[600, 601, 6_000])),
+            };
+            both.run(OnceBegin {
+                holder: who,
+                ttl: ttl(600_000),
+                keep: terms.retain * 2,
+                terms,
+                orphans,
+            })
+            .await;
+        }
+        5 | 6 => {
+            let result = Payload::new(&[7; 3][..random.below(4)]);
+            both.run(OnceComplete {
+                holder: who_begun,
+                result,
+            })
+            .await;
+        }
+        7 | 8 => both.run(OnceForget { holder: who_begun }).await,
+        9 => both.run(OnceUnbegin { holder: who_begun }).await,
+        // The holder dies: the record stays.
+        10..13 => {
+            let holder = both.state.holder().map_or(who, |held| holder(&held));
+            both.run(Release { holder, hold: None }).await;
+        }
+        13 => {
+            let attempt = seen.map_or(1, |seen| seen.attempt) + random.one(&[0, 0, 1]);
+            let to = random.one(&[Resolution::Done, Resolution::Free]);
+            both.run(OnceResolve {
+                holder: who_begun.as_str().to_owned(),
+                attempt,
+                to,
+            })
+            .await;
+        }
+        14 => {
+            let seen = both.state.holder();
+            let holder = seen.unwrap_or_else(|| "gone".to_owned());
+            both.run(Break { holder }).await;
+        }
+        _ => {
+            both.run(Acquire {
+                holder: random.one(&[who, holder("4711:1")]),
+                ttl: ttl(600_000),
+                orphans: Vec::new(),
+            })
+            .await;
+        }
+    }
+    let detail = random.one(&[Detail::State, Detail::Result]);
+    both.run(OncePeek { detail }).await;
 }
 
 #[cfg(test)]

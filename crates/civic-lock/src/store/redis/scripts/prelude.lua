@@ -33,9 +33,11 @@ local function values_of(argument)
   return set
 end
 
--- Never below the clock, so that it grows even after the key was lost.
-local function bump(key, retain)
+-- Never below the clock, so that it grows even after the key was lost; and above the last fence
+-- that another key remembers, if there is one.
+local function bump(key, retain, remembered)
   local last = tonumber(redis.call('GET', key) or '0') or 0
+  last = math.max(last, tonumber(remembered) or 0)
   local fence = math.max(last + 1, now_us)
   redis.call('SET', key, int(fence), 'PX', retain)
   return int(fence)

@@ -1,0 +1,221 @@
+//! What becomes of an execution when the server or the network fails.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use civic_lock::{Delivery, ErrorKind, LockService, OnUnavailable, OnceBegun, OnceOutcome};
+use civic_testkit::proxy::{Fault, FaultProxy};
+use civic_testkit::redis::{RedisCluster, RedisServer, Reply};
+use rustix::process::Signal;
+
+use crate::support::holder::HolderProcess;
+use crate::support::lock::eventually;
+use crate::support::once::{done, in_doubt, not_begun, started};
+use crate::support::store::Fixture;
+
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+struct Broken {
+    server: RedisServer,
+    proxy: FaultProxy,
+    service: LockService,
+}
+
+impl Broken {
+    /// Connected, its clock read, the scripts known: what follows is one command.
+    async fn start() -> Self {
+        let server = RedisServer::start().await;
+        let proxy = FaultProxy::start(server.addr()).await;
+        let service = LockService::builder()
+            .redis_url(proxy.redis_url())
+            .command_timeout(TIMEOUT)
+            .on_unavailable(OnUnavailable::FailOpen)
+            .build()
+            .expect("valid settings");
+        let run = started(service.once("warm").begin().await);
+        run.complete(b"").await.expect("it is recorded");
+        let run = started(service.once("warm-2").begin().await);
+        run.forget().await.expect("it is forgotten");
+        Self {
+            server,
+            proxy,
+            service,
+        }
+    }
+
+    /// Past the proxy.
+    fn direct(&self) -> LockService {
+        LockService::redis(self.server.url()).expect("a valid URL")
+    }
+
+    async fn has_record(&self, key: &str) -> bool {
+        let key = format!("{{lock:once:{key}}}:once");
+        self.server.command(&["EXISTS", &key]).await == Reply::Int(1)
+    }
+}
+
+#[tokio::test]
+async fn without_its_store_nothing_is_begun_even_by_a_service_that_fails_open() {
+    let broken = Broken::start().await;
+    for fault in [Fault::BlackHole, Fault::Reset, Fault::HalfOpen] {
+        broken.proxy.set(fault);
+        let outcome = broken
+            .service
+            .once("payment")
+            .delivery(Delivery::AtMostOnce)
+            .run(async |_| -> Result<(), Infallible> { unreachable!("it has no lock") })
+            .await;
+        assert!(
+            matches!(outcome, OnceOutcome::Unavailable(_)),
+            "{fault:?}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_begin_whose_answer_was_lost_is_granted_again_and_never_in_doubt() {
+    for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
+        let broken = Broken::start().await;
+        let request = || broken.service.once("payment").delivery(delivery);
+        broken.proxy.set(Fault::DropReply);
+        let lost = not_begun(request().begin().await);
+        assert!(
+            matches!(lost, ErrorKind::Timeout | ErrorKind::Connection),
+            "{lost:?}"
+        );
+        assert!(broken.has_record("payment").await, "the store has begun it");
+        broken.proxy.set(Fault::Pass);
+        let mut run = None;
+        eventually("it is granted", async || {
+            run = match request().begin().await {
+                OnceBegun::Started(run) => Some(run),
+                // It may just be taken back.
+                OnceBegun::Unavailable(_) | OnceBegun::Running { .. } => None,
+                other => panic!("{other:?}"),
+            };
+            run.is_some()
+        })
+        .await;
+        assert_eq!(run.expect("it was granted").attempt(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_begin_whose_answer_was_lost_is_taken_back_for_the_others() {
+    let broken = Broken::start().await;
+    broken.proxy.set(Fault::DropReply);
+    let request = broken
+        .service
+        .once("payment")
+        .delivery(Delivery::AtMostOnce);
+    not_begun(request.begin().await);
+    broken.proxy.set(Fault::Pass);
+    eventually("it is taken back", async || {
+        !broken.has_record("payment").await
+    })
+    .await;
+    let run = started(broken.direct().once("payment").begin().await);
+    assert_eq!(run.attempt(), 1);
+}
+
+#[tokio::test]
+async fn a_result_whose_confirmation_was_lost_is_recorded_in_the_background() {
+    let broken = Broken::start().await;
+    let request = broken
+        .service
+        .once("payment")
+        .delivery(Delivery::AtMostOnce);
+    let run = started(request.begin().await);
+    broken.proxy.set(Fault::DropReply);
+    let error = run.complete(b"paid").await.expect_err("no confirmation");
+    assert!(error.is_ambiguous(), "{error:?}");
+    broken.proxy.set(Fault::Pass);
+    let direct = broken.direct();
+    eventually("it is recorded", async || {
+        matches!(direct.once("payment").begin().await, OnceBegun::Done(_))
+    })
+    .await;
+    let record = done(direct.once("payment").begin().await);
+    assert_eq!(record.result(), b"paid");
+}
+
+#[tokio::test]
+async fn what_a_server_that_syncs_has_begun_is_in_doubt_when_both_have_crashed() {
+    let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut store = Fixture::Redis(RedisServer::start_with(&arguments).await);
+    let ttl = Duration::from_secs(1);
+    let (holder, _) = HolderProcess::executing(&store, ttl, Delivery::AtMostOnce).await;
+    let Fixture::Redis(server) = &mut store else {
+        unreachable!("it was just made")
+    };
+    server.kill();
+    holder.signal(Signal::KILL);
+    server.restart().await;
+    let other = store.replica();
+    let mut begun = None;
+    eventually("its key has expired", async || {
+        begun = match other.once("nightly").begin().await {
+            OnceBegun::Unavailable(_) | OnceBegun::Running { .. } => None,
+            answer => Some(answer),
+        };
+        begun.is_some()
+    })
+    .await;
+    assert_eq!(in_doubt(begun.expect("it answers")).1, 1);
+}
+
+#[tokio::test]
+async fn executions_work_in_a_cluster_where_all_their_keys_are_in_one_slot() {
+    let cluster = RedisCluster::start(3).await;
+    let service = LockService::redis(cluster.url()).expect("a valid URL");
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        let run = started(service.once(key).begin().await);
+        run.complete(key.as_bytes()).await.expect("it is recorded");
+        assert_eq!(
+            done(service.once(key).begin().await).result(),
+            key.as_bytes()
+        );
+    }
+    let page = service.admin().once_records(None, 10).await;
+    assert_eq!(page.expect("a page").len(), 6);
+}
+
+#[tokio::test]
+async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_reported() {
+    let primary = RedisServer::start().await;
+    let replica = RedisServer::replica_of(&primary).await;
+    let service = LockService::builder()
+        .redis_url(primary.url())
+        .replica_acks(1)
+        .build()
+        .expect("valid settings");
+    let request = || service.once("payment").delivery(Delivery::AtMostOnce);
+    replica.stop();
+    assert_eq!(not_begun(request().begin().await), ErrorKind::NotReplicated);
+    eventually("it is taken back", async || {
+        let record = primary
+            .command(&["EXISTS", "{lock:once:payment}:once"])
+            .await;
+        record == Reply::Int(0)
+    })
+    .await;
+    replica.cont();
+    let mut run = None;
+    eventually("the replica acknowledges", async || {
+        run = match request().begin().await {
+            OnceBegun::Started(run) => Some(run),
+            _ => None,
+        };
+        run.is_some()
+    })
+    .await;
+    replica.stop();
+    let completed = run.expect("it was begun").complete(b"paid").await;
+    let error = completed.expect_err("no acknowledgement");
+    assert_eq!(error.kind(), ErrorKind::NotReplicated);
+    replica.cont();
+    eventually("it is recorded", async || {
+        matches!(request().begin().await, OnceBegun::Done(_))
+    })
+    .await;
+}
