@@ -45,6 +45,7 @@ pub use self::not_retried::NotRetried;
 pub use self::options::CallOptions;
 pub use self::phase::Phase;
 pub use self::stack::ClientService;
+pub use self::streaming::WantsStream;
 pub use self::transmission::Transmission;
 pub use self::transport::{Transport, TransportConfig};
 pub use self::url_template::UrlTemplate;

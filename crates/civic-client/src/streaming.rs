@@ -20,9 +20,15 @@ use tracing::Span;
 use crate::broken_off::broken_off;
 use crate::error::Error;
 
-/// Asks for the body of a success as a stream, in the extensions of a request.
+/// Marks a request whose response is read as a stream, in its extensions.
+///
+/// [`send_stream`](crate::RequestBuilder::send_stream) sets it. On its way through the layers, the
+/// body of such a response is empty, if it is a success: it has not arrived yet. A layer of your
+/// own that looks at bodies, or keeps responses as a cache does, passes these on as they are.
+/// One that keeps them all the same harms no one: a stream that was read already is an error.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WantsStream;
+#[non_exhaustive]
+pub struct WantsStream;
 
 /// The body of a success, in the extensions of its response. The first to ask for it gets it.
 #[derive(Clone)]

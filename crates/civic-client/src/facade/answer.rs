@@ -240,14 +240,24 @@ impl Answer {
             .map_err(|error| self.annotate(error))
     }
 
-    /// Returns the body as it arrives. One that was read already comes at once.
-    pub(super) fn take_stream(&mut self) -> Streaming {
+    /// Returns the body as it arrives. One that is in memory comes at once.
+    pub(super) fn take_stream(&mut self) -> Result<Streaming, Error> {
         let slot: Option<StreamSlot> = self.response.extensions_mut().remove();
-        let streaming = slot.and_then(|slot| slot.take());
-        streaming.unwrap_or_else(|| {
-            let read = std::mem::take(self.response.body_mut());
-            Streaming::new(Body::from(read))
-        })
+        match slot {
+            Some(slot) => slot.take().ok_or_else(|| self.annotate(kept())),
+            None => {
+                let read = std::mem::take(self.response.body_mut());
+                Ok(Streaming::new(Body::from(read)))
+            }
+        }
+    }
+
+    /// Refuses the response of a stream, whose body is not here.
+    pub(super) fn whole(self) -> Result<Self, Error> {
+        match StreamSlot::of(self.response.extensions()) {
+            Some(_) => Err(self.annotate(kept())),
+            None => Ok(self),
+        }
     }
 
     /// Adds to an error what is known about the call.
@@ -268,6 +278,14 @@ impl Answer {
             None => error,
         }
     }
+}
+
+/// A layer of the user's has kept a response whose body was not in it.
+fn kept() -> Error {
+    Error::new(ErrorKind::Protocol).with_detail(
+        "a layer has answered with the response of another call, which was read as a stream; a \
+         layer that keeps responses must pass on those to requests with WantsStream",
+    )
 }
 
 /// The part of an error body that says what was not found.

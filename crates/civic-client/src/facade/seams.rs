@@ -22,7 +22,8 @@ impl ServiceClientBuilder {
     ///
     /// The first one that is added is the outermost. It sees the request with its correlation id
     /// and its idempotency key, and it sees the outcome of the last attempt. The deadline of the
-    /// call covers it; a wait inside of its future ends there.
+    /// call covers it; a wait inside of its future ends there. The response of a stream passes it
+    /// without its body: see [`WantsStream`](crate::WantsStream).
     ///
     /// ```
     /// use std::time::Duration;

@@ -173,10 +173,10 @@ impl RequestBuilder<'_> {
         let mut prepared = self.prepare()?;
         prepared.want_stream();
         let answer = prepared.exchange().await?.success()?;
-        Ok(StreamedAnswer::new(answer, idle_timeout))
+        StreamedAnswer::new(answer, idle_timeout)
     }
 
     async fn exchange(self) -> Result<Answer, Error> {
-        self.prepare()?.exchange().await
+        self.prepare()?.exchange().await?.whole()
     }
 }

@@ -52,8 +52,8 @@ enum Silence {
 // ===== impl StreamedAnswer =====
 
 impl StreamedAnswer {
-    pub(super) fn new(mut answer: Answer, idle_timeout: Duration) -> Self {
-        let streaming = Some(answer.take_stream());
+    pub(super) fn new(mut answer: Answer, idle_timeout: Duration) -> Result<Self, Error> {
+        let streaming = Some(answer.take_stream()?);
         let body = AnswerBody {
             answer,
             streaming,
@@ -61,7 +61,7 @@ impl StreamedAnswer {
             silence: Silence::None,
             timer: None,
         };
-        Self { body }
+        Ok(Self { body })
     }
 
     /// Returns the status, which is a success.

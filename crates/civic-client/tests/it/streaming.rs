@@ -2,14 +2,16 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::CorrelationId;
-use civic_client::{Body, Error, ErrorKind, NotRetried, Phase, StreamedAnswer};
+use civic_client::{
+    Body, ClientService, Error, ErrorKind, NotRetried, Phase, StreamedAnswer, WantsStream,
+};
 use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
 use http::{Request, Response};
@@ -18,7 +20,8 @@ use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
-use tower::service_fn;
+use tower::{ServiceExt as _, service_fn};
+use tower_layer::layer_fn;
 
 use crate::support::{attempt_spans, bare, ends, exact, millis, peer};
 
@@ -276,6 +279,41 @@ async fn a_stream_is_a_call_under_way_until_its_end() {
     assert!(waiting().await.is_err());
     drop(dropped);
     assert!(waiting().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_that_a_layer_has_kept_is_an_error_and_not_an_empty_body() {
+    let peer = Upstream::start([Step::status(200).body("12345")]).await;
+    let kept = Arc::<Mutex<Option<Response<Bytes>>>>::default();
+    // A cache that knows nothing of streams.
+    let cache = layer_fn(move |inner: ClientService| {
+        let kept = Arc::clone(&kept);
+        service_fn(move |request: Request<Body>| {
+            let (kept, inner) = (Arc::clone(&kept), inner.clone());
+            async move {
+                if let Some(response) = kept.lock().unwrap().clone() {
+                    return Ok(response);
+                }
+                assert!(request.extensions().get::<WantsStream>().is_some());
+                let response = inner.oneshot(request).await?;
+                *kept.lock().unwrap() = Some(response.clone());
+                Ok::<_, Error>(response)
+            }
+        })
+    });
+    let client = exact(&peer.url()).layer_call(cache).build().unwrap();
+    let mut answer = client.get("/").send_stream().await.unwrap();
+    assert_eq!(read(&mut answer).await.unwrap(), 5);
+    let errors = [
+        client.get("/").send_stream().await.unwrap_err(),
+        client.get("/").send().await.unwrap_err(),
+        client.get("/").send_raw().await.unwrap_err(),
+        client.get("/").fetch_optional::<u8>().await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert!(error.to_string().contains("WantsStream"), "{error}");
+    }
 }
 
 #[tokio::test]

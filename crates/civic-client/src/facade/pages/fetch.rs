@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::facade::answer::Answer;
 use crate::facade::pages::list::List;
 use crate::facade::prepare::Prepared;
 use crate::facade::request::RequestBuilder;
@@ -45,7 +46,8 @@ pub(super) async fn fetch<T: DeserializeOwned>(
 ) -> Result<List<T>, Error> {
     let mut pauses = 0;
     loop {
-        let error = match prepared.another().exchange().await {
+        let answer = prepared.another().exchange().await;
+        let error = match answer.and_then(Answer::whole) {
             Ok(answer) => match answer.success() {
                 Ok(answer) => return answer.json(),
                 Err(error) => error,
