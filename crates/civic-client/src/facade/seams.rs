@@ -81,7 +81,7 @@ impl ServiceClientBuilder {
     /// Defaults to none.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.stack.set("observer", |stack| {
-            stack.observer = Some(Arc::new(observer))
+            stack.observer = Some(Arc::new(observer));
         });
         self
     }
