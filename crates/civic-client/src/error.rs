@@ -273,7 +273,7 @@ impl Error {
     }
 
     pub(crate) fn with_authority(mut self, authority: Authority) -> Self {
-        self.0.authority = Some(authority);
+        self.0.authority.get_or_insert(authority);
         self
     }
 

@@ -42,8 +42,9 @@ pub enum ErrorKind {
     /// The body of the response is longer than the cap. Never retried.
     BodyTooLarge,
     /// A circuit breaker is open: the caller's own process did not send the request, because the
-    /// peer failed too often. Never retried. The default stack has no breaker; the kind is there
-    /// for one of your own.
+    /// peer failed too often. Never retried. In the default stack it has to be asked for
+    /// ([`WhenAllOpen::FailFast`](crate::balance::WhenAllOpen::FailFast)); the kind is also there
+    /// for a breaker of your own.
     CircuitOpen,
     /// The caller's own process did not send the request, because it has too much to do: a limit
     /// was reached or the load was shed. Never retried. It comes from

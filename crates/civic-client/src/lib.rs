@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 mod attempt;
+pub mod balance;
 mod body;
 mod broken_off;
 mod error;
@@ -17,6 +18,7 @@ mod not_retried;
 pub mod observe;
 mod options;
 mod phase;
+mod random;
 mod stack;
 mod streaming;
 #[cfg(feature = "test-util")]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// How many entries a map keeps: peers, routes or rate limits.
+/// How many entries a map keeps: peers, routes, rate limits or endpoints.
 pub(crate) const MAX_ENTRIES: usize = 1024;
 
 /// A map of at most [`MAX_ENTRIES`] entries. The one that was not used for longest makes room.
@@ -40,14 +40,9 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
         value
     }
 
-    /// Keeps only the entries whose values `keeps` is true for.
-    pub(crate) fn retain(&mut self, keeps: impl Fn(&V) -> bool) {
-        self.entries.retain(|_, (_, value)| keeps(value));
-    }
-
-    /// Returns the keys, in no order.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.entries.keys()
+    /// Returns the value of `key`, if there is one. That is no use.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(_, value)| value)
     }
 }
 

@@ -15,6 +15,7 @@
 //!   (layers of `layer_attempt` stand here: a breaker or a signature, for example)
 //! attempt headers            what is left of it, and which attempt it is
 //! internal headers           a token for this attempt
+//! (balance)                  the endpoint, where endpoints are given
 //! collect body               16 MiB; of an error response 64 KiB and 1 s
 //! transport                  pooled HTTP/1.1
 //! ```
@@ -44,6 +45,7 @@ use crate::error::Error;
 use crate::layer::attempt_headers::AttemptHeadersLayer;
 use crate::layer::attempt_span::AttemptSpanLayer;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
+use crate::layer::balance::BalanceLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
 use crate::layer::in_flight_limit::InFlightLimitLayer;
@@ -113,6 +115,8 @@ pub(crate) struct Parts {
     pub(crate) attempt_layers: Vec<UserLayer>,
     /// Without a minter, no token is sent.
     pub(crate) minter: Option<TokenMinter>,
+    /// Without endpoints, the addresses of the name are balanced over.
+    pub(crate) balance: Option<BalanceLayer>,
     pub(crate) collect: CollectBodyLayer,
 }
 
@@ -131,6 +135,7 @@ impl Parts {
         let exchange = ServiceBuilder::new()
             .layer(AttemptHeadersLayer::new())
             .layer(option_layer(self.minter.map(InternalHeadersLayer::new)))
+            .layer(option_layer(self.balance))
             .layer(self.collect)
             .service(transport);
         let attempts = ServiceBuilder::new()

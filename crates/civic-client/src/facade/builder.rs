@@ -12,6 +12,7 @@ use civic_envelope::UnwrapMode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_service::Service;
 
+use crate::balance::Discover;
 use crate::body::Body;
 use crate::error::Error;
 use crate::facade::base_url::BaseUrl;
@@ -235,6 +236,35 @@ impl ServiceClientBuilder {
     pub fn transport(mut self, config: TransportConfig) -> Self {
         self.stack
             .set("transport", |stack| stack.transport = config);
+        self
+    }
+
+    /// Sets which endpoints the service has. Each attempt goes to one of them, by the rules of
+    /// [`balance`](crate::balance), and a retry to another one.
+    ///
+    /// The base URL still names the service: requests carry its host in `Host`, the retry budget
+    /// and rate limits are kept for it, and its scheme and prefix hold for every endpoint. It need
+    /// not be a name that can be resolved.
+    ///
+    /// ```
+    /// use civic_client::balance::StaticEndpoints;
+    /// use civic_client::{Error, ServiceClient};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let client = ServiceClient::builder("http://assessment-roll")
+    ///     .anonymous()
+    ///     .endpoints(StaticEndpoints::parse("10.0.0.7:3020, 10.0.0.8:3020")?)
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Defaults to the addresses of the base URL's host, over which the same rules balance.
+    pub fn endpoints(mut self, endpoints: impl Discover) -> Self {
+        self.stack.set("endpoints", |stack| {
+            stack.endpoints = Some(Arc::new(endpoints));
+        });
         self
     }
 

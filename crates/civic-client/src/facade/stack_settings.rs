@@ -10,11 +10,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
+use crate::balance::Discover;
 use crate::body::Body;
 use crate::error::Error;
 use crate::facade::identity::Identity;
 use crate::layer::attempt_span::AttemptSpanLayer;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
+use crate::layer::balance::BalanceLayer;
 use crate::layer::collect_body::CollectBodyLayer;
 use crate::layer::idempotency_key::IdempotencyKeyLayer;
 use crate::layer::in_flight_limit::InFlightLimitLayer;
@@ -42,6 +44,7 @@ pub(super) struct StackValues {
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) collect: CollectBodyLayer,
     pub(super) max_in_flight: Option<usize>,
+    pub(super) endpoints: Option<Arc<dyn Discover>>,
     pub(super) transport: TransportConfig,
     pub(super) resolver: Arc<dyn DynResolve>,
     pub(super) idempotency_keys: bool,
@@ -62,6 +65,7 @@ impl StackSettings {
                 observer: None,
                 collect: CollectBodyLayer::new(),
                 max_in_flight: None,
+                endpoints: None,
                 transport: TransportConfig::new(),
                 resolver: Arc::new(SystemResolver::new()),
                 idempotency_keys: true,
@@ -114,6 +118,10 @@ impl StackSettings {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let values = self.values;
+        let balance = values.endpoints.map(|endpoints| {
+            let clock = values.retry.clock().clone();
+            BalanceLayer::over(endpoints, values.transport.breaker(), clock)
+        });
         let retry = match &values.observer {
             Some(observer) => values.retry.or_observer(observer),
             None => values.retry,
@@ -128,6 +136,7 @@ impl StackSettings {
             observer: values.observer,
             timeout: AttemptTimeoutLayer::new(values.attempt_timeout),
             attempt_layers: values.attempt_layers,
+            balance,
             collect: values.collect.with_max_success(max_body),
         };
         Ok(parts.stack(transport))

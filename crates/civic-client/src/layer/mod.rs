@@ -10,6 +10,7 @@
 //! | [`AttemptSpanLayer`] | attempt | a span with the names of OpenTelemetry |
 //! | [`AttemptTimeoutLayer`] | attempt | a time limit, the body included |
 //! | [`AttemptHeadersLayer`] | attempt | how long the caller waits, and which attempt it is |
+//! | [`BalanceLayer`] | attempt | the endpoint, by load and health; in the default stack if there are endpoints |
 //! | [`CollectBodyLayer`] | attempt | the whole body, capped |
 //!
 //! Their error is [`Error`](crate::Error) from the transport upwards, so that every layer can judge
@@ -60,11 +61,15 @@
 //! | `AttemptHeadersLayer` outside of `AttemptTimeoutLayer` | the peer is not told how long the caller waits |
 //! | `InFlightLimitLayer` inside of `RetryLayer` | a call that waits for its turn loses its place with each attempt |
 //! | `ObserveLayer::of_attempts` outside of `RetryLayer` | all attempts of a call are told as one |
+//! | `BalanceLayer` outside of `RetryLayer` | a retry meets the endpoint that failed |
+//! | `BalanceLayer` outside of `AttemptTimeoutLayer` | an endpoint that swallows requests has failed only when the call is over |
+//! | `BalanceLayer` inside of `CollectBodyLayer` | an endpoint whose bodies never end is the fastest one |
 //! | `AttemptSpanLayer` inside of `AttemptTimeoutLayer` | an attempt that timed out looks like one that was cancelled |
 
 pub(crate) mod attempt_headers;
 pub(crate) mod attempt_span;
 pub(crate) mod attempt_timeout;
+pub(crate) mod balance;
 pub(crate) mod collect_body;
 pub(crate) mod idempotency_key;
 pub(crate) mod in_flight_limit;
@@ -75,6 +80,7 @@ pub(crate) mod retry;
 pub use self::attempt_headers::{AttemptHeaders, AttemptHeadersLayer};
 pub use self::attempt_span::{AttemptSpan, AttemptSpanFuture, AttemptSpanLayer};
 pub use self::attempt_timeout::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer};
+pub use self::balance::{Balance, BalanceFuture, BalanceLayer};
 pub use self::collect_body::{CollectBody, CollectBodyFuture, CollectBodyLayer};
 pub use self::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey, IdempotencyKeyLayer};
 pub use self::in_flight_limit::{InFlightLimit, InFlightLimitFuture, InFlightLimitLayer};

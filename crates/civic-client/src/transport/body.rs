@@ -53,7 +53,11 @@ impl Body for TransportBody {
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
         match &frame {
             Some(Ok(_)) => this.note_end(),
-            Some(Err(_)) => {}
+            Some(Err(_)) => {
+                if let Some(lease) = &mut this.lease {
+                    lease.broke();
+                }
+            }
             None => {
                 if let Some(lease) = this.lease.take() {
                     lease.complete();

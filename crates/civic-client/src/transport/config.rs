@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use crate::balance::BreakerPolicy;
+
 /// How connections are made and kept.
 ///
 /// Limits of zero connections count as one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TransportConfig {
     pub(super) ask_after: Duration,
+    pub(super) breaker: BreakerPolicy,
     pub(super) connect_timeout: Duration,
     pub(super) dns_ttl: Duration,
     pub(super) idle_timeout: Duration,
@@ -22,6 +25,7 @@ impl TransportConfig {
     pub const fn new() -> Self {
         Self {
             ask_after: Duration::ZERO,
+            breaker: BreakerPolicy::new(),
             connect_timeout: Duration::from_secs(3),
             dns_ttl: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(4),
@@ -55,6 +59,19 @@ impl TransportConfig {
     pub const fn with_ask_after(mut self, idle: Duration) -> Self {
         self.ask_after = idle;
         self
+    }
+
+    /// Sets when an address of a name, or an endpoint, is left alone.
+    ///
+    /// Defaults to [`BreakerPolicy::new`].
+    #[must_use]
+    pub const fn with_breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.breaker = policy;
+        self
+    }
+
+    pub(crate) const fn breaker(&self) -> BreakerPolicy {
+        self.breaker
     }
 
     /// Sets how long connecting may take, the look-up of the name included, for all addresses of

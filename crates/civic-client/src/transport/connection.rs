@@ -21,10 +21,10 @@ use crate::attempt::Attempt;
 use crate::body::Body;
 use crate::gate::Gate;
 use crate::phase::Phase;
+use crate::random::random;
 use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
 use crate::transport::outgoing::Outgoing;
-use crate::transport::random::random;
 use crate::transport::socket::{Gauge, Socket};
 
 /// How long a peer is waited for that does not say whether it wants the body of a request, if it is

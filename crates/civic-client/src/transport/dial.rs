@@ -9,8 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::transport::avoided::Avoided;
-use crate::transport::random::shuffle;
+use crate::random::shuffle;
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305, section 8).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -61,24 +60,26 @@ async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     Ok((stream, address))
 }
 
-/// Puts the addresses of a name into the order in which they are tried.
+/// Puts the addresses of a name into the order in which they are tried: `first`, and then those
+/// that less stands against. `weight` says how much that is.
 ///
-/// Random, so that the load is spread; the two versions of IP take turns (RFC 8305, section 4),
-/// that of the resolver's first address first; those that are avoided come last.
-pub(super) fn order(ips: &[IpAddr], port: u16, avoided: &Avoided) -> Vec<SocketAddr> {
-    let first_is_v4 = ips.first().is_some_and(IpAddr::is_ipv4);
-    let mut ips = ips.to_vec();
-    shuffle(&mut ips);
-    let (preferred, other): (Vec<_>, Vec<_>) =
-        ips.into_iter().partition(|ip| ip.is_ipv4() == first_is_v4);
-    let longer = preferred.len().max(other.len());
-    let mut ips: Vec<_> = (0..longer)
-        .flat_map(|index| [preferred.get(index), other.get(index)])
+/// Among equals the order is random, so that the load is spread, and the two versions of IP take
+/// turns (RFC 8305, section 4), the other one than that of `first` beginning.
+pub(super) fn order(first: IpAddr, ips: &[(IpAddr, u8)], port: u16) -> Vec<SocketAddr> {
+    let mut rest: Vec<_> = ips.iter().copied().filter(|(ip, _)| *ip != first).collect();
+    shuffle(&mut rest);
+    let (same, other): (Vec<_>, Vec<_>) = rest
+        .into_iter()
+        .partition(|(ip, _)| ip.is_ipv4() == first.is_ipv4());
+    let longer = same.len().max(other.len());
+    let mut rest: Vec<_> = (0..longer)
+        .flat_map(|index| [other.get(index), same.get(index)])
         .flatten()
         .copied()
         .collect();
-    ips.sort_by_key(|ip| avoided.weight(*ip));
-    ips.into_iter()
+    rest.sort_by_key(|(_, weight)| *weight);
+    std::iter::once(first)
+        .chain(rest.into_iter().map(|(ip, _)| ip))
         .map(|ip| SocketAddr::new(ip, port))
         .collect()
 }
@@ -114,36 +115,32 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    fn avoided(paused: &[IpAddr], used: &[IpAddr]) -> Avoided {
-        Avoided {
-            paused: paused.to_vec(),
-            used: used.to_vec(),
-        }
-    }
-
     #[test]
-    fn the_versions_of_ip_take_turns_and_that_of_the_first_address_begins() {
+    fn the_chosen_address_comes_first_and_the_versions_of_ip_take_turns_after_it() {
         for (texts, expected) in [
             (["::1", "::2", "10.0.0.1"], [false, true, false]),
-            (["10.0.0.1", "::1", "10.0.0.2"], [true, false, true]),
+            (["10.0.0.1", "10.0.0.2", "::1"], [true, false, true]),
         ] {
-            let order = order(&ips(&texts), 80, &avoided(&[], &[]));
-            let v4: Vec<_> = order.iter().map(SocketAddr::is_ipv4).collect();
-            assert_eq!(v4, expected);
+            let ips = ips(&texts);
+            let all: Vec<_> = ips.iter().map(|ip| (*ip, 0)).collect();
+            for _ in 0..20 {
+                let order = order(ips[0], &all, 80);
+                assert_eq!(order[0].ip(), ips[0]);
+                let v4: Vec<_> = order.iter().map(SocketAddr::is_ipv4).collect();
+                assert_eq!(v4, expected);
+            }
         }
     }
 
     #[test]
-    fn an_address_to_avoid_comes_last_and_is_not_left_out() {
+    fn an_address_that_much_stands_against_comes_last_and_is_not_left_out() {
         let all = ips(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+        let weighed: Vec<_> = all.iter().copied().zip([4, 6, 2, 0]).collect();
         for _ in 0..20 {
-            let avoided = avoided(&[all[0], all[1]], &[all[1], all[2]]);
-            let order = order(&all, 80, &avoided).into_iter();
+            let order = order(all[0], &weighed, 80).into_iter();
             let order: Vec<_> = order.map(|address| address.ip()).collect();
-            assert_eq!(order, [all[3], all[2], all[0], all[1]]);
+            assert_eq!(order, [all[0], all[3], all[2], all[1]]);
         }
-        let only = avoided(&all[..1], &all[..1]);
-        assert_eq!(order(&all[..1], 80, &only).len(), 1);
-        assert_eq!(order(&[], 80, &only), []);
+        assert_eq!(order(all[0], &[], 80), [SocketAddr::new(all[0], 80)]);
     }
 }

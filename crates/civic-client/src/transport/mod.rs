@@ -3,7 +3,6 @@
 //! Only this folder names the HTTP implementation, `hyper` and `hyper-util`, and none of its types
 //! is in a public signature.
 
-mod avoided;
 mod body;
 mod classify;
 mod config;
@@ -12,15 +11,14 @@ mod dial;
 mod keep_alive;
 mod lease;
 mod outgoing;
-mod pauses;
 mod pool;
 mod pools;
-mod random;
 mod resolve;
 mod service;
 mod socket;
 mod target;
 mod tried;
+mod unconnected;
 
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;

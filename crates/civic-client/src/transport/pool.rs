@@ -3,18 +3,16 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
-use http::Response;
+use http::Extensions;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::balance::{Balancer, Exchange};
 use crate::error::Error;
-use crate::transport::avoided::Avoided;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
-use crate::transport::pauses::Pauses;
 use crate::transport::tried::Tried;
 
 /// The connections to one authority.
@@ -29,7 +27,8 @@ pub(super) struct Pool {
     answers_expectations: AtomicBool,
     /// Whether it has answered it.
     has_asked: AtomicBool,
-    pauses: Pauses,
+    /// What is known about the addresses of the peer.
+    balancer: Balancer<IpAddr>,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
 }
@@ -43,7 +42,7 @@ impl Pool {
             max_idle: config.max_idle,
             answers_expectations: AtomicBool::new(true),
             has_asked: AtomicBool::new(false),
-            pauses: Pauses::default(),
+            balancer: Balancer::new(config.breaker),
             idle: Mutex::default(),
         }
     }
@@ -72,17 +71,31 @@ impl Pool {
         self.answers_expectations.store(false, Ordering::Relaxed);
     }
 
-    /// Notes what an answer of this address says about when it takes requests again.
-    pub(super) fn note_pause<B>(&self, ip: IpAddr, response: &Response<B>, now: SystemTime) {
-        self.pauses.note(ip, response, now);
+    pub(super) const fn balancer(&self) -> &Balancer<IpAddr> {
+        &self.balancer
     }
 
-    /// Returns which addresses an attempt of a call had better not go to.
-    pub(super) fn avoided(&self, tried: &Tried) -> Avoided {
-        Avoided {
-            paused: self.pauses.under_way(),
-            used: tried.ips(),
+    /// Chooses one of the addresses of the peer for an attempt with these extensions; of those that
+    /// it has idle connections to, if its addresses are not known. `None` if there is none.
+    pub(super) fn choose(
+        &self,
+        ips: Option<&[IpAddr]>,
+        tried: &Tried,
+        extensions: &Extensions,
+    ) -> Option<Result<Exchange<IpAddr>, Error>> {
+        let idle: Vec<_>;
+        let ips = match ips {
+            Some(ips) => ips,
+            None => {
+                idle = self.idle().iter().map(Connection::ip).collect();
+                &idle
+            }
+        };
+        if ips.is_empty() {
+            return None;
         }
+        let used = tried.ips();
+        Some(Exchange::begin(&self.balancer, ips, &used, extensions))
     }
 
     /// Lets another exchange begin, if there are not too many.
@@ -111,14 +124,14 @@ impl Pool {
         permit.map_err(Error::transport)
     }
 
-    /// Takes the most recently used connection that may carry another request: to one of `ips`, the
-    /// addresses that the peer has now, if they are known, and none that an earlier attempt used.
-    /// One to an avoided address is taken only if the peer has no better one.
+    /// Takes the most recently used connection to `ip` that may carry another request and that no
+    /// earlier attempt used. Those to addresses that the peer no longer has are closed: it has
+    /// `ips`, if they are known.
     pub(super) fn take(
         &self,
+        ip: IpAddr,
         ips: Option<&[IpAddr]>,
         tried: &Tried,
-        avoided: &Avoided,
     ) -> Option<Connection> {
         let now = Instant::now();
         let runtime = Handle::current().id();
@@ -127,9 +140,7 @@ impl Pool {
             connection.is_usable(now) && ips.is_none_or(|ips| ips.contains(&connection.ip()))
         });
         let index = idle.iter().rposition(|connection| {
-            connection.is_of(runtime)
-                && !tried.used(connection.id())
-                && !ips.is_some_and(|ips| avoided.leaves_better(connection.ip(), ips))
+            connection.ip() == ip && connection.is_of(runtime) && !tried.used(connection.id())
         })?;
         let connection = idle.remove(index);
         connection.wake();

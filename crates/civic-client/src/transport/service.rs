@@ -1,6 +1,5 @@
 //! The service that exchanges a request for a response.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -14,12 +13,13 @@ use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
 use crate::attempt::Attempt;
+use crate::balance::{Outcome, pause_asked};
 use crate::body::Body;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
 use crate::layer::idempotency_key::has_callers_key;
 use crate::options::CallOptions;
 use crate::phase::Phase;
+use crate::streaming::WantsStream;
 use crate::transport::body::TransportBody;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::{Connection, Handover};
@@ -30,6 +30,7 @@ use crate::transport::pools::Pools;
 use crate::transport::resolve::{DynResolve, NameCache, Resolve, SystemResolver};
 use crate::transport::target::Target;
 use crate::transport::tried::Tried;
+use crate::transport::unconnected::{no_address, too_slow, unconnected};
 use crate::wall_clock::WallClock;
 
 /// The largest body of a request that certainly is in the kernel's buffers when its response
@@ -42,8 +43,10 @@ const SMALL_BODY: usize = 16 * 1024;
 ///   resolver does not say, and for a second more while the next one is fetched. If the resolver
 ///   fails or is slow, the old answer is used. A connection to an address that the name no longer
 ///   has takes no further request.
-/// - **Connecting** may take 3 s, the look-up included, for all addresses of a name together. They
-///   are tried in random order, so that the load is spread.
+/// - **Which address** of a name a request goes to is decided by its load and its health, with the
+///   rules of [`balance`](crate::balance).
+/// - **Connecting** may take 3 s, the look-up included, for all addresses of a name together. If
+///   the chosen one does not accept, the others are tried within the same attempt.
 /// - **Connections** are closed when they were idle for 4 s, or for less if the peer announces so:
 ///   plain Node closes after 5 s, and a request that is sent into that race ends with its
 ///   transmission unknown. They take no further request after 2 minutes, so that new instances of a
@@ -66,7 +69,7 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - Redirects are not followed: they would carry the token to wherever the peer points.
 ///
 /// TLS and HTTP/2 are not supported. What a request asks for and this transport cannot do is
-/// [`ErrorKind::Request`].
+/// [`ErrorKind::Request`](crate::ErrorKind::Request).
 ///
 /// Clones share their connections. A connection belongs to the runtime in which it was opened: a
 /// client may be used in several, one after the other or at once, and each of them has connections
@@ -172,6 +175,7 @@ impl Shared {
             .bytes()
             .is_some_and(|bytes| bytes.len() <= SMALL_BODY);
         let is_delicate = is_delicate(&request);
+        let is_stream = request.extensions().get::<WantsStream>().is_some();
         let pool = self.pools.of(&target.authority, &self.config);
         for connection in tried.connections() {
             // It led to an attempt that has to be repeated.
@@ -182,27 +186,50 @@ impl Shared {
         let mut start = Instant::now();
         let mut ips = self.addresses(&target).await;
         note(attempt.as_ref(), Phase::Connecting);
-        let exchange = match pool.try_begin() {
-            Some(exchange) => exchange,
+        let permit = match pool.try_begin() {
+            Some(permit) => permit,
             None => {
-                let exchange = pool.begin().await?;
+                let permit = pool.begin().await?;
                 // What was found before it waited may have changed.
                 start = Instant::now();
                 ips = self.addresses(&target).await;
-                exchange
+                permit
             }
         };
         let connect_timeout = self.config.connect_timeout.saturating_sub(start.elapsed());
+        let chosen = pool.choose(ips.as_deref().ok(), &tried, request.extensions());
+        let mut exchange = match chosen {
+            Some(exchange) => exchange?,
+            None => return Err(ips.err().unwrap_or_else(no_address)),
+        };
         loop {
-            let avoided = pool.avoided(&tried);
-            let mut connection = match pool.take(ips.as_deref().ok(), &tried, &avoided) {
+            let idle = pool.take(*exchange.key(), ips.as_deref().ok(), &tried);
+            let mut connection = match idle {
                 Some(idle) => idle,
                 None => {
                     let addresses = match ips {
-                        Ok(ref ips) => order(ips, target.port, &avoided),
-                        Err(error) => return Err(error),
+                        Ok(ref ips) => {
+                            let weights = pool.balancer().weights(ips, &tried.ips());
+                            let ips: Vec<_> = ips.iter().copied().zip(weights).collect();
+                            order(*exchange.key(), &ips, target.port)
+                        }
+                        Err(error) => {
+                            exchange.end(Outcome::NotMade);
+                            return Err(error);
+                        }
                     };
-                    self.connect(&addresses, &pool, connect_timeout).await?
+                    let connected = self.connect(&addresses, &pool, connect_timeout).await;
+                    let connection = match connected {
+                        Ok(connection) => connection,
+                        Err(error) => {
+                            exchange.end(Outcome::of_error(&error));
+                            return Err(error);
+                        }
+                    };
+                    if connection.ip() != *exchange.key() {
+                        exchange = exchange.moved_to(&connection.ip());
+                    }
+                    connection
                 }
             };
             if !connection.is_ready().await {
@@ -239,12 +266,22 @@ impl Shared {
                     if connection.has_asked() {
                         pool.note_asked();
                     }
-                    pool.note_pause(connection.ip(), &response, self.clock.now());
+                    if let Some(pause) = pause_asked(&response, self.clock.now()) {
+                        pool.balancer().pause(exchange.key(), pause);
+                    }
+                    exchange.note_status(response.status());
                     // Another connection would not change what the peer decided about the caller.
                     if response.status().is_client_error() {
                         tried.forget(connection.id());
                     }
-                    let lease = Lease::new(connection, pool, is_simple, exchange);
+                    let exchange = if is_stream && response.status().is_success() {
+                        // Its body is read as slowly as the caller likes.
+                        exchange.complete();
+                        None
+                    } else {
+                        Some(exchange)
+                    };
+                    let lease = Lease::new(connection, pool, is_simple, permit, exchange);
                     return Ok(response.map(|inner| TransportBody::new(inner, lease)));
                 }
                 // A new connection that breaks at once says more about the peer than about the
@@ -256,10 +293,17 @@ impl Shared {
                 }
                 // The caller's own stream has failed.
                 (Err(error), _) if error.cause.is_user() => {
+                    exchange.end(Outcome::NotMade);
                     return Err(Error::transport(error.cause));
                 }
-                (Err(error), _) if error.is_unsent => return Err(unconnected(error.cause)),
-                (Err(error), _) => return Err(Error::transport(error.cause)),
+                (Err(error), _) => {
+                    exchange.end(Outcome::Failed);
+                    return Err(if error.is_unsent {
+                        unconnected(error.cause)
+                    } else {
+                        Error::transport(error.cause)
+                    });
+                }
             }
         }
     }
@@ -318,15 +362,6 @@ fn note(attempt: Option<&Attempt>, phase: Phase) {
     if let Some(attempt) = attempt {
         attempt.progress.advance(phase);
     }
-}
-
-fn too_slow(what: &str, limit: Duration) -> Error {
-    let text = format!("the peer could not be {what} within {limit:?}");
-    unconnected(io::Error::new(io::ErrorKind::TimedOut, text))
-}
-
-fn unconnected(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Connect).with_source(cause)
 }
 
 /// The future of [`Transport`].

@@ -3,6 +3,7 @@
 mod amplification;
 mod any_peer;
 mod attempts;
+mod balance;
 mod connections;
 mod expecting;
 mod facade;

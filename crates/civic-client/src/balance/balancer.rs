@@ -1,0 +1,276 @@
+//! What is known about the endpoints of a list or of a name, and the choice between them.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::balance::breaker::{BreakerPolicy, WhenAllOpen};
+use crate::balance::record::{Change, Ended, OPEN, Record, USED, View};
+use crate::lru::Lru;
+use crate::random::{Sequence, random};
+
+/// The target of the events.
+const TARGET: &str = "civic_client::balance";
+
+/// How many endpoints are looked at for one choice: all of a short list, and so many random ones
+/// of a long one.
+const LOOKED_AT: usize = 16;
+
+/// How many times the least load an endpoint may have that is a choice at all.
+const FIT: f64 = 2.0;
+
+/// Loads that differ by less than this factor are the same.
+const SAME: f64 = 1.1;
+
+/// What is known about the endpoints of a list or of a name. Clones share it.
+pub(crate) struct Balancer<K>(Arc<Inner<K>>);
+
+struct Inner<K> {
+    policy: BreakerPolicy,
+    state: Mutex<State<K>>,
+}
+
+struct State<K> {
+    records: Lru<K, Record>,
+    random: Sequence,
+    exchanges: u64,
+}
+
+/// The endpoint of an exchange that begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice<K> {
+    pub(super) key: K,
+    pub(super) id: u64,
+}
+
+/// Why no endpoint was chosen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unchosen {
+    /// There is none.
+    NoEndpoint,
+    /// The breakers of all are open, and the policy says not to try. The next probe is due after
+    /// this time.
+    AllOpen(Duration),
+}
+
+/// Whether an attempt may be the probe of an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Probing {
+    Allowed,
+    /// It is a retry: it goes where it is most likely to succeed.
+    Forbidden,
+}
+
+// ===== impl Balancer =====
+
+impl<K> Balancer<K> {
+    pub(crate) fn new(policy: BreakerPolicy) -> Self {
+        Self::with_seed(policy, random())
+    }
+
+    pub(crate) fn with_seed(policy: BreakerPolicy, seed: u64) -> Self {
+        Self(Arc::new(Inner {
+            policy,
+            state: Mutex::new(State {
+                records: Lru::default(),
+                random: Sequence::new(seed),
+                exchanges: 0,
+            }),
+        }))
+    }
+
+    pub(crate) fn policy(&self) -> &BreakerPolicy {
+        &self.0.policy
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
+    /// Begins an exchange with one of `keys`. Those that are `used` by earlier attempts of the call
+    /// come after the others.
+    pub(super) fn choose(
+        &self,
+        keys: &[K],
+        used: &[K],
+        probing: Probing,
+    ) -> Result<Choice<K>, Unchosen> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let views = state.look(keys, used, now);
+        let Some((index, view)) = state.pick(&views, probing) else {
+            return Err(Unchosen::NoEndpoint);
+        };
+        let is_probe = probing == Probing::Allowed && view.is_due;
+        if view.weight >= OPEN && !is_probe && self.0.policy.when_all_open == WhenAllOpen::FailFast
+        {
+            let due = keys
+                .iter()
+                .filter_map(|key| state.records.get_mut(key)?.opens_at())
+                .min();
+            let wait = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+            return Err(Unchosen::AllOpen(wait));
+        }
+        Ok(state.begin(&keys[index], is_probe, &self.0.policy, now))
+    }
+
+    /// Begins an exchange with this endpoint, whatever is known about it.
+    pub(super) fn begin(&self, key: &K) -> Choice<K> {
+        self.state()
+            .begin(key, false, &self.0.policy, Instant::now())
+    }
+
+    /// Notes that an exchange has ended.
+    pub(super) fn end(&self, key: &K, mut ended: Ended) {
+        let change = {
+            let mut state = self.state();
+            ended.chance = state.random.unit();
+            match state.records.get_mut(key) {
+                Some(record) => record.end(ended, &self.0.policy, Instant::now()),
+                // There was no room for it.
+                None => Change::None,
+            }
+        };
+        match change {
+            Change::None => {}
+            Change::Opened => tracing::warn!(
+                target: TARGET,
+                endpoint = ?key,
+                "an endpoint failed too often: it is left alone until a probe succeeds"
+            ),
+            Change::Closed => {
+                tracing::info!(target: TARGET, endpoint = ?key, "an endpoint works again");
+            }
+        }
+    }
+
+    /// Notes that an endpoint asks to be left alone for this long.
+    pub(crate) fn pause(&self, key: &K, pause: Duration) {
+        let now = Instant::now();
+        let policy = &self.0.policy;
+        let mut state = self.state();
+        let record = state
+            .records
+            .or_insert_with(key, || Record::new(policy, now));
+        record.pause(now + pause);
+    }
+
+    /// Returns how much stands against each of `keys`, in their order: the less, the better.
+    pub(crate) fn weights(&self, keys: &[K], used: &[K]) -> Vec<u8> {
+        let now = Instant::now();
+        let mut state = self.state();
+        keys.iter()
+            .map(|key| state.view(key, used, now).weight)
+            .collect()
+    }
+}
+
+impl<K> Clone for Balancer<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K> fmt::Debug for Balancer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balancer")
+            .field("policy", &self.0.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl State =====
+
+impl<K: Clone + Eq + Hash> State<K> {
+    /// Looks at the endpoints that one may be chosen from.
+    fn look(&mut self, keys: &[K], used: &[K], now: Instant) -> Vec<(usize, View)> {
+        let mut indices: Vec<_> = if keys.len() <= LOOKED_AT {
+            (0..keys.len()).collect()
+        } else {
+            (0..LOOKED_AT)
+                .map(|_| self.random.below(keys.len()))
+                .collect()
+        };
+        indices.sort_unstable();
+        indices.dedup();
+        indices
+            .into_iter()
+            .map(|index| (index, self.view(&keys[index], used, now)))
+            .collect()
+    }
+
+    fn view(&mut self, key: &K, used: &[K], now: Instant) -> View {
+        let mut view = match self.records.get_mut(key) {
+            Some(record) => record.view(now),
+            None => View::UNKNOWN,
+        };
+        if used.contains(key) {
+            view.weight += USED;
+        }
+        view
+    }
+
+    fn pick(&mut self, views: &[(usize, View)], probing: Probing) -> Option<(usize, View)> {
+        let least = views.iter().map(|(_, view)| view.weight).min()?;
+        if probing == Probing::Allowed {
+            let due: Vec<_> = views.iter().filter(|(_, view)| view.is_due).collect();
+            // Its share and no more: a client that calls now and then would send all of its calls
+            // to the one endpoint that is sick.
+            let has_turn = least >= OPEN || self.random.below(views.len()) < due.len();
+            if !due.is_empty() && has_turn {
+                return Some(*due[self.random.below(due.len())]);
+            }
+        }
+        let best = views
+            .iter()
+            .filter_map(|(_, view)| view.cost())
+            .fold(f64::INFINITY, f64::min);
+        let best = if best.is_finite() { best } else { 0.0 };
+        let loads: Vec<_> = views
+            .iter()
+            .filter(|(_, view)| view.weight == least)
+            .map(|chosen| (chosen, chosen.1.load(best)))
+            .collect();
+        let lowest = loads
+            .iter()
+            .map(|(_, load)| *load)
+            .fold(f64::INFINITY, f64::min);
+        let fit: Vec<_> = loads
+            .into_iter()
+            .filter(|(_, load)| *load <= lowest * FIT)
+            .collect();
+        let first = self.random.below(fit.len());
+        let second = (first + 1 + self.random.below(fit.len().saturating_sub(1))) % fit.len();
+        let ((one, load), (other, other_load)) = (fit[first], fit[second]);
+        // The order of the two is random: where they are the same, so is the choice.
+        Some(if load <= other_load * SAME {
+            *one
+        } else {
+            *other
+        })
+    }
+
+    fn begin(
+        &mut self,
+        key: &K,
+        is_probe: bool,
+        policy: &BreakerPolicy,
+        now: Instant,
+    ) -> Choice<K> {
+        self.exchanges += 1;
+        let id = self.exchanges;
+        let record = self
+            .records
+            .or_insert_with(key, || Record::new(policy, now));
+        record.begin(id, is_probe, now);
+        Choice {
+            key: key.clone(),
+            id,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What an answer says about when its endpoint takes requests again.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Response, StatusCode};
+
+use crate::layer::retry::retry_after::retry_after;
+use crate::layer::retry::said_no::said_no;
+
+/// The longest time for which an endpoint is believed.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Returns for how long an endpoint asks to be left alone: 503 with `Retry-After` says that the
+/// request was not taken, and when another one may be.
+///
+/// With `x-should-retry: false` it is the answer to a call that the peer made itself: another
+/// endpoint would meet the same.
+pub(crate) fn pause_asked<B>(response: &Response<B>, now: SystemTime) -> Option<Duration> {
+    let headers = response.headers();
+    if response.status() != StatusCode::SERVICE_UNAVAILABLE || said_no(headers) {
+        return None;
+    }
+    Some(retry_after(headers, now)?.min(MAX_PAUSE))
+}
