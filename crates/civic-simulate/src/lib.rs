@@ -7,6 +7,7 @@
 //!
 //! - [`server`] is how a server behaves, [`network`] is what lies between it and the clients.
 //! - [`scenario`] and [`catalogue`] are what happens, [`policy`] is who copes with it.
+//! - [`published`] is what others got in the same scenarios.
 //! - [`simulation`] runs one of each, [`measurement`] is what comes of it, [`report`] shows it.
 //!
 //! Everything random comes from one seed, and time is tokio's paused clock, which steps from one
@@ -17,6 +18,7 @@ pub mod catalogue;
 pub mod measurement;
 pub mod network;
 pub mod policy;
+pub mod published;
 mod random;
 mod reasons;
 pub mod report;

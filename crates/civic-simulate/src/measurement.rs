@@ -66,6 +66,12 @@ impl Measurement {
     pub fn attempts_per_call(&self) -> f64 {
         ratio(self.traffic.attempts as f64, self.calls)
     }
+
+    /// Returns for how long servers worked per call, in seconds.
+    #[must_use]
+    pub fn server_time_per_call(&self) -> f64 {
+        ratio(self.traffic.server_time.as_secs_f64(), self.calls)
+    }
 }
 
 fn ratio(part: f64, of: usize) -> f64 {

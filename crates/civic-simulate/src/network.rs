@@ -106,15 +106,21 @@ impl Network {
         }
     }
 
-    /// Returns the base URLs under which clients reach the servers.
+    /// Returns who chooses the server of an attempt.
     #[must_use]
-    pub fn base_urls(&self) -> Vec<String> {
-        match self.topology {
-            Topology::OneName => vec![ONE_NAME.to_owned()],
-            Topology::NamePerNode => (0..self.state().servers.len())
-                .map(|index| format!("http://node-{index}"))
-                .collect(),
-        }
+    pub const fn topology(&self) -> Topology {
+        self.topology
+    }
+
+    /// Returns the hosts of the servers that are there now, where each has a name of its own.
+    #[must_use]
+    pub fn hosts_up(&self) -> Vec<String> {
+        let now = self.started.elapsed();
+        let state = self.state();
+        (0..state.servers.len())
+            .filter(|index| state.servers[*index].is_up(now))
+            .map(|index| format!("node-{index}"))
+            .collect()
     }
 
     /// Returns what the servers saw so far.

@@ -44,3 +44,39 @@ pub(crate) const WITHIN_BUDGET: &str = "Its retries in ten seconds are at most a
     second. The peer makes up to three for every call, and a failing service gets four times its load \
     from it: here the servers cope with that, because their failures cost nothing. Without \
     the budget (`PeerMemory::without_budget`) as many calls of *civic, all on* succeed.";
+
+/// Why a stack is behind the published ones where calls could wait in a queue of the client.
+pub(crate) const NEVER_QUEUES: &str = "The published clients let calls wait in a queue of their own until the servers \
+    have room, for minutes if need be: their simulations have no timeouts. An attempt has 10 s here, \
+    and a caller of ours that wants to wait says for how long. What does not fit ends at once, with an \
+    error that says when to come back.";
+
+/// Why the default stack is behind the published ones where every server fails for seconds.
+pub(crate) const FAILS_WITHOUT_A_QUEUE: &str = "Every node answers 500 to half of the calls, and a POST that was \
+    answered with 500 may have been executed: the default stack does not send it again. In the \
+    published results the calls of the second half have been waiting in a queue of the client.";
+
+/// Why the default stack is behind the published ones where each client has to find out by itself
+/// whether a server is well again.
+pub(crate) const ASKS_WHETHER_IT_IS_WELL: &str = "Each of the ten clients asks the node that fails after 1, 2, 4 and 8 s \
+    whether it is well again, with a real call, and a POST that was answered with 500 is not repeated. \
+    The published clients come back after half a minute or more, which costs nothing here: the node \
+    is as slow as the other one, and one is enough for the load.";
+
+/// Why the default stack is behind the published ones where a server answers later than an attempt
+/// waits.
+pub(crate) const AHEAD_OF_THE_ANSWER: &str = "The slow node would answer after 10 s and a little more, and an attempt \
+    ends after 10 s. The published simulations have no timeouts, and count such an answer as a success. \
+    A POST that was given up may have been executed, and so the default stack does not send it again.";
+
+/// Why a stack is behind the published ones where more calls fail at once than the budget lets be
+/// repeated.
+pub(crate) const BUDGET_BESIDE_A_QUEUE: &str = "The budget of a client lets a fifth of its calls and a hundred more be \
+    repeated in ten seconds. The published clients have no budget: they repeat each call up to four \
+    times, and let calls wait in a queue until the servers have room.";
+
+/// Why a stack is behind the published ones where the refusals of a server take as long as its
+/// answers.
+pub(crate) const REFUSED_SLOWLY: &str = "The load is all that the nodes allow together, and a `429` takes 200 s here, as \
+    long as an answer. A call gets two or three of them before its retries or its deadline are used up; \
+    the published clients let it wait in a queue, for 56 minutes in the mean.";

@@ -20,6 +20,10 @@ pub enum Policy {
     /// [`CivicEverything`](Self::CivicEverything) without a budget for retries. It is no column of
     /// the report: it tells what the budget costs where the report says that it is the budget.
     CivicWithoutBudget,
+    /// [`CivicDefault`](Self::CivicDefault) with the servers as its endpoints.
+    CivicBalanced,
+    /// [`CivicEverything`](Self::CivicEverything) with the servers as its endpoints.
+    CivicBalancedEverything,
 }
 
 // ===== impl Policy =====
@@ -36,6 +40,10 @@ impl Policy {
     /// The policies that the report holds against [`Policy::PEER`].
     pub const OURS: [Self; 2] = [Self::CivicDefault, Self::CivicEverything];
 
+    /// The policies that choose the server by themselves, which the report holds against what was
+    /// published.
+    pub const BALANCED: [Self; 2] = [Self::CivicBalanced, Self::CivicBalancedEverything];
+
     /// The policy that ours are held against.
     pub const PEER: Self = Self::ReqwestRetry;
 
@@ -46,6 +54,8 @@ impl Policy {
             Self::CivicDefault => "civic",
             Self::CivicEverything => "civic, all on",
             Self::CivicWithoutBudget => "civic, no budget",
+            Self::CivicBalanced => "civic, endpoints",
+            Self::CivicBalancedEverything => "civic, all on, endpoints",
             Self::NoRetry => "no retries",
             Self::ReqwestRetry => "reqwest-retry",
         }
@@ -59,6 +69,8 @@ impl Policy {
             Self::CivicDefault => "#0072b2",
             Self::CivicEverything => "#56b4e9",
             Self::CivicWithoutBudget => "#009e73",
+            Self::CivicBalanced => "#cc79a7",
+            Self::CivicBalancedEverything => "#e69f00",
             Self::NoRetry => "#999999",
             Self::ReqwestRetry => "#d55e00",
         }
@@ -71,6 +83,8 @@ impl Policy {
             Self::CivicDefault => civic::DEFAULT,
             Self::CivicEverything => civic::EVERYTHING,
             Self::CivicWithoutBudget => civic::WITHOUT_BUDGET,
+            Self::CivicBalanced => civic::BALANCED,
+            Self::CivicBalancedEverything => civic::BALANCED_EVERYTHING,
             Self::NoRetry => {
                 "One attempt per call, with the same timeout per attempt as the others."
             }
@@ -87,6 +101,7 @@ impl Policy {
             | Self::CivicWithoutBudget
             | Self::NoRetry
             | Self::ReqwestRetry => Topology::OneName,
+            Self::CivicBalanced | Self::CivicBalancedEverything => Topology::NamePerNode,
         }
     }
 
@@ -100,6 +115,8 @@ impl Policy {
             Self::CivicDefault => Civic::default_stack(setting).map(Client::civic),
             Self::CivicEverything => Civic::everything(setting).map(Client::civic),
             Self::CivicWithoutBudget => Civic::without_budget(setting).map(Client::civic),
+            Self::CivicBalanced => Civic::default_stack(setting).map(Client::civic),
+            Self::CivicBalancedEverything => Civic::everything(setting).map(Client::civic),
             Self::NoRetry => Ok(Client::no_retry(setting)),
             Self::ReqwestRetry => Ok(Client::reqwest_retry(ReqwestRetry::new(setting))),
         }

@@ -1,17 +1,20 @@
 //! civic-client, its real layers over the simulated network.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use civic_client::balance::{Discover, Endpoint};
 use civic_client::layer::{
-    AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, CollectBodyLayer,
+    AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, BalanceLayer, CollectBodyLayer,
     IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
 };
 use civic_client::{Backoff, PeerMemory, RetryPolicy, ServiceClient};
 use http::StatusCode;
 use tower::ServiceBuilder;
+use tower::util::option_layer;
 
 use super::setting::{Call, Setting};
-use crate::network::{CALL, ONE_NAME};
+use crate::network::{CALL, Network, ONE_NAME, Topology};
 
 pub(super) const DEFAULT: &str = "civic-client's default stack: at most 2 retries after 500 ms and \
     1 s, each times uniform(0.8, 1.2). A POST is retried only where the server cannot have executed \
@@ -25,6 +28,24 @@ pub(super) const EVERYTHING: &str = "The same layers, set up for calls that may 
 
 pub(super) const WITHOUT_BUDGET: &str = "The same as *civic, all on*, with the budget switched off \
     (`PeerMemory::without_budget`).";
+
+pub(super) const BALANCED: &str = "The same as *civic*, with the nodes as its endpoints.";
+
+pub(super) const BALANCED_EVERYTHING: &str =
+    "The same as *civic, all on*, with the nodes as its endpoints.";
+
+/// The nodes that are there now.
+struct Nodes(Network);
+
+impl Discover for Nodes {
+    fn endpoints(&self) -> Arc<[Endpoint]> {
+        let hosts = self.0.hosts_up();
+        hosts
+            .iter()
+            .filter_map(|host| Endpoint::new(host).ok())
+            .collect()
+    }
+}
 
 /// What a call says beyond its method and path.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +118,14 @@ fn client(setting: Setting, memory: PeerMemory) -> Result<ServiceClient, String>
     let policy = RetryPolicy::new()
         .with_backoff(backoff)
         .with_peer_memory(memory);
+    let balance = match setting.network.topology() {
+        Topology::OneName => None,
+        Topology::NamePerNode => {
+            let nodes = Nodes(setting.network.clone());
+            // Another stream than that of the waits.
+            Some(BalanceLayer::new(nodes).with_seed(!setting.seed))
+        }
+    };
     let stack = ServiceBuilder::new()
         .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
@@ -104,6 +133,7 @@ fn client(setting: Setting, memory: PeerMemory) -> Result<ServiceClient, String>
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::new(setting.attempt_timeout))
         .layer(AttemptHeadersLayer::new())
+        .layer(option_layer(balance))
         .layer(CollectBodyLayer::new())
         .service(setting.network);
     ServiceClient::builder(ONE_NAME)

@@ -1,5 +1,6 @@
 //! The results, as a table for a terminal and as a page with charts.
 
+mod balanced;
 mod chart;
 mod figures;
 mod number;
@@ -7,6 +8,7 @@ mod page;
 mod svg;
 mod table;
 mod verdict;
+mod wrap;
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +31,8 @@ pub struct Results {
     pub scenario: Scenario,
     /// A measurement for each of [`Policy::ALL`].
     pub measured: Vec<Measurement>,
+    /// A measurement for each of [`Policy::BALANCED`].
+    pub balanced: Vec<Measurement>,
 }
 
 /// A file that the report consists of.
@@ -61,9 +65,10 @@ impl Results {
 ///
 /// A run could not be started.
 pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String> {
+    let policies: Vec<_> = Policy::ALL.into_iter().chain(Policy::BALANCED).collect();
     let cells: Vec<_> = scenarios
         .iter()
-        .flat_map(|scenario| Policy::ALL.map(|policy| (scenario, policy)))
+        .flat_map(|scenario| policies.iter().map(move |policy| (scenario, *policy)))
         .collect();
     let next = Mutex::new(0..cells.len());
     let measured: Mutex<Vec<Option<Result<Measurement, String>>>> =
@@ -88,14 +93,16 @@ pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String
     scenarios
         .iter()
         .map(|scenario| {
-            let measured = measured
+            let mut measured = measured
                 .by_ref()
-                .take(Policy::ALL.len())
+                .take(policies.len())
                 .map(|result| result.unwrap_or_else(|| Err("a run did not end".into())))
-                .collect::<Result<_, _>>()?;
+                .collect::<Result<Vec<_>, _>>()?;
+            let balanced = measured.split_off(Policy::ALL.len());
             Ok(Results {
                 scenario: scenario.clone(),
                 measured,
+                balanced,
             })
         })
         .collect()

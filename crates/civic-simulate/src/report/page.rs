@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::number::{percent, seconds, thousands, time};
-use super::{Measure, Results, Standing, Verdict};
+use super::wrap::wrapped;
+use super::{Measure, Results, Standing, Verdict, balanced};
 use crate::measurement::Measurement;
 use crate::policy::Policy;
 
@@ -22,7 +23,7 @@ pub fn page(results: &[Results], seed: u64) -> Result<String, String> {
     let mut page = String::new();
     page.push_str(INTRODUCTION);
     page.push_str("\n## Who is compared\n\n| column | policy |\n|---|---|\n");
-    for policy in Policy::ALL {
+    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED) {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "| {} | {} |", policy.name(), policy.description());
     }
@@ -34,6 +35,11 @@ pub fn page(results: &[Results], seed: u64) -> Result<String, String> {
     );
     summary(&mut page, results);
     page.push_str(FIGURES);
+    let balanced: Vec<_> = results
+        .iter()
+        .map(|result| (&result.scenario, result.balanced.as_slice()))
+        .collect();
+    balanced::summary(&mut page, &balanced);
     page.push_str("\n## Scenario by scenario\n");
     for result in results {
         scenario(&mut page, result)?;
@@ -107,26 +113,7 @@ fn scenario(page: &mut String, result: &Results) -> Result<(), String> {
     for (policy, reason) in Policy::OURS.into_iter().zip(ours) {
         let _ = writeln!(page, "\n{}", sentence(result, policy, reason)?);
     }
-    Ok(())
-}
-
-/// Breaks a text into lines of 98 characters at most.
-fn wrapped(text: &str) -> String {
-    let mut wrapped = String::new();
-    let mut column = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column + 1 + length > 98 {
-            wrapped.push('\n');
-            column = 0;
-        } else if column > 0 {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped.push_str(word);
-        column += length;
-    }
-    wrapped
+    balanced::scenario(page, scenario, &result.balanced)
 }
 
 fn row(page: &mut String, name: &str, result: &Results, cell: impl Fn(&Measurement) -> String) {

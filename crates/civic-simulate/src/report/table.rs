@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Results;
 use super::number::{percent, seconds, thousands, time};
+use super::{Results, Verdict};
 use crate::measurement::Measurement;
 use crate::policy::Policy;
+use crate::published::Published;
 
 /// Renders the results as plain text: a block per scenario, a line per policy.
 #[must_use]
@@ -21,11 +22,14 @@ pub fn table(results: &[Results]) -> String {
         );
         let _ = writeln!(
             text,
-            "  {:<16}{:>10}{:>11}{:>11}{:>16}{:>14}{:>15}",
+            "  {:<24}{:>10}{:>11}{:>11}{:>16}{:>14}{:>15}",
             "", "success", "mean", "p99", "attempts/call", "server time", "perhaps twice"
         );
         for policy in Policy::ALL {
-            let _ = writeln!(text, "  {:<16}{}", policy.name(), line(result.of(policy)));
+            let _ = writeln!(text, "  {:<24}{}", policy.name(), line(result.of(policy)));
+        }
+        for (policy, measured) in Policy::BALANCED.into_iter().zip(&result.balanced) {
+            let _ = writeln!(text, "  {:<24}{}", policy.name(), line(measured));
         }
         for policy in Policy::OURS {
             let _ = writeln!(
@@ -35,6 +39,18 @@ pub fn table(results: &[Results]) -> String {
                 Policy::PEER.name(),
                 result.verdict(policy).in_short(),
             );
+        }
+        if let Some(best) = Published::of(result.scenario.name).best() {
+            for (policy, measured) in Policy::BALANCED.into_iter().zip(&result.balanced) {
+                let _ = writeln!(
+                    text,
+                    "  {} against {} ({}): {}",
+                    policy.name(),
+                    best.policy,
+                    percent(best.success),
+                    Verdict::beside(measured, best).in_short(),
+                );
+            }
         }
         text.push('\n');
     }

@@ -1,6 +1,7 @@
 //! Which of two policies did better in a scenario, and by how much.
 
 use crate::measurement::Measurement;
+use crate::published::Row;
 
 /// The measure that decides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,25 +40,34 @@ pub struct Verdict {
 const PERCENT_THAT_COUNTS: f64 = 5.0;
 
 impl Verdict {
-    /// Compares two policies: success first, then the mean, then the servers' time.
+    /// Compares two policies: success first, then the mean, then the servers' time per call.
     ///
     /// A difference in success counts if it is larger than two standard errors, so that what
     /// another seed gives is not taken for merit. The others count from 5 % on.
     #[must_use]
     pub fn of(ours: &Measurement, theirs: &Measurement) -> Self {
-        let points = ours.success_percent() - theirs.success_percent();
-        let chance = 2.0 * (variance(ours) + variance(theirs)).sqrt() * 100.0;
+        Self::between(&Numbers::of(ours), &Numbers::of(theirs))
+    }
+
+    /// Compares a policy with what was published, in the same way.
+    #[must_use]
+    pub fn beside(ours: &Measurement, published: &Row) -> Self {
+        Self::between(&Numbers::of(ours), &Numbers::published(published))
+    }
+
+    fn between(ours: &Numbers, theirs: &Numbers) -> Self {
+        let points = ours.success - theirs.success;
+        let chance = 2.0 * (ours.variance() + theirs.variance()).sqrt() * 100.0;
         if points.abs() > chance {
             return Self::new(Measure::Success, points > 0.0, points);
         }
-        let mean = percent_of(ours.mean.as_secs_f64(), theirs.mean.as_secs_f64());
-        if mean.abs() >= PERCENT_THAT_COUNTS {
-            return Self::new(Measure::Mean, mean < 0.0, mean);
+        if let (Some(ours), Some(theirs)) = (ours.mean, theirs.mean) {
+            let mean = percent_of(ours, theirs);
+            if mean.abs() >= PERCENT_THAT_COUNTS {
+                return Self::new(Measure::Mean, mean < 0.0, mean);
+            }
         }
-        let time = percent_of(
-            ours.traffic.server_time.as_secs_f64(),
-            theirs.traffic.server_time.as_secs_f64(),
-        );
+        let time = percent_of(ours.server_time, theirs.server_time);
         if time.abs() >= PERCENT_THAT_COUNTS {
             return Self::new(Measure::ServerTime, time < 0.0, time);
         }
@@ -98,10 +108,41 @@ impl Verdict {
     }
 }
 
-/// The variance of the share of calls that succeed.
-fn variance(measured: &Measurement) -> f64 {
-    let share = measured.success_percent() / 100.0;
-    share * (1.0 - share) / measured.calls.max(1) as f64
+/// What a verdict goes by.
+struct Numbers {
+    calls: usize,
+    /// The share of the calls that succeeded, in percent.
+    success: f64,
+    /// The mean time of a call, in seconds, if it is known.
+    mean: Option<f64>,
+    /// For how long servers worked per call, in seconds.
+    server_time: f64,
+}
+
+impl Numbers {
+    fn of(measured: &Measurement) -> Self {
+        Self {
+            calls: measured.calls,
+            success: measured.success_percent(),
+            mean: Some(measured.mean.as_secs_f64()),
+            server_time: measured.server_time_per_call(),
+        }
+    }
+
+    fn published(row: &Row) -> Self {
+        Self {
+            calls: row.calls,
+            success: row.success,
+            mean: row.mean,
+            server_time: row.server_time_per_call(),
+        }
+    }
+
+    /// The variance of the share of calls that succeed.
+    fn variance(&self) -> f64 {
+        let share = self.success / 100.0;
+        share * (1.0 - share) / self.calls.max(1) as f64
+    }
 }
 
 /// How many percent of `whole` lie between it and `part`.
@@ -182,6 +223,48 @@ mod tests {
         for (ours, theirs, standing) in cases {
             let verdict = Verdict::of(&measured(ours, 500, 9), &measured(theirs, 500, 9));
             assert_eq!(verdict.standing, standing, "{ours} and {theirs} of 1000");
+        }
+    }
+
+    #[test]
+    fn what_was_published_is_compared_in_the_same_way_and_server_time_per_call() {
+        let published = |success, mean, server_time| Row {
+            policy: "theirs",
+            calls: 100,
+            success,
+            mean,
+            server_time,
+        };
+        let ours = measured(900, 500, 9000);
+        let cases = [
+            (
+                published(70.0, Some(0.1), 1.0),
+                Standing::Ahead,
+                Measure::Success,
+            ),
+            (
+                published(90.0, Some(0.1), 1.0),
+                Standing::Behind,
+                Measure::Mean,
+            ),
+            (
+                published(90.0, None, 450.0),
+                Standing::Behind,
+                Measure::ServerTime,
+            ),
+            (
+                published(90.0, Some(0.5), 900.0),
+                Standing::Level,
+                Measure::ServerTime,
+            ),
+        ];
+        for (row, standing, measure) in cases {
+            let verdict = Verdict::beside(&ours, &row);
+            assert_eq!(
+                (verdict.standing, verdict.measure),
+                (standing, measure),
+                "{row:?}"
+            );
         }
     }
 

@@ -45,7 +45,7 @@ fn the_same_seed_gives_the_same_bytes() {
 
 #[test]
 fn another_seed_gives_another_run() {
-    for policy in Policy::ALL {
+    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED) {
         let run = |seed| run(&by_chance(), policy, seed).expect("it runs");
         assert_ne!(run(7), run(8), "{}", policy.name());
     }

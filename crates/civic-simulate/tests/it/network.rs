@@ -48,7 +48,7 @@ async fn one_name_leads_to_all_servers_alike() {
 async fn a_name_per_node_leads_to_that_node() {
     let nodes = [StatusCode::OK, StatusCode::IM_A_TEAPOT].map(always);
     let network = Network::new(&nodes, Topology::NamePerNode, 1);
-    assert_eq!(network.base_urls(), ["http://node-0", "http://node-1"]);
+    assert_eq!(network.hosts_up(), ["node-0", "node-1"]);
     for _ in 0..10 {
         assert_eq!(status(&network, "http://node-0/").await, 200);
         assert_eq!(status(&network, "http://node-1/").await, 418);

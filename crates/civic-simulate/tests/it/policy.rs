@@ -81,6 +81,33 @@ fn the_peer_repeats_every_method_three_times() {
 }
 
 #[test]
+fn a_client_that_knows_the_nodes_sends_little_to_the_one_that_fails() {
+    let fails = always(StatusCode::INTERNAL_SERVER_ERROR);
+    let nodes = vec![always(StatusCode::OK), fails];
+    let scenario = Scenario {
+        clients: 1,
+        ..scenario(nodes)
+    };
+    let [behind_one_name, by_endpoint] = [Policy::CivicDefault, Policy::CivicBalanced]
+        .map(|policy| run(&scenario, policy, 1).expect("it runs").succeeded);
+    assert!(behind_one_name < 70, "{behind_one_name}");
+    // The first one fails, and the probes after 1, 2 and 4 s.
+    assert!(by_endpoint >= 95, "{by_endpoint}");
+}
+
+#[test]
+fn a_node_that_joins_later_is_used_and_not_called_before() {
+    let node = || always(StatusCode::OK).with_start(Duration::from_secs(5));
+    let scenario = Scenario {
+        ends_at: Duration::from_secs(60),
+        ..scenario(vec![always(StatusCode::OK), node()])
+    };
+    let measured = run(&scenario, Policy::CivicBalanced, 1).expect("it runs");
+    assert_eq!(measured.succeeded, 100);
+    assert_eq!(measured.traffic.attempts, 100);
+}
+
+#[test]
 fn without_retries_there_is_one_attempt_per_call() {
     let failing = always(StatusCode::INTERNAL_SERVER_ERROR);
     let measured = measure(Policy::NoRetry, Method::GET, failing);
@@ -96,7 +123,7 @@ fn every_policy_gives_an_attempt_up_after_its_timeout() {
             Latency::Constant(Duration::from_secs(86_400)),
         )
     };
-    for policy in Policy::ALL {
+    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED) {
         let measured = measure(policy, Method::POST, hole());
         assert_eq!(measured.succeeded, 0, "{}", policy.name());
         assert_eq!(measured.unfinished, 0, "{}", policy.name());

@@ -28,6 +28,10 @@ fn measured(succeeded: usize, mean_millis: u64, perhaps_twice: u64) -> Measureme
     }
 }
 
+fn measured_of(succeeded: usize) -> Measurement {
+    measured(succeeded, 100, 0)
+}
+
 /// The peer has 90 % and 456 duplicates, ours the given share.
 fn results(succeeded: usize, reasons: Reasons) -> Results {
     let scenario = Scenario {
@@ -40,7 +44,12 @@ fn results(succeeded: usize, reasons: Reasons) -> Results {
             _ => measured(succeeded, 100, 0),
         })
         .into();
-    Results { scenario, measured }
+    let balanced = Policy::BALANCED.map(|_| measured_of(succeeded)).into();
+    Results {
+        scenario,
+        measured,
+        balanced,
+    }
 }
 
 const REASONS: Reasons = Reasons {
@@ -93,6 +102,38 @@ fn a_page_that_does_not_say_why_ours_is_behind_is_refused() {
     let error = page(&[results(800, Reasons::default())], 77).expect_err("a reason is missing");
     assert!(
         error.contains("civic is behind reqwest-retry in a_hundred_calls"),
+        "{error}"
+    );
+    assert!(error.contains("give it a reason"), "{error}");
+}
+
+/// Results in a scenario whose best published success is 91.5 %.
+fn black_hole(succeeded: usize) -> [Results; 1] {
+    let mut results = results(987, REASONS);
+    results.scenario.name = "black_hole";
+    results.balanced = Policy::BALANCED.map(|_| measured_of(succeeded)).into();
+    [results]
+}
+
+#[test]
+fn what_the_nodes_as_endpoints_give_stands_beside_what_was_published() {
+    let page = page(&black_hole(987), 77).expect("ours is ahead");
+    for text in [
+        "| civic, endpoints | 98.7 % | 100 ms | 4.32 s | 1.23 |",
+        "| dialogue, RR+L | 91.5 % | 600 ms | 549 ms | |",
+        "| conjure, PIN+L | 44.8 % | 601 ms | 268 ms | |",
+        "91.5 % (dialogue, RR+L) | ahead by 7.2 points | ahead by 7.2 points |",
+        "*civic, all on, endpoints* is **ahead by 7.2 points** of *dialogue, RR+L*.",
+    ] {
+        assert!(page.contains(text), "the page lacks {text}: {page}");
+    }
+}
+
+#[test]
+fn a_page_that_does_not_say_why_ours_is_behind_what_was_published_is_refused() {
+    let error = page(&black_hole(800), 77).expect_err("no reason is known");
+    assert!(
+        error.contains("civic, endpoints is behind dialogue, RR+L in black_hole"),
         "{error}"
     );
     assert!(error.contains("give it a reason"), "{error}");
