@@ -22,6 +22,9 @@ mod documents {
     #[doc = include_str!("once.md")]
     struct Once;
 
+    #[doc = include_str!("one-effect.md")]
+    struct OneEffect;
+
     #[doc = include_str!("job-metrics.md")]
     struct JobMetrics;
 
@@ -88,6 +91,15 @@ mod tests {
         ] {
             assert_eq!(count(part), rules, "{part}");
         }
+    }
+
+    #[test]
+    fn the_recipe_for_node_is_the_one_that_is_checked_with_node() {
+        let recipe = include_str!("../crates/civic-fleet/interop/fence.mjs");
+        assert!(
+            include_str!("one-effect.md").contains(&format!("```js\n{recipe}```\n")),
+            "write crates/civic-fleet/interop/fence.mjs into one-effect.md"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
 //! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
 //! | `models` | the lock's protocol as small models, visited whole, and which broken rules they find | `models.rs` |
+//! | `postgres` | the recipe for one effect in a database, against a real server | `postgres/` |
 //! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
 //! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
@@ -22,6 +23,7 @@ mod demo;
 mod interop;
 mod metadata;
 mod models;
+mod postgres;
 mod process;
 mod programs;
 mod public_types;
@@ -44,6 +46,7 @@ const COMMANDS: &[Command] = &[
     stress::COMMAND,
     chaos::COMMAND,
     models::COMMAND,
+    postgres::COMMAND,
     simulate::COMMAND,
     interop::COMMAND,
     bench::COMMAND,
@@ -92,7 +95,7 @@ fn run(args: &[String]) -> Result<(), String> {
 fn usage() -> String {
     let mut text = String::from("Usage: cargo xtask <command> [options]\n\nCommands:\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<8}{}\n", command.name, command.summary));
+        text.push_str(&format!("  {:<10}{}\n", command.name, command.summary));
     }
     text.push_str("\n`cargo xtask <command> --help` says more about one of them.\n");
     text
@@ -106,7 +109,7 @@ mod tests {
     fn every_command_has_one_line_and_a_help_that_begins_with_its_usage() {
         for command in COMMANDS {
             assert!(
-                usage().contains(&format!("  {:<8}{}\n", command.name, command.summary)),
+                usage().contains(&format!("  {:<10}{}\n", command.name, command.summary)),
                 "{}",
                 command.name
             );

@@ -18,6 +18,11 @@ pub(crate) fn end_family(process: u32) {
     signal("KILL", &stopped);
 }
 
+/// Asks a process to end as Ctrl-C does.
+pub(crate) fn interrupt(process: u32) {
+    signal("INT", &[process]);
+}
+
 /// Sends a signal with the shell's own `kill`: not every machine has a program of that name.
 fn signal(name: &str, processes: &[u32]) {
     let processes: Vec<String> = processes.iter().map(u32::to_string).collect();

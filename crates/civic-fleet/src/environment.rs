@@ -7,6 +7,7 @@
 //! | `HOST` | the address to listen on. Defaults to `127.0.0.1` |
 //! | `ASSESSMENT_ROLL_URL` | where `billing` finds its peer. Defaults to `http://localhost:3020` |
 //! | `CIVIC_DRAIN_DELAY_MS` | for how long connections are still accepted when a service stops. Defaults to 5000 |
+//! | `REDIS_URL` | where `billing` keeps its idempotency keys, see `LockService::from_env`. Without it: files of this machine, and in production no start |
 //! | `NODE_ENV` | `production` makes a failed validation of an answer a warning |
 //! | `RUST_LOG` | what is logged on stderr. Defaults to `info` |
 

@@ -19,9 +19,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 use crate::environment::{Environment, StartError};
+use crate::serve::DRAIN_DELAY;
 
-/// How long a service that is told to stop still takes connections.
-const DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// How long the leases take to be given back at the end.
 const RELEASE: Duration = Duration::from_secs(2);
 

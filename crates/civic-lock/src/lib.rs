@@ -43,7 +43,7 @@ pub use self::delivery::Delivery;
 pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
-pub use self::layer::{FenceLayer, LockLayer};
+pub use self::layer::{FenceLayer, IdempotencyLayer, LockLayer};
 pub use self::lease::guard::LeaseGuard;
 pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
 pub use self::lease::machine::LostReason;

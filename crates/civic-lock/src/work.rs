@@ -41,7 +41,7 @@ where
 }
 
 /// Runs the work to its end or to its panic.
-async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
+pub(crate) async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     std::future::poll_fn(move |cx| {
         // The panic goes on after the lock is released. Until then no one sees what it has left

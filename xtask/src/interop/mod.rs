@@ -37,6 +37,7 @@ manual. Without a name every check runs:
   rotation     keys are changed under load, and no call is refused
   closing      what a closing Fastify answers is what the client knows
   rate-limits  a client lives with the peer's rate limit
+  fences       a Node callee and a Rust one refuse the same fences
   locks        holders of both kinds exclude each other
   restarts     no effect happens twice, and nearly no call fails, during a rolling restart
   rolling      no call fails, plain fetch included, during a rolling restart of Rust replicas

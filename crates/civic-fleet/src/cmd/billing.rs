@@ -5,6 +5,9 @@
 //! correlation id, no token and no timeout along: the layers of the service and those of the client
 //! do that.
 //!
+//! With an `Idempotency-Key` the bill is made once, however often the request arrives. The layer
+//! stands inside the guard and the role, directly around the handler.
+//!
 //! | what went wrong | answer |
 //! |---|---|
 //! | the id is missing, or cannot be part of a path, such as `..` | 422, before any call |
@@ -13,19 +16,22 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{MatchedPath, State};
 use axum::routing::post;
-use civic_auth::{Principal, RequireRoleLayer, Role};
+use axum::{Extension, Router};
+use civic_auth::{Principal, RequestContext, RequireRoleLayer, Role};
+use civic_lock::LockService;
+use civic_lock::layer::{IdempotencyLayer, NothingDone, Scope};
 use civic_server::{Failure, Json, Readiness, ValidJson};
 use garde::Validate;
 use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::assessment_roll_client::{Assessment, AssessmentRollClient};
 use crate::environment::{Environment, StartError};
-use crate::serve::serve;
+use crate::serve::serve_with_locks;
 
 const DEFAULT_PORT: u16 = 3021;
 const PREFIX: &str = "/api/billing";
@@ -55,6 +61,7 @@ struct Bill {
 pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
     let roll = AssessmentRollClient::from_env(environment.minter())
         .map_err(|error| StartError::refused(&error))?;
+    let locks = LockService::from_env().map_err(|error| StartError::refused(&error))?;
     let peer = roll.clone();
     let readiness = Readiness::new().check("assessment-roll", move || {
         let peer = peer.clone();
@@ -62,27 +69,62 @@ pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
     });
     let service = environment
         .service(PREFIX)?
-        .guarded(routes(roll))
+        .guarded(routes(roll, &locks))
         .readiness(readiness);
-    serve(service, environment, DEFAULT_PORT).await
+    serve_with_locks(service, environment, DEFAULT_PORT, &locks).await
 }
 
-fn routes(roll: AssessmentRollClient) -> Router {
+fn routes(roll: AssessmentRollClient, locks: &LockService) -> Router {
     let clerks = RequireRoleLayer::new(Role::TaxClerk);
     Router::new()
-        .route("/bills", post(create_bill).route_layer(clerks))
+        .route(
+            "/bills",
+            // The last one is the outermost: a replay needs the role as a first call does.
+            post(create_bill)
+                .route_layer(idempotent(locks))
+                .route_layer(clerks),
+        )
         .with_state(Arc::new(roll))
+}
+
+/// One bill per key. The work goes on when its caller has gone, in the context of the request, so
+/// that its calls carry the same correlation id, and without the caller's deadline.
+fn idempotent(locks: &LockService) -> IdempotencyLayer {
+    IdempotencyLayer::new(locks, scope, |execution| {
+        let context = RequestContext::current().without_deadline();
+        tokio::spawn(context.scope(execution));
+    })
+}
+
+/// Keys are shared by the requests of one caller, for one municipality, to one route.
+fn scope(head: &Parts) -> Option<Scope> {
+    let principal = head.extensions.get::<Principal>()?;
+    let route = head.extensions.get::<MatchedPath>()?;
+    // All services have one user id, and the tokens of all users may have one issuer.
+    let caller = match principal.issuer() {
+        Some(issuer) => format!("{} of {issuer}", principal.user_id()),
+        None => principal.user_id().to_owned(),
+    };
+    Some(Scope::new(
+        &caller,
+        principal.tenant(),
+        &head.method,
+        route.as_str(),
+    ))
 }
 
 async fn create_bill(
     State(roll): State<Arc<AssessmentRollClient>>,
     principal: Principal,
     ValidJson(request): ValidJson<BillRequest>,
-) -> Result<(StatusCode, Json<Bill>), Failure> {
+) -> Result<(StatusCode, Json<Bill>), (Extension<NothingDone>, Failure)> {
+    // Up to here there is no bill: the caller may try again with the same key.
+    let nothing_done = |failure: Failure| (Extension(NothingDone), failure);
     let id = request.property_id;
-    let assessment = roll.assessment(&id).await?.ok_or_else(|| {
+    let found = roll.assessment(&id).await.map_err(Failure::from);
+    let assessment = found.map_err(nothing_done)?.ok_or_else(|| {
         let message = format!("Property with ID {id} not found");
-        Failure::new(StatusCode::NOT_FOUND, message)
+        nothing_done(Failure::new(StatusCode::NOT_FOUND, message))
     })?;
     let bill = Bill {
         bill_id: Uuid::new_v4().to_string(),

@@ -1,6 +1,7 @@
 //! The fleet as its users meet it: the real binary, on free ports and real sockets.
 
 mod billing;
+mod idempotency;
 mod node_responses;
 mod penalty_scheduler;
 mod routes;

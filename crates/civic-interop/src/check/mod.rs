@@ -4,6 +4,7 @@ mod closing;
 mod correlation;
 mod envelopes;
 mod errors;
+mod fences;
 mod locks;
 mod not_found;
 mod on_behalf_of;
@@ -44,6 +45,8 @@ pub(crate) enum Check {
     Rotation,
     /// Holders of both kinds exclude each other.
     Locks,
+    /// A Node callee and a Rust one refuse the same fences.
+    Fences,
     /// What a closing Fastify answers is what the client knows.
     Closing,
     /// A client lives with the peer's rate limit.
@@ -60,7 +63,7 @@ pub(crate) enum Check {
 
 impl Check {
     /// In the order in which they run: the quick ones first.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Tokens,
         Self::Refusals,
         Self::Envelopes,
@@ -71,6 +74,7 @@ impl Check {
         Self::Rotation,
         Self::Closing,
         Self::RateLimits,
+        Self::Fences,
         Self::Locks,
         Self::Restarts,
         Self::Rolling,
@@ -78,7 +82,7 @@ impl Check {
 
     /// Whether another version of NestJS can change the outcome.
     pub(crate) fn depends_on_peers(self) -> bool {
-        !matches!(self, Self::Locks | Self::Rolling)
+        !matches!(self, Self::Fences | Self::Locks | Self::Rolling)
     }
 
     /// Runs the check. One that cannot be carried out is a broken promise.
@@ -103,6 +107,7 @@ impl Check {
             Self::Correlation => correlation::play(stage, findings).await,
             Self::OnBehalfOf => on_behalf_of::play(stage, findings).await,
             Self::Rotation => rotation::play(stage, findings).await,
+            Self::Fences => fences::play(stage, findings).await,
             Self::Locks => locks::play(stage, findings).await,
             Self::Closing => closing::play(stage, findings).await,
             Self::RateLimits => rate_limits::play(stage, findings).await,
@@ -121,6 +126,7 @@ impl Check {
             Self::Correlation => "correlation",
             Self::OnBehalfOf => "on-behalf-of",
             Self::Rotation => "rotation",
+            Self::Fences => "fences",
             Self::Locks => "locks",
             Self::Closing => "closing",
             Self::RateLimits => "rate-limits",
@@ -139,6 +145,7 @@ impl Check {
             Self::Correlation => "one id through every hop",
             Self::OnBehalfOf => "the user behind a call, over hops of both kinds",
             Self::Rotation => "from a secret to a key to a new key, under load",
+            Self::Fences => "a Node callee that compares fences, beside a Rust one",
             Self::Locks => "holders of both kinds on one lock",
             Self::Closing => "requests that reach a closing Fastify",
             Self::RateLimits => "a peer that allows 100 requests per window",

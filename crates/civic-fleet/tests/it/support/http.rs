@@ -72,6 +72,11 @@ impl Call {
 
     /// [`send`](Self::send), and take whatever comes.
     pub(crate) fn send_any(self, to: SocketAddr) -> Answer {
+        read(self.begin(to))
+    }
+
+    /// Sends it, and does not wait for the answer: drop the connection to go away.
+    pub(crate) fn begin(self, to: SocketAddr) -> TcpStream {
         let mut stream = connect(to);
         let mut request = format!(
             "{} {} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n",
@@ -86,7 +91,7 @@ impl Call {
         request.push_str("\r\n");
         request.push_str(&self.body.unwrap_or_default());
         stream.write_all(request.as_bytes()).unwrap();
-        read(stream)
+        stream
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The key of every service in these tests.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -25,6 +26,8 @@ pub(crate) struct Service {
     child: Child,
     pub(crate) address: SocketAddr,
     stderr: Receiver<String>,
+    /// Where it keeps its keys and locks, if not in Redis.
+    _locks: TempDir,
 }
 
 /// What a program that ran to its end left behind.
@@ -48,6 +51,13 @@ pub(crate) fn fleet(arguments: &[&str]) -> Command {
     command
 }
 
+/// The command of `billing`, with its peer at `peer`.
+pub(crate) fn billing(peer: &str) -> Command {
+    let mut command = fleet(&["billing"]);
+    command.env("ASSESSMENT_ROLL_URL", peer);
+    command
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Finished {
     let output = command.output().unwrap();
@@ -68,15 +78,15 @@ impl Service {
 
     /// `billing`, with its peer at `peer`.
     pub(crate) fn billing(peer: &str) -> Self {
-        let mut command = fleet(&["billing"]);
-        command.env("ASSESSMENT_ROLL_URL", peer);
-        Self::spawn(command)
+        Self::spawn(billing(peer))
     }
 
     /// Starts a service from a command that may have been changed.
     pub(crate) fn spawn(mut command: Command) -> Self {
+        let locks = tempfile::tempdir().unwrap();
         let mut child = command
             .env("PORT", "0")
+            .env("CIVIC_LOCK_DIR", locks.path().join("locks"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -94,6 +104,7 @@ impl Service {
             child,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             stderr,
+            _locks: locks,
         }
     }
 

@@ -1,4 +1,5 @@
 //! The promises of the layers.
 
 mod fence;
+mod idempotency;
 mod lock;
