@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::RedisServer;
-use super::server::free_port;
+use super::ports::free_port;
 
 const SLOTS: u32 = 16_384;
 
@@ -19,7 +19,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// Panics if there is no redis-server, or when the cluster is not up within 30 s.
+    /// Panics if there is no redis-server, or when the cluster is not up within two minutes.
     pub async fn start(count: u32) -> Self {
         Self::start_with(count, &[]).await
     }
@@ -64,7 +64,7 @@ impl RedisCluster {
                     break;
                 }
                 assert!(
-                    began.elapsed() < Duration::from_secs(30),
+                    began.elapsed() < Duration::from_secs(120),
                     "the cluster does not come up: {info:?}"
                 );
                 tokio::time::sleep(Duration::from_millis(20)).await;

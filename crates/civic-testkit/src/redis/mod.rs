@@ -5,11 +5,13 @@
 //! not tested. A server is killed when its handle is dropped.
 
 mod cluster;
+mod ports;
 mod resp;
 mod sentinel;
 mod server;
 
 pub use self::cluster::RedisCluster;
+pub use self::ports::free_port;
 pub use self::resp::{Reply, command};
 pub use self::sentinel::RedisSentinel;
 pub use self::server::RedisServer;

@@ -22,7 +22,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// Panics if there is no redis-server, or when they do not find each other within 30 s.
+    /// Panics if there is no redis-server, or when they do not find each other within two minutes.
     pub async fn start() -> Self {
         Self::start_with(Duration::from_millis(500)).await
     }
@@ -112,7 +112,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// Panics if they have not within 30 s.
+    /// Panics if they have not within two minutes.
     pub async fn until_failed_over(&self) {
         let port = self.replica.port().to_string();
         self.until(|primary| field(primary, "port") == port).await;
@@ -128,7 +128,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// Panics if the old primary does not answer or is not in sync within 20 s.
+    /// Panics if the old primary does not answer or is not in sync within a minute.
     pub async fn swap(&mut self) {
         std::mem::swap(&mut self.primary, &mut self.replica);
         let port = self.primary.port().to_string();
@@ -142,7 +142,7 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// Panics if it has not within 20 s.
+    /// Panics if it has not within a minute.
     pub async fn until_in_sync(&self) {
         self.replica
             .until_info("the replica follows the primary", |info| {
@@ -165,7 +165,7 @@ impl RedisSentinel {
                     break;
                 }
                 assert!(
-                    began.elapsed() < Duration::from_secs(30),
+                    began.elapsed() < Duration::from_secs(120),
                     "the sentinels do not agree: {primary:?}"
                 );
                 tokio::time::sleep(Duration::from_millis(50)).await;

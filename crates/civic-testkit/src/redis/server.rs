@@ -1,9 +1,7 @@
 //! One redis-server process.
 
-use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
-use std::hash::BuildHasher;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,11 +10,12 @@ use std::{env, fs};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::resp::{Reply, command};
 use crate::process;
 
 /// A server that is not ready after this time never will be.
-const READY: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_secs(60);
 
 /// A free port may be taken by another process before the server binds it.
 const PORTS: u32 = 5;
@@ -109,24 +108,29 @@ impl RedisServer {
     }
 
     pub(super) async fn sentinel(config: &str) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let file = folder.path().join("sentinel.conf");
-        let port = free_port();
-        fs::write(&file, format!("port {port}\n{config}")).expect("a temporary folder is writable");
-        let child = spawn(
-            folder.path(),
-            &[file.display().to_string(), "--sentinel".to_owned()],
-            &[],
-        );
-        let mut sentinel = Self {
-            port,
-            folder,
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            child,
-        };
-        assert!(sentinel.is_ready().await, "the sentinel does not start");
-        sentinel
+        for _ in 0..PORTS {
+            let folder = TempDir::new().expect("a temporary folder");
+            let file = folder.path().join("sentinel.conf");
+            let port = free_port();
+            fs::write(&file, format!("port {port}\n{config}"))
+                .expect("a temporary folder is writable");
+            let child = spawn(
+                folder.path(),
+                &[file.display().to_string(), "--sentinel".to_owned()],
+                &[],
+            );
+            let mut sentinel = Self {
+                port,
+                folder,
+                arguments: Vec::new(),
+                environment: Vec::new(),
+                child,
+            };
+            if sentinel.is_ready().await {
+                return sentinel;
+            }
+        }
+        panic!("the sentinel does not start")
     }
 
     /// Returns the address that it listens on.
@@ -196,7 +200,7 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// Panics after 20 s, with `what` in the message.
+    /// Panics after a minute, with `what` in the message.
     pub async fn until_info(&self, what: &str, as_it_should_be: impl Fn(&str) -> bool) {
         let began = Instant::now();
         loop {
@@ -242,19 +246,6 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Returns a port that was free a moment ago, below those that a system gives to outgoing
-/// connections. Of these, a client that keeps dialling a server that is down is one day given the
-/// server's own as its source: it is then connected to itself, and the server cannot come back.
-pub(super) fn free_port() -> u16 {
-    let mut tries = (0u64..1000).map(|nth| {
-        let random = RandomState::new().hash_one(nth);
-        15_000 + (random % 17_000) as u16
-    });
-    tries
-        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
-        .expect("a free port on the loopback interface")
 }
 
 fn words(port: u16, arguments: &[String]) -> Vec<String> {

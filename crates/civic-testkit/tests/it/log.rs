@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
-use civic_testkit::log::Capture;
+use civic_testkit::log::{Capture, install};
 use tracing::{Level, field};
 
 /// Says one thing that is reached for the first time at a place and a moment of its own, so that
@@ -25,6 +25,8 @@ fn each_of_eight_threads_sees_exactly_its_own_event_in_each_of_two_hundred_captu
     const THREADS: usize = 8;
     const ROUNDS: usize = 200;
     let says = callsites!(a b c d e f g h i j k l m n o p q r s t u v w x y z);
+    // Before anything is logged, as the first capture would be too late for that.
+    install();
     let start = Barrier::new(2 * THREADS);
     thread::scope(|scope| {
         for thread in 0..THREADS {

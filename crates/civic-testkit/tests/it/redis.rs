@@ -1,16 +1,37 @@
 //! The fixtures do what they say: the fault suites of other crates rest on them.
 
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use civic_testkit::proxy::{Fault, FaultProxy};
-use civic_testkit::redis::{RedisServer, Reply, command};
+use civic_testkit::proxy::{Fault, FaultProxy, Injected};
+use civic_testkit::redis::{RedisServer, Reply, command, free_port};
+use tokio::time::sleep;
 
 /// A fault that shows only by silence has shown itself after this long.
 const SILENCE: Duration = Duration::from_millis(200);
 
-async fn increment(proxy: &FaultProxy) -> Option<Reply> {
+async fn increment(proxy: &FaultProxy) -> Reply {
+    let answer = command(proxy.addr(), &["INCR", "n"]).await;
+    answer.expect("an answer")
+}
+
+/// Sends a command that gets no answer before the fault shows in the counters, nor for a while
+/// after.
+async fn is_not_answered(proxy: &FaultProxy, shows: impl Fn(Injected) -> bool) {
+    let shown = async {
+        while !shows(proxy.injected()) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let silence = async {
+        tokio::join!(shown, sleep(SILENCE));
+    };
     let answer = command(proxy.addr(), &["INCR", "n"]);
-    tokio::time::timeout(SILENCE, answer).await.ok()?.ok()
+    tokio::select! {
+        answer = answer => assert!(answer.is_err(), "{answer:?}"),
+        () = silence => {}
+    }
 }
 
 #[tokio::test]
@@ -29,29 +50,39 @@ async fn each_fault_does_what_its_name_says_and_is_counted() {
     let proxy = FaultProxy::start(server.addr()).await;
     let seen = async || server.command(&["GET", "n"]).await;
 
-    assert_eq!(increment(&proxy).await, Some(Reply::Int(1)));
+    assert_eq!(increment(&proxy).await, Reply::Int(1));
 
     proxy.set(Fault::Delay(Duration::from_millis(1)));
-    assert_eq!(increment(&proxy).await, Some(Reply::Int(2)));
+    assert_eq!(increment(&proxy).await, Reply::Int(2));
     assert_eq!(proxy.injected().delayed, 1);
 
     proxy.set(Fault::DropReply);
-    assert_eq!(increment(&proxy).await, None);
+    is_not_answered(&proxy, |injected| injected.replies_lost == 1).await;
     assert_eq!(seen().await.text(), "3", "executed without a reply");
     assert_eq!(proxy.injected().replies_lost, 1);
 
     proxy.set(Fault::HalfOpen);
-    assert_eq!(increment(&proxy).await, None);
-    assert!(proxy.injected().half_opened >= 1);
+    is_not_answered(&proxy, |injected| injected.half_opened >= 1).await;
 
     proxy.set(Fault::BlackHole);
-    assert_eq!(increment(&proxy).await, None);
+    is_not_answered(&proxy, |_| true).await;
 
     proxy.set(Fault::Reset);
-    assert_eq!(increment(&proxy).await, None);
-    assert!(proxy.injected().resets >= 1);
+    is_not_answered(&proxy, |injected| injected.resets >= 1).await;
     assert_eq!(seen().await.text(), "3", "none of the last three arrived");
 
     proxy.set(Fault::Pass);
-    assert_eq!(increment(&proxy).await, Some(Reply::Int(4)));
+    assert_eq!(increment(&proxy).await, Reply::Int(4));
+}
+
+#[test]
+fn no_port_is_handed_out_twice_and_none_that_is_taken() {
+    let ports: BTreeSet<u16> = (0..100).map(|_| free_port()).collect();
+    assert_eq!(ports.len(), 100);
+    // The next one is taken by someone who has not asked.
+    let next = ports.last().expect("a hundred") + 1;
+    let Ok(_taken) = TcpListener::bind((Ipv4Addr::LOCALHOST, next)) else {
+        return;
+    };
+    assert_ne!(free_port(), next);
 }
