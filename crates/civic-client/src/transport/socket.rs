@@ -190,17 +190,24 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of the first bytes of a request after `peer` has done this to the connection,
-    /// and whether nothing of them was written. The runtime is told of nothing in between.
-    async fn written_after(
-        act: impl FnOnce(std::net::TcpStream) -> Option<std::net::TcpStream>,
-    ) -> (io::Result<usize>, bool) {
+    async fn connected() -> (TcpStream, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let (peer, _) = listener.accept().unwrap();
-        let _peer = act(peer);
+        (stream, listener.accept().unwrap().0)
+    }
+
+    /// Waits until the end of the connection or a byte has arrived. The runtime is told of nothing.
+    fn await_arrival(stream: &TcpStream) {
+        let mut byte = [MaybeUninit::uninit()];
+        while SockRef::from(stream).peek(&mut byte).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// What becomes of the first bytes of a request, and whether nothing of them was written.
+    async fn written(stream: TcpStream) -> (io::Result<usize>, bool) {
         let gauge = Arc::new(Gauge::new());
         gauge.reset();
         let mut socket = Socket::new(stream, Arc::clone(&gauge));
@@ -210,20 +217,23 @@ mod tests {
 
     #[tokio::test]
     async fn no_request_is_written_to_a_connection_that_the_peer_has_closed_or_spoken_on() {
-        let (written, is_untouched) = written_after(|_| None).await;
-        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::NotConnected);
+        let (stream, peer) = connected().await;
+        drop(peer);
+        await_arrival(&stream);
+        let (result, is_untouched) = written(stream).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::NotConnected);
         assert!(is_untouched);
 
-        let (written, is_untouched) = written_after(|mut peer| {
-            peer.write_all(b"HTTP/1.1 408 Request Timeout").unwrap();
-            Some(peer)
-        })
-        .await;
-        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let (stream, mut peer) = connected().await;
+        peer.write_all(b"HTTP/1.1 408 Request Timeout").unwrap();
+        await_arrival(&stream);
+        let (result, is_untouched) = written(stream).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(is_untouched);
 
-        let (written, is_untouched) = written_after(Some).await;
-        assert_eq!(written.unwrap(), 4);
+        let (stream, _peer) = connected().await;
+        let (result, is_untouched) = written(stream).await;
+        assert_eq!(result.unwrap(), 4);
         assert!(!is_untouched);
     }
 }

@@ -268,7 +268,8 @@ fn a_client_may_be_used_in_several_runtimes_one_after_the_other_and_at_once() {
     };
     let (first, second, peers) = (runtime(), runtime(), runtime());
     let peer = peers.block_on(Upstream::start([Step::status(204)]));
-    let config = TransportConfig::new().with_idle_timeout(Duration::from_millis(300));
+    // Longer than a busy machine takes for three calls.
+    let config = TransportConfig::new().with_idle_timeout(3 * SECOND);
     let client = exact(&peer.url()).transport(config).build().unwrap();
 
     first.block_on(call(&client, &Method::POST)).unwrap();

@@ -125,10 +125,8 @@ pub(crate) async fn peers<const N: usize>(script: [Step; N]) -> [Upstream; N] {
             let Ok(listener) = tokio::net::TcpListener::bind(addr).await else {
                 break;
             };
-            let addr = listener.local_addr().unwrap();
-            drop(listener);
-            port = addr.port();
-            peers.push(Upstream::start_on(addr, [step.clone()]).await);
+            port = listener.local_addr().unwrap().port();
+            peers.push(Upstream::start_with(listener, [step.clone()]));
         }
         if let Ok(peers) = peers.try_into() {
             return peers;
