@@ -101,7 +101,7 @@ async fn lock_hold_is_unavailable_without_its_store_and_lost_when_the_key_is_tak
     let mut holder = Program::start(
         civic(folder.path())
             .env("REDIS_URL", server.url())
-            .args(["x", "--ttl", "1", "--hold", "600000"]),
+            .args(["x", "--ttl", "5", "--hold", "600000"]),
     );
     holder.until("acquired").await;
     server
@@ -148,7 +148,7 @@ async fn hammers_never_overlap(url: Option<String>) {
         let mut command = civic(folder.path());
         command
             .args([
-                "x", "--ttl", "5", "--hold", "2", "--hammer", "2", "--who", who, "--events",
+                "x", "--ttl", "5", "--hold", "2", "--hammer", "4", "--who", who, "--events",
             ])
             .arg(file);
         command.envs(url.iter().map(|url| ("REDIS_URL", url)));
@@ -167,7 +167,7 @@ async fn hammers_never_overlap(url: Option<String>) {
     }
     let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
     let marks = marks(&files);
-    assert!(marks.len() >= 10, "{} marks in two seconds", marks.len());
+    assert!(marks.len() >= 10, "{} marks in four seconds", marks.len());
     for pair in marks.chunks(2) {
         assert_eq!(
             (&pair[0]["ev"], &pair[1]["ev"]),

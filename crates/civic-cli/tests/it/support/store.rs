@@ -40,10 +40,21 @@ impl Store {
             Self::Redis(server) => builder.redis_url(server.url()),
             Self::Host(folder) => builder.host_folder(Self::folder(folder)),
         };
+        let builder = builder.command_timeout(Duration::from_secs(10));
         builder.build().expect("a service")
     }
 
+    /// Runs the tool, again if a busy machine or disk kept the store from answering in time.
     pub(crate) async fn civic(&self, arguments: &[&str]) -> Answer {
+        loop {
+            let answer = self.civic_once(arguments).await;
+            if !answer.stderr.contains("did not answer in time") {
+                return answer;
+            }
+        }
+    }
+
+    async fn civic_once(&self, arguments: &[&str]) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_civic"));
         command.args(arguments).env_clear();
         match self {

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long a test waits for what must happen; a process that hangs fails the test, not the run.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running service, killed on drop.
 #[derive(Debug)]
