@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::store::answer::{Claimed, Missed};
-use crate::store::conformance::support::{Case, granted};
+use crate::store::conformance::support::{Case, GRACE, granted};
 use crate::store::store::Store;
 
 conformance! {
@@ -30,6 +30,8 @@ async fn a_claimed_tick_past_its_grace_is_missed_once_and_not_lost_silently(stor
     let (from, to) = (job.done, job.tick);
     assert_eq!(job.miss("b1", from, to).await, Missed::Marked);
     assert_eq!(job.miss("c1", from, to).await, changed_to(to, true));
+    // However long all of this took on a busy machine.
+    short.grace = GRACE;
     let (tick, _, attempt, done) = granted(&job.claim_as("b", short).await);
     assert_eq!((tick, attempt, done), (short.tick, 1, job.tick));
 }
