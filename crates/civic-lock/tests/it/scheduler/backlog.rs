@@ -121,11 +121,12 @@ async fn crash_until_given_up(store: &Fixture, job: Job, attempts: u32) {
         assert_eq!(started.attempt, n);
         local.task.abort();
     }
+    // What it has begun when it is stopped is done before it goes.
     let local = Local::start(
         &store.location().locks(),
         job,
         &events,
-        |s| s,
+        |s| s.shutdown_bound(Duration::from_secs(30)),
         |_| async { Ok(()) },
     );
     let given_up = events.event("dead-letter", None, 0).await;

@@ -171,8 +171,8 @@ async fn a_replica_that_starts_with_a_wrong_clock_registers_nothing(store: Fixtu
     let locks = store.location().locks();
     let local = Local::start(&locks, every(500), &events, settings, |_| async { Ok(()) });
     events.event("clock-suspect", None, 0).await;
-    clock.set(0);
     let right = civic_lock::Tick::from(SystemTime::now()).as_millis();
+    clock.set(0);
     let first = events.event("started", None, 0).await;
     assert!(first.tick + 500 > right, "{} at {right}", first.tick);
     local.stop().await;

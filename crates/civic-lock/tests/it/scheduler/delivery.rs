@@ -119,9 +119,10 @@ async fn at_least_once_runs_every_tick_when_holders_die_and_the_interval_is_shor
 async fn at_most_once_never_runs_a_tick_twice_when_holders_die(store: Fixture) {
     let events = EventLog::default();
     let config = Config {
-        interval: Duration::from_millis(800),
+        interval: Duration::from_millis(1200),
         ttl: Duration::from_millis(800),
-        work: Work::Takes(Duration::from_millis(400)),
+        // Longer than it takes to kill the one that has said that it began.
+        work: Work::Takes(Duration::from_secs(1)),
         delivery: Delivery::AtMostOnce,
         grace: Some(Duration::from_secs(30)),
         ..Config::new(&store.location())

@@ -11,13 +11,16 @@ use civic_testkit::redis::{RedisServer, Reply};
 use crate::support::event_log::{EventLog, assert_no_gap, by_tick, count};
 use crate::support::local::{Local, every, hangs_once};
 use crate::support::lock::eventually;
+use crate::support::store::locks_at;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_whose_lease_is_taken_away_is_dropped_and_the_tick_is_run_again() {
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
-    let local = Local::start(&locks, every(500), &events, |s| s, hangs_once());
+    let locks = locks_at(server.url());
+    // Short, so that it is renewed soon.
+    let job = every(500).ttl(Duration::from_secs(6));
+    let local = Local::start(&locks, job, &events, |s| s, hangs_once());
     let started = events.event("started", None, 0).await;
     server.command(&["DEL", "lock:job"]).await;
     let lost = events.event("lost:NotOwner", None, 0).await;
@@ -35,7 +38,7 @@ async fn nothing_runs_while_the_store_is_away_and_each_tick_is_run_or_reported_a
     // Also a service that fails open does not run ticks without a lock.
     let locks = LockService::builder()
         .redis_url(proxy.redis_url())
-        .command_timeout(Duration::from_millis(300))
+        .command_timeout(Duration::from_secs(1))
         .on_unavailable(civic_lock::OnUnavailable::FailOpen)
         .build()
         .expect("a service");
@@ -48,8 +51,9 @@ async fn nothing_runs_while_the_store_is_away_and_each_tick_is_run_or_reported_a
         |_| async { Ok(()) },
     );
     events.event("ran", None, 0).await;
+    let there = events.len();
     proxy.set(Fault::BlackHole);
-    events.event("unavailable", None, 0).await;
+    events.event("unavailable", None, there).await;
     let away = events.len();
     crate::support::event_log::elapse(Duration::from_secs(3)).await;
     let meanwhile = &events.log()[away..];
@@ -78,7 +82,7 @@ async fn nothing_runs_while_the_store_is_away_and_each_tick_is_run_or_reported_a
 async fn a_replica_does_not_run_again_what_it_knows_to_be_done_when_the_store_forgets() {
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
+    let locks = locks_at(server.url());
     let local = Local::start(&locks, every(200), &events, |s| s, |_| async { Ok(()) });
     let mut seen = 0;
     for _ in 0..3 {
@@ -99,8 +103,11 @@ async fn a_replica_does_not_run_again_what_it_knows_to_be_done_when_the_store_fo
 async fn a_replica_does_not_begin_an_at_most_once_tick_again_when_the_store_forgets() {
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
-    let job = every(2000).delivery(Delivery::AtMostOnce);
+    let locks = locks_at(server.url());
+    // Short, so that it is renewed soon.
+    let job = every(2000)
+        .ttl(Duration::from_secs(6))
+        .delivery(Delivery::AtMostOnce);
     let local = Local::start(&locks, job, &events, |s| s, hangs_once());
     let started = events.event("started", None, 0).await;
     server.command(&["FLUSHALL"]).await;
@@ -168,7 +175,7 @@ async fn an_at_most_once_tick_whose_claim_is_taken_back_is_run_by_a_replica_that
     let other = format!("other:1:{}:1", "0".repeat(32));
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
+    let locks = locks_at(server.url());
     let hour = 60 * 60 * 1000;
     let now = Tick::from(SystemTime::now()).as_millis();
     let tick = now / hour * hour;
@@ -233,7 +240,7 @@ async fn a_tick_whose_record_was_not_confirmed_is_not_run_again_if_it_was_record
     let in_work = proxy.clone();
     let local = Local::start(
         &locks,
-        every(1000).ttl(Duration::from_secs(5)),
+        every(1000),
         &events,
         |s| s,
         move |_| {

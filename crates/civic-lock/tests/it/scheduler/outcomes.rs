@@ -132,7 +132,9 @@ async fn a_panic_in_the_observer_stays_there(store: Fixture) {
 
 async fn stuck_work_loses_its_lease_at_max_hold(store: Fixture) {
     let events = EventLog::default();
-    let job = every(500).max_hold(Duration::from_secs(2));
+    let job = every(500)
+        .ttl(Duration::from_secs(4))
+        .max_hold(Duration::from_secs(4));
     let local = Local::start(&store.location().locks(), job, &events, |s| s, hangs_once());
     let lost = events.event("lost:MaxHold", None, 0).await;
     let taken = events.event("took-over", None, 0).await;

@@ -9,8 +9,9 @@ use crate::support::event_log::{
     EventLog, Record, assert_no_gap, by_tick, count, elapse, interval_that_is_due_soon,
 };
 use crate::support::local::{Local, every};
+use crate::support::lock::eventually;
 use crate::support::replica::{Config, Replica};
-use crate::support::store::Location;
+use crate::support::store::{Location, locks_at};
 
 const KEY: &str = "lock:job";
 
@@ -122,14 +123,22 @@ struct NodePeer<'a> {
 }
 
 impl<'a> NodePeer<'a> {
-    /// Takes the key before the tick is due, so that it wins.
-    async fn wins(server: &'a RedisServer, value: String, ttl_ms: u64) -> Self {
-        let ttl = ttl_ms.to_string();
-        let answer = server
-            .command(&["SET", KEY, &value, "PX", &ttl, "NX"])
-            .await;
-        assert_ne!(answer, Reply::Nil, "the key was free");
-        Self { server, value }
+    /// Takes the key until a certain instant if it is not later than this one.
+    async fn takes(
+        server: &'a RedisServer,
+        value: String,
+        latest: u64,
+        expires: u64,
+    ) -> Option<Self> {
+        // Where the key is, as this process may be held up at any time.
+        let script = r#"
+            local now = redis.call("TIME")
+            if now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[2]) then return false end
+            return redis.call("SET", KEYS[1], ARGV[1], "PXAT", ARGV[3], "NX")
+        "#;
+        let (latest, expires) = (latest.to_string(), expires.to_string());
+        let command = ["EVAL", script, "1", KEY, &value, &latest, &expires];
+        (server.command(&command).await != Reply::Nil).then_some(Self { server, value })
     }
 
     async fn releases(&self) {
@@ -139,7 +148,7 @@ impl<'a> NodePeer<'a> {
     }
 }
 
-const NIGHT: u64 = 2000;
+const NIGHT: u64 = 3000;
 
 /// Waits until a tick is over, and returns the next one, which is some time away.
 async fn next_night(events: &EventLog) -> u64 {
@@ -155,22 +164,26 @@ fn nightly(locks: &LockService, events: &EventLog, job: Job) -> Local {
     Local::start(locks, job, events, settings, |_| async { Ok(()) })
 }
 
-async fn ran_by_node(
-    job: Job,
-    value: impl Fn(u64) -> String,
-    ttl_ms: u64,
-    then: PeerEnd,
-) -> (u64, Vec<Record>) {
+async fn ran_by_node(job: Job, value: impl Fn(u64) -> String, then: PeerEnd) -> (u64, Vec<Record>) {
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
+    let locks = locks_at(server.url());
     let local = nightly(&locks, &events, job);
-    let tick = next_night(&events).await;
-    let peer = NodePeer::wins(&server, value(tick), ttl_ms).await;
+    // It comes before the tick is due, so that it wins, and is at work when the tick is due. One
+    // that is held up until then tries the next one.
+    let (tick, peer) = loop {
+        let tick = next_night(&events).await;
+        let expires = match then {
+            PeerEnd::Released => tick + 30_000,
+            PeerEnd::Died => tick + NIGHT / 2,
+        };
+        if let Some(peer) = NodePeer::takes(&server, value(tick), tick - 1, expires).await {
+            break (tick, peer);
+        }
+    };
     if then == PeerEnd::Released {
-        // It is at work when the tick is due.
-        let after = Duration::from_millis(tick + 400).saturating_sub(since_epoch());
-        elapse(after).await;
+        let at = Duration::from_millis(tick + NIGHT / 3);
+        elapse(at.saturating_sub(since_epoch())).await;
         peer.releases().await;
     }
     events
@@ -203,7 +216,7 @@ fn node_value(tick: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tick_that_a_node_peer_has_run_is_not_run_again() {
-    let (_, log) = ran_by_node(every(NIGHT), node_value, 30_000, PeerEnd::Released).await;
+    let (_, log) = ran_by_node(every(NIGHT), node_value, PeerEnd::Released).await;
     assert_eq!(
         count(&log, &["started", "missed", "peer-unknown"]),
         0,
@@ -214,7 +227,7 @@ async fn a_tick_that_a_node_peer_has_run_is_not_run_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tick_whose_node_peer_died_is_not_run_again_and_says_that_no_one_knows() {
-    let (_, log) = ran_by_node(every(NIGHT), node_value, NIGHT + 500, PeerEnd::Died).await;
+    let (_, log) = ran_by_node(every(NIGHT), node_value, PeerEnd::Died).await;
     assert_eq!(count(&log, &["started", "missed"]), 0, "{log:#?}");
     assert_eq!(count(&log, &["ran-by-peer"]), 1, "{log:#?}");
     assert_eq!(count(&log, &["peer-unknown"]), 1, "{log:#?}");
@@ -223,10 +236,10 @@ async fn a_tick_whose_node_peer_died_is_not_run_again_and_says_that_no_one_knows
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_counts_only_what_was_released_runs_the_tick_of_a_peer_that_died() {
     let job = every(NIGHT).peers(Peers::CountReleased);
-    let (_, log) = ran_by_node(job.clone(), node_value, 30_000, PeerEnd::Released).await;
+    let (_, log) = ran_by_node(job.clone(), node_value, PeerEnd::Released).await;
     assert_eq!(count(&log, &["started"]), 0, "{log:#?}");
     assert_eq!(count(&log, &["ran-by-peer"]), 1, "{log:#?}");
-    let (_, log) = ran_by_node(job, node_value, NIGHT + 500, PeerEnd::Died).await;
+    let (_, log) = ran_by_node(job, node_value, PeerEnd::Died).await;
     assert_eq!(count(&log, &["ran-by-peer"]), 0, "{log:#?}");
     assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
 }
@@ -234,19 +247,19 @@ async fn a_job_that_counts_only_what_was_released_runs_the_tick_of_a_peer_that_d
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_ignores_peers_runs_the_tick_when_they_are_gone() {
     let job = every(NIGHT).peers(Peers::Ignore);
-    let (_, log) = ran_by_node(job, node_value, 30_000, PeerEnd::Released).await;
+    let (_, log) = ran_by_node(job, node_value, PeerEnd::Released).await;
     assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_not_a_node_peers_counts_only_if_the_job_says_so() {
     let other = |_| "worker-7".to_owned();
-    let (_, log) = ran_by_node(every(NIGHT), other, 30_000, PeerEnd::Released).await;
+    let (_, log) = ran_by_node(every(NIGHT), other, PeerEnd::Released).await;
     assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
     let job = every(NIGHT).peer_form(PeerForm::Any);
     // A value in this crate's own form is never a peer's.
     let own = |_| format!("host:7:{}:1", "0".repeat(32));
-    let (_, log) = ran_by_node(job, own, 30_000, PeerEnd::Released).await;
+    let (_, log) = ran_by_node(job, own, PeerEnd::Released).await;
     assert_eq!(count(&log, &["ran"]), 1, "{log:#?}");
 }
 
@@ -255,7 +268,7 @@ async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
     const SHORT_NIGHT: u64 = 500;
     let server = RedisServer::start().await;
     let events = EventLog::default();
-    let locks = LockService::redis(server.url()).expect("a service");
+    let locks = locks_at(server.url());
     let settings = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(50));
     let local = Local::start(&locks, every(SHORT_NIGHT), &events, settings, |_| async {
         Ok(())
@@ -267,18 +280,19 @@ async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
         // Fewer and fewer replicas are Node's: it comes every night, every second, every third.
         let comes = night % (1 + night / 10) == 0;
         elapse(Duration::from_millis(tick).saturating_sub(since_epoch())).await;
+        // A replica that is behind waits for the peer with the tick before, and sees no other one.
+        let settled = |record: &Record| {
+            let ends = ["ran", "took-over", "ran-by-peer"];
+            record.tick + SHORT_NIGHT == tick && ends.contains(&record.event.as_str())
+        };
+        if !comes || !events.log().iter().any(settled) {
+            continue;
+        }
         // As the package `cron` does, a timer that is late skips its run.
-        let late = since_epoch().saturating_sub(Duration::from_millis(tick));
-        if !comes || late > Duration::from_millis(100) {
+        let taken = NodePeer::takes(&server, node_value(tick), tick + 100, tick + 60_000).await;
+        let Some(peer) = taken else {
             continue;
-        }
-        let value = node_value(tick);
-        let taken = server
-            .command(&["SET", KEY, &value, "PX", "30000", "NX"])
-            .await;
-        if taken == Reply::Nil {
-            continue;
-        }
+        };
         by_node.push(tick);
         // It works until a replica has looked: what is shorter cannot be seen.
         events
@@ -287,12 +301,7 @@ async fn a_migration_from_node_over_thirty_nights_runs_each_night_once() {
                 log.iter().any(seen).then_some(())
             })
             .await;
-        NodePeer {
-            server: &server,
-            value,
-        }
-        .releases()
-        .await;
+        peer.releases().await;
     }
     let last = first + 29 * SHORT_NIGHT;
     events
@@ -329,13 +338,16 @@ async fn a_peer_that_uses_the_name_without_the_namespace_is_warned_about_at_star
         while admin.job("job").await.is_err() {
             tokio::task::yield_now().await;
         }
+        let found = || {
+            let text = log.text();
+            text.matches("without this namespace holds lock:job")
+                .count()
+        };
+        eventually("it is warned about", async || found() == warnings).await;
         // Several looks.
         elapse(Duration::from_millis(1500)).await;
         local.stop().await;
-        let text = log.text();
-        let found = text
-            .matches("without this namespace holds lock:job")
-            .count();
+        let (found, text) = (found(), log.text());
         assert_eq!(found, warnings, "{text}");
     }
 }

@@ -34,10 +34,11 @@ async fn work_that_ends_within_the_shutdown_bound_is_not_handed_over(store: Fixt
         every(200),
         &events,
         bound,
-        move |_| {
+        move |run| {
             let gone = gone.clone();
             async move {
                 let gone = gone.lock().await.take().expect("runs once");
+                run.shutdown().cancelled().await;
                 gone.await.map_err(std::io::Error::other)
             }
         },

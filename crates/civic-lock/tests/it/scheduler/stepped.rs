@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use civic_lock::{LockService, Scheduler, Tick};
+use civic_lock::{Scheduler, Tick};
 use civic_testkit::redis::RedisServer;
 use tempfile::TempDir;
 
 use crate::support::event_log::{EventLog, assert_no_gap, by_tick, count, elapse};
 use crate::support::local::{Local, every};
+use crate::support::store::locks_at;
 
 const SOURCE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -69,7 +70,7 @@ async fn a_step(seconds: i64) {
     let stepped = SteppedServer::start().await;
     let replicas: Vec<_> = (0..2)
         .map(|_| {
-            let locks = LockService::redis(stepped.server.url()).expect("a valid URL");
+            let locks = locks_at(stepped.server.url());
             let events = EventLog::default();
             let quick = |scheduler: Scheduler| scheduler.poll_cap(Duration::from_millis(100));
             let local = Local::start(&locks, every(2000), &events, quick, |_| async { Ok(()) });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use civic_lock::{Event, Job, LockService, Scheduler};
 
-use crate::support::event_log::{EventLog, assert_no_gap, by_tick, count};
+use crate::support::event_log::{EventLog, Record, assert_no_gap, by_tick, count};
 use crate::support::replica::{Config, Replica, Work};
 use crate::support::store::{Fixture, on_each_store};
 
@@ -51,8 +51,9 @@ async fn five_replicas_with_skewed_clocks_run_each_of_100_ticks_once(store: Fixt
             .count()
     };
     events
-        .until("half of the ticks are done", |log| {
-            (done(log) >= 50).then_some(())
+        .until("half of the ticks are done, and it is up", |log| {
+            let leads = |record: &Record| record.replica == "e" && record.event == "ran";
+            (done(log) >= 50 && log.iter().any(leads)).then_some(())
         })
         .await;
     replicas.pop().expect("five").terminate().await;

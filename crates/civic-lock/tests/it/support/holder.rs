@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::lock::acquired;
 use crate::support::once::started;
-use crate::support::store::Fixture;
+use crate::support::store::{Fixture, PATIENCE};
 
 const ORDER: &str = "CIVIC_LOCK_TEST_CHILD";
 
@@ -42,6 +42,7 @@ fn service() -> (LockService, Duration) {
         Ok(url) => builder.redis_url(url),
         Err(_) => builder.host_folder(variable("TEST_FOLDER")),
     }
+    .command_timeout(PATIENCE)
     .max_hold(Duration::from_secs(3600))
     .build()
     .expect("valid settings");

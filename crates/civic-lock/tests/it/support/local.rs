@@ -75,10 +75,11 @@ pub(crate) fn records(event: &Event) -> Vec<String> {
     ticks.into_iter().map(record).collect()
 }
 
+/// A job whose lease lasts the default 30 s: a stall of the machine does not lose it. A holder that
+/// ends releases it.
 pub(crate) fn every(millis: u64) -> Job {
     Job::every(JOB, Duration::from_millis(millis))
         .expect("a job")
-        .ttl(Duration::from_secs(1))
         .coalesce(Coalesce::Every)
         .misfire_grace(Duration::from_secs(60))
 }

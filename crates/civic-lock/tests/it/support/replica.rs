@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::event_log::EventLog;
 use crate::support::local::records;
-use crate::support::store::Location;
+use crate::support::store::{Location, PATIENCE};
 
 const ROLE: &str = "CIVIC_LOCK_TEST_REPLICA";
 
@@ -126,10 +126,13 @@ async fn run_replica(name: String) {
         Ok(url) => builder.redis_url(url),
         Err(_) => builder.host_folder(std::env::var("T_FOLDER").expect("a place")),
     };
-    let locks = builder.build().expect("a service");
+    let locks = builder.command_timeout(PATIENCE).build();
+    let locks = locks.expect("a service");
 
     let mut job = Job::every(JOB, millis("T_INTERVAL").expect("an interval"))
         .expect("a job")
+        // However often the holders of one tick are killed.
+        .max_attempts(1000)
         .coalesce(Coalesce::Every)
         .ttl(millis("T_TTL").expect("a ttl"));
     if number("T_AT_MOST_ONCE") == Some(true) {

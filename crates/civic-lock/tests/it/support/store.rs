@@ -6,6 +6,9 @@ use std::time::Duration;
 use civic_lock::{LockService, LockServiceBuilder};
 use civic_testkit::redis::RedisServer;
 
+/// A command timeout that no stall of a busy machine is as long as.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where replicas find their store.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
@@ -22,9 +25,12 @@ impl Location {
         }
     }
 
-    /// A service of this process, with the default settings.
+    /// A service of this process. It is patient: a busy machine does not make it time out.
     pub(crate) fn locks(&self) -> LockService {
-        self.builder().build().expect("valid settings")
+        self.builder()
+            .command_timeout(PATIENCE)
+            .build()
+            .expect("valid settings")
     }
 }
 
@@ -50,14 +56,15 @@ impl Fixture {
         }
     }
 
-    /// Another replica: it shares nothing but the store. A busy machine does not make it time out.
+    /// Another replica: it shares nothing but the store.
     pub(crate) fn replica(&self) -> LockService {
-        self.location()
-            .builder()
-            .command_timeout(Duration::from_secs(5))
-            .build()
-            .expect("valid settings")
+        self.location().locks()
     }
+}
+
+/// A patient service whose store is at this URL.
+pub(crate) fn locks_at(url: impl Into<String>) -> LockService {
+    Location::Redis(url.into()).locks()
 }
 
 /// Runs each case on both stores.
