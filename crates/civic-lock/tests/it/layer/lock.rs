@@ -22,6 +22,8 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
+use crate::support::store::locks_at;
+
 const TTL: Duration = Duration::from_secs(5);
 /// Nothing that is waited for takes this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -422,11 +424,11 @@ async fn a_request_whose_lease_is_lost_is_dropped_and_answered_503_without_retry
     }
 
     let server = RedisServer::start().await;
-    let locks = LockService::redis(server.url()).expect("a service");
+    let locks = locks_at(server.url());
     let (dropped, was_dropped) = oneshot::channel();
     let dropped = Arc::new(std::sync::Mutex::new(Some(dropped)));
     let (entered, mut is_in) = mpsc::channel(1);
-    let service = LockLayer::new(&locks, Duration::from_secs(1), by_path)
+    let service = LockLayer::new(&locks, TTL, by_path)
         .expect("a valid ttl")
         .layer(service_fn(move |_: Request<()>| {
             let flag = Dropped(dropped.lock().expect("no panic").take());
@@ -478,8 +480,8 @@ impl Body for Stalls {
 #[tokio::test]
 async fn a_body_whose_lease_is_lost_ends_with_an_error() {
     let server = RedisServer::start().await;
-    let locks = LockService::redis(server.url()).expect("a service");
-    let mut service = LockLayer::new(&locks, Duration::from_secs(1), by_path)
+    let locks = locks_at(server.url());
+    let mut service = LockLayer::new(&locks, TTL, by_path)
         .expect("a valid ttl")
         .layer(service_fn(|_: Request<()>| async {
             Ok::<_, Infallible>(Response::new(Stalls(Some("half"))))
@@ -537,7 +539,7 @@ async fn the_reason_of_a_refusal_is_among_the_extensions_of_its_response() {
 
     let away = LockService::builder()
         .redis_url("redis://127.0.0.1:1")
-        .command_timeout(Duration::from_millis(300))
+        .command_timeout(Duration::from_secs(20))
         .build()
         .expect("a service");
     let service = layer(&away).layer(service_fn(answer));

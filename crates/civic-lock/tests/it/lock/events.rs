@@ -6,6 +6,7 @@ use std::time::Duration;
 use civic_lock::{ErrorKind, LockEvent, LockService, LostReason};
 
 use crate::support::lock::{MINUTE, acquired, busy, eventually, unavailable};
+use crate::support::store::PATIENCE;
 
 #[derive(Clone, Default)]
 struct Events(Arc<Mutex<Vec<LockEvent>>>);
@@ -27,26 +28,27 @@ async fn an_observer_is_told_of_each_lease_its_margin_and_its_contenders() {
     let observed = events.clone();
     let service = LockService::builder()
         .host_folder(folder.path().join("locks"))
+        .command_timeout(PATIENCE)
         .on_event(move |event| observed.observe(event))
         .build()
         .expect("a private folder");
-    let second = Duration::from_secs(1);
-    let guard = acquired(service.try_acquire("nightly", second).await);
+    let ttl = Duration::from_secs(3);
+    let guard = acquired(service.try_acquire("nightly", ttl).await);
     let (fence, held_by) = (guard.lease().fence(), guard.lease().holder().to_owned());
     assert!(events.any(
         |event| matches!(event, LockEvent::Acquired { name, fence: given, .. }
             if name.as_str() == "nightly" && *given == fence)
     ));
-    busy(service.try_acquire("nightly", second).await);
+    busy(service.try_acquire("nightly", ttl).await);
     assert!(
         events.any(|event| matches!(event, LockEvent::Busy { holder, .. } if *holder == held_by))
     );
     eventually("it is renewed", async || {
-        events.any(|event| matches!(event, LockEvent::Renewed { margin, .. } if *margin < second))
+        events.any(|event| matches!(event, LockEvent::Renewed { margin, .. } if *margin < ttl))
     })
     .await;
     let waits = service.clone();
-    let waiter = tokio::spawn(async move { waits.acquire("nightly", second, MINUTE).await });
+    let waiter = tokio::spawn(async move { waits.acquire("nightly", ttl, MINUTE).await });
     eventually("one caller waits", async || {
         events.any(|event| matches!(event, LockEvent::Waiting { contenders: 1, .. }))
     })
@@ -68,7 +70,7 @@ async fn an_observer_that_panics_disturbs_no_lock_and_hears_of_an_outage() {
     let observed = events.clone();
     let service = LockService::builder()
         .redis_url("redis://127.0.0.1:1")
-        .command_timeout(Duration::from_millis(200))
+        .command_timeout(PATIENCE)
         .on_event(move |event| {
             observed.observe(event);
             panic!("an observer of a test");

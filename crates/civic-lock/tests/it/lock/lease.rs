@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use civic_lock::{Acquisition, LeaseEnd, LockService, LostReason, OnLoss, Outcome};
 
 use crate::support::lock::{MINUTE, acquired, busy, lost, ran, until_acquired};
-use crate::support::store::{Fixture, on_each_store};
+use crate::support::store::{Fixture, PATIENCE, on_each_store};
 
 on_each_store! {
     work_is_alone_and_releases_afterwards,
@@ -157,11 +157,11 @@ async fn a_future_dropped_at_any_await_leaves_nothing_behind(store: Fixture) {
 
 async fn a_lease_outlives_its_ttl_by_renewing_itself(store: Fixture) {
     let (ours, theirs) = (store.replica(), store.replica());
-    let ttl = Duration::from_secs(1);
+    let ttl = Duration::from_secs(4);
     let outcome = ours
         .with_lock("nightly", ttl, async |lease| {
             let began = Instant::now();
-            while began.elapsed() < ttl * 3 {
+            while began.elapsed() < ttl * 2 {
                 assert_eq!(lease.check(), Ok(()));
                 busy(theirs.try_acquire("nightly", ttl).await);
                 tokio::time::sleep(ttl / 20).await;
@@ -177,6 +177,7 @@ async fn a_lease_is_not_renewed_for_ever(store: Fixture) {
         Fixture::Redis(server) => builder.redis_url(server.url()),
         Fixture::Host(folder) => builder.host_folder(folder.path().join("locks")),
     }
+    .command_timeout(PATIENCE)
     .build()
     .expect("valid settings");
     let guard = acquired(ours.try_acquire("nightly", Duration::from_secs(1)).await);
@@ -196,11 +197,7 @@ async fn a_check_is_exact_although_the_runtime_is_blocked(store: Fixture) {
             .build()
             .expect("a runtime");
         runtime.block_on(async move {
-            let guard = acquired(
-                service
-                    .try_acquire("nightly", Duration::from_millis(500))
-                    .await,
-            );
+            let guard = acquired(service.try_acquire("nightly", Duration::from_secs(3)).await);
             let lease = guard.lease();
             assert_eq!(lease.check(), Ok(()));
             let remaining = lease.remaining();
@@ -256,7 +253,7 @@ async fn a_waiter_gets_the_lock_when_it_is_released(store: Fixture) {
     let released = Instant::now();
     let guard = acquired(waiter.await.expect("no panic"));
     assert!(guard.lease().fence() > first);
-    assert!(released.elapsed() < Duration::from_secs(5));
+    assert!(released.elapsed() < MINUTE / 2);
 }
 
 async fn a_waiter_gives_up_at_its_deadline(store: Fixture) {
@@ -267,7 +264,7 @@ async fn a_waiter_gives_up_at_its_deadline(store: Fixture) {
     let (holder, _) = busy(theirs.acquire("nightly", MINUTE, within).await);
     assert_eq!(holder, guard.lease().holder());
     assert!(began.elapsed() >= within);
-    assert!(began.elapsed() < within + Duration::from_secs(6));
+    assert!(began.elapsed() < MINUTE / 2);
 }
 
 async fn waiters_of_one_process_come_in_turn_and_never_together(store: Fixture) {
@@ -335,7 +332,7 @@ async fn work_is_dropped_when_its_lease_is_lost() {
         unreachable!("it was just made")
     };
     let service = store.replica();
-    let ttl = Duration::from_secs(1);
+    let ttl = Duration::from_secs(6);
     let outcome = service
         .with_lock("nightly", ttl, async |lease| {
             server.command(&["SET", "lock:nightly", "another"]).await;
@@ -410,7 +407,10 @@ async fn ten_thousand_leases_renew_on_one_connection() {
         }
     }
     let all_acquired = calls(server).await;
-    eventually_within(ttl, async || calls(server).await >= all_acquired + LEASES).await;
+    eventually_within(MINUTE, async || {
+        calls(server).await >= all_acquired + LEASES
+    })
+    .await;
     assert!(guards.iter().all(|guard| guard.lease().check().is_ok()));
     let clients = server.command(&["CLIENT", "LIST"]).await;
     // Ours, and the one that asks.

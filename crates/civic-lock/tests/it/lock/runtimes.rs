@@ -61,7 +61,7 @@ fn a_service_goes_on_in_a_second_runtime_and_is_not_kept_out_by_what_the_first_o
     });
     let service = LockService::builder()
         .redis_url(proxy.redis_url())
-        .command_timeout(Duration::from_millis(400))
+        .command_timeout(Duration::from_secs(3))
         .build()
         .expect("valid settings");
     let first = runtime();

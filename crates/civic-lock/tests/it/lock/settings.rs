@@ -90,7 +90,7 @@ async fn heard_through(scheme: &str) -> (Vec<u8>, Result<ErrorKind, ErrorKind>) 
     });
     let built = LockService::builder()
         .redis_url(url)
-        .command_timeout(Duration::from_millis(500))
+        .command_timeout(Duration::from_secs(2))
         .build();
     let service = match built {
         Err(error) => {
@@ -142,11 +142,7 @@ async fn a_tls_url_greets_with_tls_and_not_with_a_password() {
 async fn a_lock_is_taken_over_tls_and_only_from_a_server_that_is_trusted() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/lock/tls");
     let file = |name: &str| format!("{folder}/{name}");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
-        .to_string();
+    let port = civic_testkit::redis::free_port().to_string();
     let server = civic_testkit::redis::RedisServer::start_with(&[
         "--tls-port",
         &port,

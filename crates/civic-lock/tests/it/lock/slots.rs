@@ -7,6 +7,7 @@ use civic_testkit::redis::{RedisCluster, RedisServer};
 use tokio::net::TcpStream;
 
 use crate::support::lock::{MINUTE, acquired, busy, eventually, lost, say, until_acquired};
+use crate::support::store::PATIENCE;
 
 const KEY: &str = "lock:nightly";
 const FENCE: &str = "{lock:nightly}:fence";
@@ -42,6 +43,7 @@ impl Moving {
     fn service(&self) -> LockService {
         LockService::builder()
             .redis_url(self.cluster.url())
+            .command_timeout(PATIENCE)
             .build()
             .expect("valid settings")
     }
@@ -93,7 +95,7 @@ impl Moving {
 async fn a_lease_is_kept_when_its_slot_moves_to_another_node() {
     let moving = Moving::start().await;
     let (ours, theirs) = (moving.service(), moving.service());
-    let guard = acquired(ours.try_acquire("nightly", Duration::from_secs(3)).await);
+    let guard = acquired(ours.try_acquire("nightly", Duration::from_secs(6)).await);
     let (fence, holder) = (guard.lease().fence(), guard.lease().holder().to_owned());
 
     moving.begin().await;
@@ -129,7 +131,8 @@ async fn a_holder_whose_slot_is_on_its_way_for_too_long_is_told_in_time_and_nobo
  {
     let moving = Moving::start().await;
     let (ours, theirs) = (moving.service(), moving.service());
-    let guard = acquired(ours.try_acquire("nightly", Duration::from_secs(2)).await);
+    // It is told more than a second before the key expires.
+    let guard = acquired(ours.try_acquire("nightly", Duration::from_secs(10)).await);
     let lease = guard.lease().clone();
     drop(acquired(
         theirs.try_acquire("nightly at once", MINUTE).await,

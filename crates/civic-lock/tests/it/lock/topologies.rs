@@ -11,6 +11,7 @@ fn service(url: &str, acks: u32) -> LockService {
     LockService::builder()
         .redis_url(url)
         .replica_acks(acks)
+        .command_timeout(Duration::from_secs(5))
         .build()
         .expect("valid settings")
 }
@@ -31,7 +32,7 @@ async fn a_lock_that_no_replica_acknowledges_is_not_taken() {
         unavailable(ours.try_acquire("nightly", MINUTE).await),
         ErrorKind::NotReplicated
     );
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < MINUTE / 2, "{:?}", began.elapsed());
     // No one has it then.
     eventually("it was released", async || {
         primary.command(&["EXISTS", "lock:nightly"]).await == Reply::Int(0)
@@ -60,7 +61,8 @@ async fn more_replicas_than_there_are_are_never_enough() {
 
 #[tokio::test]
 async fn a_sentinel_failover_is_followed_and_fences_grow_over_it() {
-    let mut sentinel = RedisSentinel::start().await;
+    // A primary that a busy machine keeps from answering is not dead.
+    let mut sentinel = RedisSentinel::start_with(MINUTE).await;
     let ours = service(&sentinel.url(), 0);
     let guard = acquired(ours.try_acquire("nightly", MINUTE).await);
     let fence = guard.lease().fence();
@@ -76,6 +78,7 @@ async fn a_sentinel_failover_is_followed_and_fences_grow_over_it() {
     let lost = acquired(ours.try_acquire("unreplicated", MINUTE).await);
     sentinel.primary.kill();
     sentinel.replica.cont();
+    sentinel.set_down_after(Duration::from_secs(1)).await;
     sentinel.until_failed_over().await;
     let mut after = None;
     eventually("the new primary is found", async || {
