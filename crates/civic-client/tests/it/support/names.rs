@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use civic_client::transport::{Addresses, Resolve};
 use civic_client::{ServiceClient, ServiceClientBuilder};
+use civic_testkit::redis::free_port;
 use civic_testkit::upstream::{Step, Upstream};
 use tokio::time::sleep;
 
@@ -116,23 +117,14 @@ pub(crate) fn client(peer: &Upstream, names: &Names) -> ServiceClient {
 
 /// Peers with the last numbers 1 to `N` in 127.0.0.0/24, at the same port.
 pub(crate) async fn peers<const N: usize>(script: [Step; N]) -> [Upstream; N] {
-    // The port is free at the first address; at another one it may be taken.
-    for _ in 0..20 {
-        let mut peers = Vec::new();
-        let mut port = 0;
-        for (last, step) in (1..).zip(&script) {
-            let addr = SocketAddr::new(local(last), port);
-            let Ok(listener) = tokio::net::TcpListener::bind(addr).await else {
-                break;
-            };
-            port = listener.local_addr().unwrap().port();
-            peers.push(Upstream::start_with(listener, [step.clone()]));
-        }
-        if let Ok(peers) = peers.try_into() {
-            return peers;
-        }
+    // No one else on this machine is given it, whatever the address.
+    let port = free_port();
+    let mut peers = Vec::new();
+    for (last, step) in (1..).zip(script) {
+        let addr = SocketAddr::new(local(last), port);
+        peers.push(Upstream::start_on(addr, [step]).await);
     }
-    panic!("no port is free at {N} addresses");
+    peers.try_into().expect("one per step")
 }
 
 pub(crate) fn received(peers: &[Upstream]) -> Vec<usize> {
