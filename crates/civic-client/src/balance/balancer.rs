@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::balance::breaker::{BreakerPolicy, WhenAllOpen};
 use crate::balance::record::{Change, Ended, OPEN, Record, USED, View};
 use crate::lru::Lru;
+use crate::observe::BreakerState;
 use crate::random::{Sequence, random};
 
 /// The target of the events.
@@ -30,8 +31,12 @@ pub(crate) struct Balancer<K>(Arc<Inner<K>>);
 
 struct Inner<K> {
     policy: BreakerPolicy,
+    watcher: Option<Watcher<K>>,
     state: Mutex<State<K>>,
 }
+
+/// Is told when the breaker of an endpoint has changed its state.
+pub(crate) struct Watcher<K>(Arc<dyn Fn(&K, BreakerState) + Send + Sync>);
 
 struct State<K> {
     records: Lru<K, Record>,
@@ -72,8 +77,13 @@ impl<K> Balancer<K> {
     }
 
     pub(crate) fn with_seed(policy: BreakerPolicy, seed: u64) -> Self {
+        Self::watched(policy, seed, None)
+    }
+
+    pub(crate) fn watched(policy: BreakerPolicy, seed: u64, watcher: Option<Watcher<K>>) -> Self {
         Self(Arc::new(Inner {
             policy,
+            watcher,
             state: Mutex::new(State {
                 records: Lru::default(),
                 random: Sequence::new(seed),
@@ -84,6 +94,12 @@ impl<K> Balancer<K> {
 
     pub(crate) fn policy(&self) -> &BreakerPolicy {
         &self.0.policy
+    }
+
+    fn tell(&self, key: &K, state: BreakerState) {
+        if let Some(Watcher(watcher)) = &self.0.watcher {
+            watcher(key, state);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<K>> {
@@ -116,7 +132,12 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
             let wait = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
             return Err(Unchosen::AllOpen(wait));
         }
-        Ok(state.begin(&keys[index], is_probe, &self.0.policy, now))
+        let choice = state.begin(&keys[index], is_probe, &self.0.policy, now);
+        drop(state);
+        if is_probe && view.weight >= OPEN {
+            self.tell(&choice.key, BreakerState::Probing);
+        }
+        Ok(choice)
     }
 
     /// Begins an exchange with this endpoint, whatever is known about it.
@@ -138,13 +159,18 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
         };
         match change {
             Change::None => {}
-            Change::Opened => tracing::warn!(
-                target: TARGET,
-                endpoint = ?key,
-                "an endpoint failed too often: it is left alone until a probe succeeds"
-            ),
+            Change::Opened => {
+                tracing::warn!(
+                    target: TARGET,
+                    endpoint = ?key,
+                    "an endpoint failed too often: it is left alone until a probe succeeds"
+                );
+                self.tell(key, BreakerState::Open);
+            }
+            Change::StillOpen => self.tell(key, BreakerState::Open),
             Change::Closed => {
                 tracing::info!(target: TARGET, endpoint = ?key, "an endpoint works again");
+                self.tell(key, BreakerState::Closed);
             }
         }
     }
@@ -167,6 +193,12 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
         keys.iter()
             .map(|key| state.view(key, used, now).weight)
             .collect()
+    }
+}
+
+impl<K> Watcher<K> {
+    pub(crate) fn new(watcher: impl Fn(&K, BreakerState) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(watcher))
     }
 }
 

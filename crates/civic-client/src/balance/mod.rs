@@ -37,7 +37,7 @@ mod pause;
 mod record;
 mod window;
 
-pub(crate) use self::balancer::Balancer;
+pub(crate) use self::balancer::{Balancer, Watcher};
 pub use self::breaker::{BreakerPolicy, WhenAllOpen};
 pub use self::discover::{Discover, StaticEndpoints};
 pub use self::endpoint::Endpoint;

@@ -72,6 +72,8 @@ pub(super) enum Change {
     None,
     Opened,
     Closed,
+    /// A probe has proven nothing, or that the endpoint still fails.
+    StillOpen,
 }
 
 /// How an endpoint stands beside the others.
@@ -152,9 +154,12 @@ impl Record {
         let Some(began) = self.in_flight.remove(&ended.id) else {
             return Change::None;
         };
+        let is_probe_of_open = self
+            .trouble
+            .is_some_and(|trouble| trouble.is_open && trouble.probe == Some(ended.id));
         // A body that is read for hours is no measure of what is to be expected.
         let took = now.saturating_duration_since(began).min(ended.penalty);
-        match ended.outcome {
+        let change = match ended.outcome {
             Outcome::Succeeded | Outcome::Blamed => self.succeeded(ended, began, took, now),
             Outcome::Failed | Outcome::Limited => {
                 self.penalty = ended.penalty;
@@ -169,7 +174,11 @@ impl Record {
                 self.let_another_probe(ended.id);
                 Change::None
             }
+        };
+        if change == Change::None && is_probe_of_open {
+            return Change::StillOpen;
         }
+        change
     }
 
     fn succeeded(&mut self, ended: Ended, began: Instant, took: Duration, now: Instant) -> Change {

@@ -100,7 +100,8 @@ impl StackSettings {
         let values = &self.values;
         let clock = values.retry.clock().clone();
         let resolver = Arc::clone(&values.resolver);
-        let transport = Transport::over(values.transport, resolver, clock);
+        let observer = values.observer.clone();
+        let transport = Transport::over(values.transport, resolver, clock, observer);
         self.stack_to(max_body, transport)
     }
 
@@ -121,6 +122,7 @@ impl StackSettings {
         let balance = values.endpoints.map(|endpoints| {
             let clock = values.retry.clock().clone();
             BalanceLayer::over(endpoints, values.transport.breaker(), clock)
+                .observed(values.observer.clone())
         });
         let retry = match &values.observer {
             Some(observer) => values.retry.or_observer(observer),

@@ -16,10 +16,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::balance::{
-    Balancer, BreakerPolicy, Discover, Endpoint, Exchange, HostName, Outcome, pause_asked,
+    Balancer, BreakerPolicy, Discover, Endpoint, Exchange, HostName, Outcome, Watcher, pause_asked,
 };
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::observe::{BreakerEvent, Observer};
+use crate::random::random;
 use crate::transport::Tried;
 use crate::wall_clock::WallClock;
 
@@ -57,6 +59,8 @@ use crate::wall_clock::WallClock;
 pub struct BalanceLayer {
     discover: Arc<dyn Discover>,
     balancer: Balancer<Endpoint>,
+    seed: Option<u64>,
+    observer: Option<Arc<dyn Observer>>,
     clock: WallClock,
 }
 
@@ -79,6 +83,8 @@ impl BalanceLayer {
         Self {
             discover,
             balancer: Balancer::new(policy),
+            seed: None,
+            observer: None,
             clock,
         }
     }
@@ -87,16 +93,42 @@ impl BalanceLayer {
     ///
     /// Defaults to [`BreakerPolicy::new`].
     #[must_use]
-    pub fn with_breaker(mut self, policy: BreakerPolicy) -> Self {
-        self.balancer = Balancer::new(policy);
-        self
+    pub fn with_breaker(self, policy: BreakerPolicy) -> Self {
+        self.anew(policy)
     }
 
     /// Sets the seed of the random numbers, so that every run makes the same choices. The layer
     /// forgets what it knew.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.balancer = Balancer::with_seed(*self.balancer.policy(), seed);
+        self.seed = Some(seed);
+        let policy = *self.balancer.policy();
+        self.anew(policy)
+    }
+
+    /// Sets who is told when the breaker of an endpoint changes its state
+    /// ([`Observer::breaker_changed`]). The layer forgets what it knew.
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn with_observer(self, observer: impl Observer) -> Self {
+        self.observed(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn observed(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
+        self.observer = observer;
+        let policy = *self.balancer.policy();
+        self.anew(policy)
+    }
+
+    fn anew(mut self, policy: BreakerPolicy) -> Self {
+        let watcher = self.observer.clone().map(|observer| {
+            Watcher::new(move |endpoint: &Endpoint, state| {
+                observer.breaker_changed(&BreakerEvent::new(endpoint.place(), None, state));
+            })
+        });
+        let seed = self.seed.unwrap_or_else(random);
+        self.balancer = Balancer::watched(policy, seed, watcher);
         self
     }
 
@@ -163,6 +195,7 @@ where
             discover,
             balancer,
             clock,
+            ..
         } = &self.layer;
         let exchange = Exchange::begin(
             balancer,

@@ -1,6 +1,6 @@
 //! What an observer is told of a breaker.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use http::uri::Authority;
 
@@ -10,8 +10,9 @@ use http::uri::Authority;
 pub struct BreakerEvent<'a> {
     /// Which peer it is for, `host[:port]`.
     pub authority: &'a Authority,
-    /// Which of its addresses the breaker is for; `None` if it is for all of them.
-    pub address: Option<SocketAddr>,
+    /// Which of its addresses the breaker is for; `None` if it is for all of them, as that of an
+    /// endpoint is, whose authority is the peer.
+    pub address: Option<IpAddr>,
     /// The state that it has now.
     pub state: BreakerState,
 }
@@ -21,7 +22,7 @@ impl<'a> BreakerEvent<'a> {
     #[must_use]
     pub const fn new(
         authority: &'a Authority,
-        address: Option<SocketAddr>,
+        address: Option<IpAddr>,
         state: BreakerState,
     ) -> Self {
         Self {

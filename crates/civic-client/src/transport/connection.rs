@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::attempt::Attempt;
 use crate::body::Body;
 use crate::gate::Gate;
+use crate::observe::Opened;
 use crate::phase::Phase;
 use crate::random::random;
 use crate::transport::config::TransportConfig;
@@ -98,19 +99,19 @@ pub(super) struct SendError {
 // ===== impl Connection =====
 
 impl Connection {
-    /// Begins to speak HTTP/1.1 over `stream`. `permit` is held until the socket is closed.
+    /// Begins to speak HTTP/1.1 over `stream`. `held` is held until the socket is closed.
     pub(super) async fn new(
         stream: TcpStream,
         address: SocketAddr,
         config: &TransportConfig,
-        permit: OwnedSemaphorePermit,
+        held: (OwnedSemaphorePermit, Opened),
     ) -> hyper::Result<Self> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let gauge = Arc::new(Gauge::new());
         let socket = Socket::new(stream, Arc::clone(&gauge));
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         let (activity, changes) = watch::channel(Activity::Busy);
-        tokio::spawn(drive(connection, changes, permit));
+        tokio::spawn(drive(connection, changes, held));
         let now = Instant::now();
         // From 0.8 to 1.2.
         let factor = 0.8 + 0.4 * (random() as f64 / u64::MAX as f64);
@@ -293,7 +294,7 @@ fn later(now: Instant, wait: Duration) -> Instant {
 async fn drive(
     connection: http1::Connection<TokioIo<Socket>, Outgoing>,
     mut changes: watch::Receiver<Activity>,
-    _permit: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Opened),
 ) {
     let mut connection = pin!(connection);
     loop {

@@ -1,19 +1,24 @@
 //! The connections to one peer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::Extensions;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::balance::{Balancer, Exchange};
+use crate::balance::{Balancer, Exchange, Watcher};
 use crate::error::Error;
+use crate::observe::Teller;
+use crate::random::random;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
+use crate::transport::dial::dial;
 use crate::transport::tried::Tried;
+use crate::transport::unconnected::{too_slow, unconnected};
 
 /// The connections to one authority.
 #[derive(Debug)]
@@ -29,12 +34,15 @@ pub(super) struct Pool {
     has_asked: AtomicBool,
     /// What is known about the addresses of the peer.
     balancer: Balancer<IpAddr>,
+    teller: Teller,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Pool {
-    pub(super) fn new(config: &TransportConfig) -> Self {
+    pub(super) fn new(config: &TransportConfig, teller: Teller) -> Self {
+        let told = teller.clone();
+        let watcher = Watcher::new(move |ip: &IpAddr, state| told.breaker(*ip, state));
         let max = config.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             exchanges: Arc::new(Semaphore::new(max)),
@@ -42,7 +50,8 @@ impl Pool {
             max_idle: config.max_idle,
             answers_expectations: AtomicBool::new(true),
             has_asked: AtomicBool::new(false),
-            balancer: Balancer::new(config.breaker),
+            balancer: Balancer::watched(config.breaker, random(), Some(watcher)),
+            teller,
             idle: Mutex::default(),
         }
     }
@@ -105,12 +114,14 @@ impl Pool {
 
     /// Waits until another exchange may begin. The first to wait is the first to go on.
     pub(super) async fn begin(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let start = Instant::now();
         let permit = Arc::clone(&self.exchanges).acquire_owned().await;
+        self.teller.waited(start);
         permit.map_err(Error::transport)
     }
 
     /// Waits until another socket may be opened. An idle connection gives way.
-    pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit, Error> {
+    async fn room(&self) -> Result<OwnedSemaphorePermit, Error> {
         if let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() {
             return Ok(permit);
         }
@@ -122,6 +133,31 @@ impl Pool {
         }
         let permit = Arc::clone(&self.sockets).acquire_owned().await;
         permit.map_err(Error::transport)
+    }
+
+    /// Opens a connection to one of `addresses`, within `limit`.
+    pub(super) async fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        config: &TransportConfig,
+        limit: Duration,
+    ) -> Result<Connection, Error> {
+        let start = Instant::now();
+        let connecting = async {
+            let socket = self.room().await?;
+            let (stream, address) = dial(addresses).await.map_err(unconnected)?;
+            let held = (socket, self.teller.opened(address, start));
+            Connection::new(stream, address, config, held)
+                .await
+                .map_err(unconnected)
+        };
+        let connected = timeout(limit, connecting).await;
+        let connected =
+            connected.unwrap_or_else(|_| Err(too_slow("connected to", config.connect_timeout)));
+        if connected.is_err() {
+            self.teller.not_opened(start.elapsed());
+        }
+        connected
     }
 
     /// Takes the most recently used connection to `ip` that may carry another request and that no

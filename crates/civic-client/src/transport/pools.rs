@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::uri::Authority;
 use tokio::time::Instant;
 
+use crate::observe::{Observer, Teller};
 use crate::transport::config::TransportConfig;
 use crate::transport::pool::Pool;
 
@@ -25,7 +26,12 @@ struct Entry {
 
 impl Pools {
     /// Returns the pool of `authority`.
-    pub(super) fn of(&self, authority: &Authority, config: &TransportConfig) -> Arc<Pool> {
+    pub(super) fn of(
+        &self,
+        authority: &Authority,
+        config: &TransportConfig,
+        observer: Option<&Arc<dyn Observer>>,
+    ) -> Arc<Pool> {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = Instant::now();
         if let Some(entry) = pools.get_mut(authority) {
@@ -39,7 +45,7 @@ impl Pools {
             };
             pools.remove(&oldest);
         }
-        let pool = Arc::new(Pool::new(config));
+        let pool = Arc::new(Pool::new(config, Teller::new(authority, observer)));
         let entry = Entry {
             used,
             pool: Arc::clone(&pool),
@@ -58,14 +64,14 @@ mod tests {
     {
         let (pools, config) = (Pools::default(), TransportConfig::new());
         let authority = |text: &str| text.parse::<Authority>().unwrap();
-        let always = pools.of(&authority("always:80"), &config);
+        let always = pools.of(&authority("always:80"), &config, None);
         for number in 0..3000 {
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
-            pools.of(&authority(&format!("host-{number}:80")), &config);
+            pools.of(&authority(&format!("host-{number}:80")), &config, None);
             // A host is the same host in capitals.
             assert!(Arc::ptr_eq(
                 &always,
-                &pools.of(&authority("ALWAYS:80"), &config)
+                &pools.of(&authority("ALWAYS:80"), &config, None)
             ));
         }
         let kept = pools.0.lock().unwrap();

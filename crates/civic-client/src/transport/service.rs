@@ -1,7 +1,7 @@
 //! The service that exchanges a request for a response.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,15 +17,15 @@ use crate::balance::{Outcome, pause_asked};
 use crate::body::Body;
 use crate::error::Error;
 use crate::layer::idempotency_key::has_callers_key;
+use crate::observe::Observer;
 use crate::options::CallOptions;
 use crate::phase::Phase;
 use crate::streaming::WantsStream;
 use crate::transport::body::TransportBody;
 use crate::transport::config::TransportConfig;
-use crate::transport::connection::{Connection, Handover};
-use crate::transport::dial::{dial, order};
+use crate::transport::connection::Handover;
+use crate::transport::dial::order;
 use crate::transport::lease::Lease;
-use crate::transport::pool::Pool;
 use crate::transport::pools::Pools;
 use crate::transport::resolve::{DynResolve, NameCache, Resolve, SystemResolver};
 use crate::transport::target::Target;
@@ -82,6 +82,7 @@ pub struct Transport {
 struct Shared {
     config: TransportConfig,
     clock: WallClock,
+    observer: Option<Arc<dyn Observer>>,
     names: NameCache,
     pools: Pools,
 }
@@ -92,7 +93,7 @@ impl Transport {
     #[must_use]
     pub fn new(config: TransportConfig) -> Self {
         let resolver = Arc::new(SystemResolver::new());
-        Self::over(config, resolver, WallClock::default())
+        Self::over(config, resolver, WallClock::default(), None)
     }
 
     /// Sets who is asked for the addresses of a name. The transport gets connections and a memory
@@ -101,8 +102,8 @@ impl Transport {
     /// Defaults to [`SystemResolver`].
     #[must_use]
     pub fn with_resolver(self, resolver: impl Resolve) -> Self {
-        let Shared { config, clock, .. } = &*self.shared;
-        Self::over(*config, Arc::new(resolver), clock.clone())
+        let (config, clock, observer) = self.settings();
+        Self::over(config, Arc::new(resolver), clock, observer)
     }
 
     /// Sets the wall clock, which the dates of a peer are compared with. The transport gets
@@ -111,19 +112,40 @@ impl Transport {
     /// Defaults to [`SystemTime::now`].
     #[must_use]
     pub fn with_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        let (config, _, observer) = self.settings();
         let resolver = self.shared.names.resolver();
-        Self::over(self.shared.config, resolver, WallClock::new(now))
+        Self::over(config, resolver, WallClock::new(now), observer)
+    }
+
+    /// Sets who is told of connections and breakers ([`Observer::pool_changed`],
+    /// [`Observer::breaker_changed`]). The transport gets connections and a memory of names of its
+    /// own.
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn with_observer(self, observer: impl Observer) -> Self {
+        let (config, clock, _) = self.settings();
+        let resolver = self.shared.names.resolver();
+        Self::over(config, resolver, clock, Some(Arc::new(observer)))
+    }
+
+    fn settings(&self) -> (TransportConfig, WallClock, Option<Arc<dyn Observer>>) {
+        let shared = &self.shared;
+        let clock = shared.clock.clone();
+        (shared.config, clock, shared.observer.clone())
     }
 
     pub(crate) fn over(
         config: TransportConfig,
         resolver: Arc<dyn DynResolve>,
         clock: WallClock,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 config,
                 clock,
+                observer,
                 names: NameCache::new(resolver, config.dns_ttl),
                 pools: Pools::default(),
             }),
@@ -176,7 +198,9 @@ impl Shared {
             .is_some_and(|bytes| bytes.len() <= SMALL_BODY);
         let is_delicate = is_delicate(&request);
         let is_stream = request.extensions().get::<WantsStream>().is_some();
-        let pool = self.pools.of(&target.authority, &self.config);
+        let pool = self
+            .pools
+            .of(&target.authority, &self.config, self.observer.as_ref());
         for connection in tried.connections() {
             // It led to an attempt that has to be repeated.
             pool.discard(connection);
@@ -218,7 +242,9 @@ impl Shared {
                             return Err(error);
                         }
                     };
-                    let connected = self.connect(&addresses, &pool, connect_timeout).await;
+                    let connected = pool
+                        .connect(&addresses, &self.config, connect_timeout)
+                        .await;
                     let connection = match connected {
                         Ok(connection) => connection,
                         Err(error) => {
@@ -321,26 +347,6 @@ impl Shared {
                 Err(unconnected(io::Error::new(error.kind(), text)))
             }
             Err(_) => Err(too_slow("resolved", self.config.connect_timeout)),
-        }
-    }
-
-    /// Opens a connection to one of `addresses`.
-    async fn connect(
-        &self,
-        addresses: &[SocketAddr],
-        pool: &Pool,
-        limit: Duration,
-    ) -> Result<Connection, Error> {
-        let connecting = async {
-            let socket = pool.room().await?;
-            let (stream, address) = dial(addresses).await.map_err(unconnected)?;
-            Connection::new(stream, address, &self.config, socket)
-                .await
-                .map_err(unconnected)
-        };
-        match timeout(limit, connecting).await {
-            Ok(connection) => connection,
-            Err(_) => Err(too_slow("connected to", self.config.connect_timeout)),
         }
     }
 }

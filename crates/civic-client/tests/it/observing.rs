@@ -3,10 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use civic_client::balance::StaticEndpoints;
 use civic_client::layer::{AttemptTimeoutLayer, CollectBodyLayer, ObserveLayer, RetryLayer};
-use civic_client::observe::{AttemptEnd, CallEnd, CallInfo, Ending, Observer};
+use civic_client::observe::{
+    AttemptEnd, BreakerEvent, CallEnd, CallInfo, Ending, Observer, PoolChange, PoolEvent,
+};
 use civic_client::{
     Error, ErrorKind, Jitter, NotRetried, RetryDecision, RetryEvent, RetryPolicy, Transport,
+    TransportConfig,
 };
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
@@ -229,4 +233,105 @@ async fn the_layer_works_in_a_stack_that_is_built_by_hand() {
         *endings.0.lock().unwrap(),
         [("attempt", failed), ("attempt", failed), ("call", failed)]
     );
+}
+
+/// Writes down what happens to connections and breakers.
+#[derive(Debug, Default)]
+struct Wires(Mutex<Vec<String>>);
+
+impl Wires {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Wires {
+    fn breaker_changed(&self, event: &BreakerEvent<'_>) {
+        let BreakerEvent { address, state, .. } = event;
+        let peer = event.authority.host();
+        let note = format!("{peer} {address:?} {}", state.as_str());
+        self.0.lock().unwrap().push(note);
+    }
+
+    fn pool_changed(&self, event: &PoolEvent<'_>) {
+        assert_eq!(event.authority.host(), "127.0.0.1");
+        let has_address = matches!(event.change, PoolChange::Opened { .. } | PoolChange::Closed);
+        assert_eq!(event.address.is_some(), has_address);
+        self.0.lock().unwrap().push(format!("{:?}", event.change));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_of_connections_and_of_waits_for_one() {
+    let second = Duration::from_secs(1);
+    let peer = Upstream::start([Step::status(204).delay(second)]).await;
+    let wires = Arc::new(Wires::default());
+    let config = TransportConfig::new().with_max_connections(1);
+    let builder = exact(&peer.url()).transport(config);
+    let client = builder.observer(Arc::clone(&wires)).build().unwrap();
+    let (first, other) = tokio::join!(call(&client, &Method::GET), call(&client, &Method::GET));
+    first.and(other).unwrap();
+    assert_eq!(
+        wires.take(),
+        ["Opened { took: 0ns }", "Waited { took: 1s }"]
+    );
+    // An idle connection is closed after 4 s.
+    tokio::time::sleep(5 * second).await;
+    assert_eq!(wires.take(), ["Closed"]);
+
+    let refusing = Upstream::refusing().await;
+    let builder = exact(&refusing.url()).retries(0);
+    let client = builder.observer(Arc::clone(&wires)).build().unwrap();
+    call(&client, &Method::GET).await.unwrap_err();
+    assert_eq!(wires.take(), ["NotOpened { took: 0ns }"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_of_the_breaker_of_an_address_and_of_an_endpoint() {
+    let script = || {
+        let failures = std::iter::repeat_n(Step::status(500), 6);
+        failures.chain([Step::status(204)])
+    };
+    let states = ["open", "probing", "open", "probing", "closed"];
+    let breakers = |wires: &Wires| -> Vec<String> {
+        let all = wires.take().into_iter();
+        all.filter(|note| states.iter().any(|state| note.ends_with(state)))
+            .collect()
+    };
+    for with_endpoints in [false, true] {
+        let peer = Upstream::start(script()).await;
+        let wires = Arc::new(Wires::default());
+        let builder = exact(&peer.url()).retries(0);
+        let builder = if with_endpoints {
+            let endpoints = StaticEndpoints::parse(&peer.addr().to_string()).unwrap();
+            builder.endpoints(endpoints)
+        } else {
+            builder
+        };
+        let client = builder.observer(Arc::clone(&wires)).build().unwrap();
+        // Five failures open it, a probe fails, and another one closes it.
+        for pause in [0, 0, 0, 0, 0, 2, 10] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            let _ = call(&client, &Method::GET).await;
+        }
+        let told = breakers(&wires);
+        let of_address = states.map(|state| format!("127.0.0.1 Some(127.0.0.1) {state}"));
+        let of_endpoint = states.map(|state| format!("127.0.0.1 None {state}"));
+        let told_of_endpoint: Vec<_> = told
+            .iter()
+            .filter(|note| note.contains(" None "))
+            .cloned()
+            .collect();
+        let told_of_address: Vec<_> = told
+            .iter()
+            .filter(|note| !note.contains(" None "))
+            .cloned()
+            .collect();
+        assert_eq!(told_of_address, of_address);
+        if with_endpoints {
+            assert_eq!(told_of_endpoint, of_endpoint);
+        } else {
+            assert_eq!(told_of_endpoint, [""; 0]);
+        }
+    }
 }
