@@ -121,7 +121,8 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// As [`json`](Self::json), and [`ErrorKind::Validation`] under [`Validation::Enforce`].
+    /// As [`json`](Self::json), and [`ErrorKind::Validation`] under
+    /// [`Validation::Enforce`](crate::Validation::Enforce).
     #[cfg(feature = "garde")]
     pub fn json_validated<T>(&self) -> Result<T, Error>
     where
