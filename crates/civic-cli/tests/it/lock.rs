@@ -84,11 +84,18 @@ async fn lock_hold_prints_acquired_and_released_and_busy_for_the_rest() {
 async fn lock_hold_takes_a_ttl_at_either_end_of_its_range() {
     let folder = tempfile::tempdir().unwrap();
     for (ttl, millis) in [("0.5", 500_u64), ("604800", 604_800_000)] {
-        let held = civic(folder.path())
-            .args(["x", "--ttl", ttl, "--hold", "1"])
-            .output()
-            .await
-            .expect("an end");
+        // A busy machine may lose the shortest one.
+        let held = loop {
+            let held = civic(folder.path())
+                .args(["x", "--ttl", ttl, "--hold", "1"])
+                .output()
+                .await
+                .expect("an end");
+            let is_lost = |line: &Value| line["event"] == "lost";
+            if !events(&held).iter().any(is_lost) {
+                break held;
+            }
+        };
         assert_eq!(held.status.code(), Some(0), "{ttl}");
         assert_eq!(events(&held)[0]["ttlMs"], millis);
     }

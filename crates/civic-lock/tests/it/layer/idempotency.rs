@@ -25,7 +25,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::{Notify, oneshot};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::store::{Fixture, on_each_store};
+use crate::support::store::{Fixture, locks_at, on_each_store};
 
 const KEY: &str = "idempotency-key";
 
@@ -734,7 +734,8 @@ async fn if_recording_fails_after_the_work_the_caller_still_gets_the_answer() {
     let server = Arc::new(Mutex::new(RedisServer::start().await));
     let locks = LockService::builder()
         .redis_url(server.lock().expect("no panic").url())
-        .command_timeout(Duration::from_millis(300))
+        // Long enough for a busy machine to begin, which comes first.
+        .command_timeout(Duration::from_secs(3))
         .build()
         .expect("a service");
     let inner = service_fn(move |_: Request<IdempotencyRequestBody<Full<Bytes>>>| {
@@ -858,7 +859,7 @@ async fn the_handler_finds_its_execution() {
 async fn the_layer_warns_once_where_the_store_may_lose_what_it_has_acknowledged() {
     let capture = Capture::start();
     let server = RedisServer::start().await;
-    let forgetful = layer(&LockService::redis(server.url()).expect("a service"));
+    let forgetful = layer(&locks_at(server.url()));
     let folder = Fixture::host();
     let files = layer(&folder.replica());
     let counter = Counter::default();

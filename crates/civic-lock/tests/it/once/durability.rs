@@ -5,9 +5,10 @@ use std::time::Duration;
 use civic_lock::{Durability, LockService};
 use civic_testkit::redis::{RedisCluster, RedisServer};
 
+use crate::support::store::locks_at;
+
 async fn durability(url: &str) -> Durability {
-    let service = LockService::redis(url).expect("a valid URL");
-    service.durability().await
+    locks_at(url).durability().await
 }
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn a_server_that_may_not_be_asked_is_unknown_and_is_asked_once() {
         ])
         .await;
     let url = format!("redis://app:pw@{}", server.addr());
-    let service = LockService::redis(url).expect("a valid URL");
+    let service = locks_at(url);
     for _ in 0..3 {
         assert_eq!(service.durability().await, Durability::Unknown);
     }

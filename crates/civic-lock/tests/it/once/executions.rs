@@ -146,7 +146,7 @@ async fn work_whose_lease_is_lost_is_dropped_and_taken_over(store: Fixture) {
     let admin = other.admin();
     let dropped = async {
         let hangs = async |_| pending::<Result<u8, Infallible>>().await;
-        let ttl = Duration::from_secs(1);
+        let ttl = Duration::from_secs(6);
         ours.once("migration").ttl(ttl).run(hangs).await
     };
     let breaks = async {
@@ -160,7 +160,7 @@ async fn work_whose_lease_is_lost_is_dropped_and_taken_over(store: Fixture) {
         })
         .await;
     };
-    let (outcome, ()) = timeout(Duration::from_secs(20), async {
+    let (outcome, ()) = timeout(Duration::from_secs(60), async {
         tokio::join!(dropped, breaks)
     })
     .await

@@ -11,9 +11,10 @@ use rustix::process::Signal;
 use crate::support::holder::HolderProcess;
 use crate::support::lock::eventually;
 use crate::support::once::{done, in_doubt, not_begun, started};
-use crate::support::store::Fixture;
+use crate::support::store::{Fixture, locks_at};
 
-const TIMEOUT: Duration = Duration::from_millis(400);
+/// Long enough for a busy machine to carry a command out.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Broken {
     server: RedisServer,
@@ -45,7 +46,7 @@ impl Broken {
 
     /// Past the proxy.
     fn direct(&self) -> LockService {
-        LockService::redis(self.server.url()).expect("a valid URL")
+        locks_at(self.server.url())
     }
 
     async fn has_record(&self, key: &str) -> bool {
@@ -143,7 +144,7 @@ async fn a_result_whose_confirmation_was_lost_is_recorded_in_the_background() {
 async fn what_a_server_that_syncs_has_begun_is_in_doubt_when_both_have_crashed() {
     let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
     let mut store = Fixture::Redis(RedisServer::start_with(&arguments).await);
-    let ttl = Duration::from_secs(1);
+    let ttl = Duration::from_secs(4);
     let (holder, _) = HolderProcess::executing(&store, ttl, Delivery::AtMostOnce).await;
     let Fixture::Redis(server) = &mut store else {
         unreachable!("it was just made")
@@ -167,7 +168,7 @@ async fn what_a_server_that_syncs_has_begun_is_in_doubt_when_both_have_crashed()
 #[tokio::test]
 async fn executions_work_in_a_cluster_where_all_their_keys_are_in_one_slot() {
     let cluster = RedisCluster::start(3).await;
-    let service = LockService::redis(cluster.url()).expect("a valid URL");
+    let service = locks_at(cluster.url());
     for key in ["a", "b", "c", "d", "e", "f"] {
         let run = started(service.once(key).begin().await);
         run.complete(key.as_bytes()).await.expect("it is recorded");
@@ -187,6 +188,7 @@ async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_repo
     let service = LockService::builder()
         .redis_url(primary.url())
         .replica_acks(1)
+        .command_timeout(TIMEOUT)
         .build()
         .expect("valid settings");
     let request = || service.once("payment").delivery(Delivery::AtMostOnce);
