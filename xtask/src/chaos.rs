@@ -29,6 +29,9 @@ const UPGRADE: &str = "--upgrade";
 /// The commit of that version.
 const LAST: &str = "ef1ab260527f1da62502240e0d865e3e7e4898da";
 
+/// The driver's other command: one effect per key.
+const ONCE: &str = "once";
+
 /// A file system in memory, where there is one.
 const MEMORY: &str = "/dev/shm";
 
@@ -40,6 +43,11 @@ fn run(arguments: &[String]) -> Result<(), String> {
 
 /// The driver, ready to start.
 pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
+    if let [once, rest @ ..] = arguments
+        && once == ONCE
+    {
+        return prepare_once(rest);
+    }
     let redis = tools::redis_server()?;
     let (upgrade, arguments): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| *argument == UPGRADE);
@@ -69,6 +77,22 @@ pub(crate) fn prepare(arguments: &[String]) -> Result<Command, String> {
         Err(reason) => println!("    no server gets a wrong clock: {reason}"),
     }
     // The stores are put to the test, not the disk and what else it is busy with.
+    if Path::new(MEMORY).is_dir() {
+        command.env("TMPDIR", MEMORY);
+    }
+    Ok(command)
+}
+
+/// The driver of one effect per key, ready to start. Its processes are the driver itself.
+fn prepare_once(arguments: &[String]) -> Result<Command, String> {
+    let redis = tools::redis_server()?;
+    let mut command = Command::new(Programs::build()?.chaos);
+    command
+        .arg(ONCE)
+        .arg("--output")
+        .arg(sh::target().join(OUTPUT))
+        .args(arguments)
+        .env("CIVIC_REDIS_SERVER", redis);
     if Path::new(MEMORY).is_dir() {
         command.env("TMPDIR", MEMORY);
     }

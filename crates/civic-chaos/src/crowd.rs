@@ -8,14 +8,12 @@
 //! ```
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use civic_lock::{Acquisition, LockName, LockService};
 use serde_json::json;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::history::monotonic;
@@ -31,33 +29,17 @@ struct Answers {
     unavailable: AtomicU64,
 }
 
-/// Runs until stdin ends or the process is told to stop.
-pub(crate) async fn run(arguments: &[String], stop: impl Future<Output = ()>) -> ExitCode {
+/// Runs until it is dropped.
+///
+/// # Errors
+///
+/// Fails if an argument is missing or makes no sense, or stdout is closed.
+pub(crate) async fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let [name, callers, ttl] = arguments else {
-        eprintln!("chaos: crowd needs the name of a lock, a number of callers and a ttl");
-        return ExitCode::from(2);
+        return Err("crowd needs the name of a lock, a number of callers and a ttl".into());
     };
-    // A thread of its own: the runtime would wait for one of its own until stdin ends.
-    let (end, ended) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        end.send(())
-    });
-    tokio::select! {
-        result = ask(name, callers, ttl) => {
-            if let Err(error) = result {
-                eprintln!("chaos: crowd: {error}");
-            }
-            ExitCode::FAILURE
-        }
-        () = stop => ExitCode::SUCCESS,
-        _ = ended => ExitCode::SUCCESS,
-    }
-}
-
-async fn ask(name: &str, callers: &str, ttl: &str) -> Result<(), Box<dyn std::error::Error>> {
     let locks = LockService::from_env()?;
-    let name = LockName::new(name)?;
+    let name = LockName::new(name.as_str())?;
     let callers: u32 = callers.parse()?;
     let ttl = Duration::from_secs(ttl.parse()?);
     let answers = Arc::new(Answers::default());

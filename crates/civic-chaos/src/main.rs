@@ -6,6 +6,7 @@
 //! | `plan` | makes the faults of a run from its seed, and nothing else |
 //! | `run`, `stage`, `replica`, `inject` | play it: processes, proxies, signals |
 //! | `crowd` | a replica: many callers of one lock in one process |
+//! | `once` | `cargo xtask chaos once`: one effect per key, migrations, fences |
 //! | `main_server`, `stepped`, `peer` | the servers, and a Node peer of them |
 //! | `monitor`, `stall`, `history`, `log` | note what happened |
 //! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
@@ -19,6 +20,7 @@ mod inject;
 mod log;
 mod main_server;
 mod monitor;
+mod once;
 mod operator;
 mod options;
 mod peer;
@@ -33,16 +35,29 @@ mod stepped;
 mod store;
 mod topology;
 
+use std::io;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::check::Verdict;
 use crate::options::{Options, USAGE};
 
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [once, rest @ ..] = &arguments[..]
+        && once == "once"
+    {
+        return tokio::select! {
+            code = once::run(rest) => code,
+            () = interrupted() => ExitCode::from(INTERRUPTED),
+        };
+    }
     if arguments
         .iter()
         .any(|argument| argument == "--help" || argument == "-h")
@@ -50,12 +65,11 @@ async fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    // A replica of the driver, which starts it as it starts the others.
-    if let [stop_with_stdin, crowd, rest @ ..] = &arguments[..]
+    // A process of the driver, which starts it as it starts the others.
+    if let [stop_with_stdin, role, rest @ ..] = &arguments[..]
         && stop_with_stdin == "--stop-with-stdin"
-        && crowd == "crowd"
     {
-        return crowd::run(rest, interrupted()).await;
+        return play(role, rest).await;
     }
     let options = match Options::parse(arguments) {
         Ok(options) => options,
@@ -76,8 +90,35 @@ async fn main() -> ExitCode {
         // Whatever is running is dropped, and killed.
         () = interrupted() => {
             eprintln!("chaos: interrupted");
-            ExitCode::from(130)
+            ExitCode::from(INTERRUPTED)
         }
+    }
+}
+
+/// Plays a part in a run until its work is done, stdin ends, or the process is told to stop.
+async fn play(role: &str, arguments: &[String]) -> ExitCode {
+    // A thread of its own: the runtime would wait for one of its own until stdin ends.
+    let (end, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        end.send(())
+    });
+    let playing = async {
+        match role {
+            "crowd" => crowd::run(arguments).await,
+            _ => once::play(role, arguments).await,
+        }
+    };
+    tokio::select! {
+        result = playing => match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("chaos: {role}: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        () = interrupted() => ExitCode::SUCCESS,
+        _ = ended => ExitCode::SUCCESS,
     }
 }
 
@@ -96,7 +137,7 @@ async fn interrupted() {
 }
 
 /// Whether every promise was kept.
-async fn chaos(options: &Options) -> std::io::Result<bool> {
+async fn chaos(options: &Options) -> io::Result<bool> {
     let records = match &options.check {
         Some(folder) => log::read(&folder.join("history.jsonl"))?,
         None => {

@@ -7,6 +7,7 @@ use crate::topology::Topology;
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask chaos [options]
+       cargo xtask chaos once [options]    one effect per key: see once --help
 
 Injects random faults into replicas of penalty-scheduler and into the store that they share,
 then checks the history of what happened. The same seed plans the same faults.
@@ -160,14 +161,14 @@ impl Options {
     }
 }
 
-fn number(name: &str, value: &str) -> Result<u64, String> {
+pub(crate) fn number(name: &str, value: &str) -> Result<u64, String> {
     value
         .parse()
         .map_err(|_| format!("{name} is a number, not {value:?}"))
 }
 
 /// Returns a seed that is short enough to be typed.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(1, |now| u64::from(now.subsec_nanos()) % 1_000_000)

@@ -97,6 +97,17 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a free port on the loopback interface");
+        Self::on(listener, server)
+    }
+
+    /// Starts a proxy in front of `server` that accepts connections here: one that has to come back
+    /// where it was.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
+    #[must_use]
+    pub fn on(listener: TcpListener, server: SocketAddr) -> Self {
         let addr = listener.local_addr().expect("a bound socket");
         let fault = watch::Sender::new(Fault::Pass);
         let counters = Arc::<Counters>::default();

@@ -265,6 +265,10 @@ fn doc_tests() -> Result<(), String> {
 /// A short, bounded part of what `cargo xtask chaos` does for as long as one likes.
 fn chaos() -> Result<(), String> {
     let arguments = ["--seconds", "60", "--seed", "1"].map(str::to_owned);
+    sh::run(&mut crate::chaos::prepare(&arguments)?)?;
+    let once =
+        "once --seconds 20 --posts 400 --processes 12 --kills 3 --stops 10 --rounds 2 --seed 1";
+    let arguments: Vec<_> = once.split(' ').map(str::to_owned).collect();
     sh::run(&mut crate::chaos::prepare(&arguments)?)
 }
 

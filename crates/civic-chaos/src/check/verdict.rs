@@ -26,7 +26,7 @@ pub(crate) struct Violation {
 // ===== impl Verdict =====
 
 impl Verdict {
-    pub(super) fn new(id: &'static str, promise: &'static str) -> Self {
+    pub(crate) fn new(id: &'static str, promise: &'static str) -> Self {
         Self {
             id,
             promise,
@@ -37,7 +37,7 @@ impl Verdict {
         }
     }
 
-    pub(super) fn violated(
+    pub(crate) fn violated(
         &mut self,
         text: impl Into<String>,
         records: impl IntoIterator<Item = usize>,

@@ -81,3 +81,72 @@ fn a_file_that_is_no_history_is_an_error_and_not_a_good_history() {
         stderr(&missing)
     );
 }
+
+/// Two requests of one caller, of which the second one ended in doubt.
+const POSTS: &str = r#"{"posts":2,"loses":false,"warned":0,"silent":1,
+    "effects":[{"n":0,"effect":"a"}],
+    "ends":[{"n":0,"how":{"end":"answer","of":0,"effect":"a","replayed":false}},
+            {"n":1,"how":{"end":"in-doubt","code":"Outcome in doubt"}}],
+    "again":[{"n":0,"how":{"end":"answer","of":0,"effect":"a","replayed":true}},
+             {"n":1,"how":{"end":"in-doubt","code":"Outcome in doubt"}}],
+    "callers":{"kills":1,"stops":0},"proxies":{"kills":1,"stops":0},
+    "services":{"kills":1,"stops":1},"serverKills":1}"#;
+
+fn check_posts(facts: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = folder.path().join("redis");
+    std::fs::create_dir(&redis).unwrap();
+    std::fs::write(redis.join("posts.json"), facts).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    chaos(&[
+        "once",
+        "--part",
+        "posts",
+        "--backend",
+        "redis",
+        "--check",
+        folder,
+    ])
+}
+
+#[test]
+fn facts_of_posts_that_keep_every_promise_are_exit_code_0_with_their_counts() {
+    let output = check_posts(POSTS);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for said in [
+        "| effects | 1 |",
+        "| ended with the answer | 1 |",
+        "| ended in doubt | 1 |",
+        "every promise was kept",
+    ] {
+        assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn facts_of_posts_with_a_second_effect_are_exit_code_1_and_say_which() {
+    let second = r#"{"n":0,"effect":"a"},{"n":0,"effect":"b"}"#;
+    let output = check_posts(&POSTS.replace(r#"{"n":0,"effect":"a"}"#, second));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    for said in ["O1 is broken", "request 0 has 2 effects", "--part posts"] {
+        assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn facts_that_are_missing_or_none_are_an_error_and_not_good_facts() {
+    let output = check_posts("nonsense");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("posts.json"),
+        "{}",
+        stderr(&output)
+    );
+    let missing = chaos(&["once", "--check", "/nowhere"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        stderr(&missing).contains("/nowhere"),
+        "{}",
+        stderr(&missing)
+    );
+}

@@ -35,3 +35,35 @@ fn a_mistake_in_the_options_is_exit_code_2_and_says_which() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn once_has_a_help_and_options_of_its_own() {
+    let help = chaos(&["once", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for option in [
+        "--minutes",
+        "--posts",
+        "--fsync",
+        "--processes",
+        "--kills",
+        "--stops",
+        "--rounds",
+        "--part",
+        "--seed",
+        "--backend",
+        "--check",
+    ] {
+        assert!(stdout(&help).contains(option), "{option}");
+    }
+    for (arguments, said) in [
+        (&["once", "--fsync", "never"][..], "everysec"),
+        (&["once", "--part", "all"], "all"),
+        (&["once", "--seconds", "3"], "10 s"),
+        (&["once", "--clock", "x"], "--clock"),
+    ] {
+        let output = chaos(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
