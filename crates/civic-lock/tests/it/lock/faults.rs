@@ -443,7 +443,9 @@ async fn a_command_that_its_caller_has_given_up_on_does_nothing_when_the_server_
 #[tokio::test]
 async fn a_reply_to_another_question_is_never_believed() {
     let broken = Broken::start().await;
-    let service = broken.warm().await;
+    // The second question has to come before the first one is given up.
+    let service = broken.service_that(OnUnavailable::FailClosed, PATIENCE);
+    until_acquired(&service, "warm").await.0.release().await;
     // Ours would be Busy; the one after it would be acquired. The connection swallows one reply, so
     // that each question is answered with the reply to the next one.
     broken

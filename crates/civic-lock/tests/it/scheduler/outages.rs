@@ -129,7 +129,7 @@ async fn a_claim_whose_reply_is_lost_loses_no_tick_and_runs_none_twice() {
         let events = EventLog::default();
         let locks = LockService::builder()
             .redis_url(proxy.redis_url())
-            .command_timeout(Duration::from_millis(300))
+            .command_timeout(Duration::from_secs(1))
             .build()
             .expect("a service");
         let job = every(400).delivery(delivery);
@@ -233,7 +233,7 @@ async fn a_tick_whose_record_was_not_confirmed_is_not_run_again_if_it_was_record
     let events = EventLog::default();
     let locks = LockService::builder()
         .redis_url(proxy.redis_url())
-        .command_timeout(Duration::from_millis(300))
+        .command_timeout(Duration::from_secs(1))
         .build()
         .expect("a service");
     let cut = Arc::new(AtomicBool::new(true));

@@ -13,9 +13,6 @@ use crate::support::store::{Fixture, on_each_store};
 /// Beyond ttl and jitter: two processes, two cores, and everything else that runs on them.
 const SLACK: Duration = Duration::from_secs(20);
 
-/// Longer than a stall of a busy machine, so that only a holder that is gone loses its lease.
-const TTL: Duration = Duration::from_secs(3);
-
 on_each_store! {
     a_killed_holder_is_replaced_within_ttl_and_jitter_whatever_the_length_of_the_job,
     a_holder_that_is_shut_down_hands_over_at_once,
@@ -40,7 +37,6 @@ async fn a_killed_holder_is_replaced_within_ttl_and_jitter_whatever_the_length_o
     let events = EventLog::default();
     let config = Config {
         work: Work::HangsOn("holder".to_owned()),
-        ttl: TTL,
         // Longer than the test is willing to wait.
         poll_cap: Duration::from_secs(60),
         grace: Some(Duration::from_secs(60)),
@@ -92,7 +88,6 @@ async fn a_tick_whose_holder_died_while_later_ticks_were_due_is_still_run(store:
     let events = EventLog::default();
     let config = Config {
         interval: Duration::from_millis(200),
-        ttl: TTL,
         work: Work::HangsOn("holder".to_owned()),
         grace: Some(Duration::from_secs(60)),
         ..Config::new(&store.location())
@@ -125,7 +120,6 @@ async fn a_tick_whose_holder_died_is_reported_missed_when_its_grace_is_over(stor
     let events = EventLog::default();
     let config = Config {
         work: Work::HangsOn("holder".to_owned()),
-        ttl: TTL,
         grace: Some(Duration::from_millis(1500)),
         ..Config::new(&store.location())
     };
@@ -187,7 +181,6 @@ async fn a_stopped_holder_is_told_and_its_fenced_write_is_refused_after_the_take
     let events = EventLog::default();
     let config = Config {
         work: Work::WritesOn("holder".to_owned(), resource.clone()),
-        ttl: TTL,
         grace: Some(Duration::from_secs(60)),
         ..Config::new(&store.location())
     };

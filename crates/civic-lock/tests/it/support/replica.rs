@@ -56,7 +56,8 @@ impl Config {
         Self {
             location: location.clone(),
             interval: Duration::from_millis(500),
-            ttl: Duration::from_secs(1),
+            // Longer than a stall of a busy machine, so that only a holder that is gone loses it.
+            ttl: Duration::from_secs(3),
             work: Work::Takes(Duration::from_millis(20)),
             skew_ms: 0,
             delivery: Delivery::AtLeastOnce,
