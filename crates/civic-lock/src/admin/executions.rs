@@ -114,7 +114,7 @@ impl Admin {
             },
         };
         Ok(match self.store().run(key.lock_name(), command).await? {
-            Resolved::Resolved => {
+            Resolved::Ended => {
                 self.observer().emit(|| LockEvent::Once {
                     key,
                     event: OnceEvent::Resolved,

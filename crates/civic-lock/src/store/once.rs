@@ -197,11 +197,10 @@ pub(crate) struct OncePeeked {
 /// The answer to [`OnceResolve`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Resolved {
-    Resolved,
+    /// It is ended as was asked for.
+    Ended,
     /// The holder that was seen has the key: it runs.
-    Running {
-        ttl: Option<Duration>,
-    },
+    Running { ttl: Option<Duration> },
     /// The execution is not what was seen, and was not touched.
     Changed(Execution),
     /// There is no record.

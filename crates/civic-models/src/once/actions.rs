@@ -130,9 +130,11 @@ fn of_process(scope: &Scope, state: &State, number: u8, actions: &mut Vec<Action
             }
             if !run.believes(state.now) {
                 actions.push(Action::Drop(number));
+                // It does not know yet that it is too late.
                 if run.effect {
-                    // It does not know yet that it is too late.
                     actions.push(Action::Finish(number, Fate::Answered));
+                } else if may(Fault::Fail) {
+                    actions.push(Action::Fail(number, Fate::Answered));
                 }
             }
         }

@@ -414,7 +414,7 @@ async fn an_operator_ends_the_attempt_that_was_seen_and_no_other(store: Store) {
     }
     in_doubt(&case.begin("b", MOST).await);
     let freed = case.resolve("a", 1, Resolution::Free).await;
-    assert_eq!(freed, Resolved::Resolved);
+    assert_eq!(freed, Resolved::Ended);
     assert_eq!(
         case.complete("a", b"").await,
         Completed::NotOurs,
@@ -425,7 +425,7 @@ async fn an_operator_ends_the_attempt_that_was_seen_and_no_other(store: Store) {
     // What was meant for the first attempt does not hit the second.
     let changed = case.resolve("a", 1, done_by_hand).await;
     assert!(matches!(changed, Resolved::Changed(now) if now.attempt == 2));
-    assert_eq!(case.resolve("b", 2, done_by_hand).await, Resolved::Resolved);
+    assert_eq!(case.resolve("b", 2, done_by_hand).await, Resolved::Ended);
     assert_eq!(case.complete("b", b"late").await, Completed::NotOurs);
     let execution = done(case.begin("c", MOST).await);
     assert_eq!(execution.author, Author::Operator);

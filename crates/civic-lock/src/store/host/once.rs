@@ -186,7 +186,7 @@ impl Transition for OnceResolve {
                 execution.until = completed + execution.retain;
             }
         }
-        Resolved::Resolved
+        Resolved::Ended
     }
 }
 
@@ -346,6 +346,8 @@ mod tests {
                     let who = self.who(back);
                     let holder = Holder::new(who.to_string());
                     if self.run(OnceForget { holder }) == Ownership::Ours {
+                        let last = self.state.once.as_ref().map(|last| last.holder.clone());
+                        assert_eq!(last, Some(who.to_string()), "another one's is forgotten");
                         assert_eq!(self.finished, None, "forgotten after its end");
                         self.working.clear();
                     }
@@ -372,7 +374,7 @@ mod tests {
                         attempt: seen,
                         to,
                     };
-                    if self.run(resolve.clone()) == Resolved::Resolved {
+                    if self.run(resolve.clone()) == Resolved::Ended {
                         assert_eq!(self.finished, None, "resolved after its end");
                         match to {
                             Resolution::Done => {

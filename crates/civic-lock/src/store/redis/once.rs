@@ -164,7 +164,7 @@ impl Scripted for OnceResolve {
 
     fn read(reply: &Reply) -> Result<Resolved, Error> {
         match reply.outcome() {
-            "resolved" => Ok(Resolved::Resolved),
+            "resolved" => Ok(Resolved::Ended),
             "running" => Ok(Resolved::Running {
                 ttl: reply.duration(0)?,
             }),
