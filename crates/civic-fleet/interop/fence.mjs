@@ -11,7 +11,7 @@ return 200`;
 /** Returns the fence of each lock in `X-Fence`, or throws an error with the status to answer. */
 export async function admitFences(redis, header, accepts) {
   const fences = new Map();
-  for (const field of header === undefined ? [] : header.split(',')) {
+  for (const field of header == null ? [] : header.split(',')) {
     const [, name, fence] = /^[ \t]*((?:[\w.~:/!'()*-]|%[0-9A-Fa-f]{2})+)=(\d{1,20})[ \t]*$/.exec(field) ?? [];
     const lock = name && decode(name);
     let status = !lock || fences.has(lock) || fences.size === 16 || !accepts(lock) ? 400 : 200;
