@@ -180,31 +180,13 @@ impl Error {
     /// Creates an error of this kind.
     ///
     /// Its [`transmission`](Self::transmission) follows from the kind: [`Transmission::NotSent`]
-    /// for `Config`, `Request`, `Connect`, `CircuitOpen`, `Overloaded`, `RateLimited` and
-    /// `MissingCredentials`, else [`Transmission::Unknown`].
+    /// for `Config`, `Request`, `Certificate`, `Connect`, `CircuitOpen`, `Overloaded`,
+    /// `RateLimited` and `MissingCredentials`, else [`Transmission::Unknown`].
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
-        let transmission = match kind {
-            ErrorKind::Config
-            | ErrorKind::Request
-            | ErrorKind::Connect
-            | ErrorKind::CircuitOpen
-            | ErrorKind::Overloaded
-            | ErrorKind::RateLimited
-            | ErrorKind::MissingCredentials => Transmission::NotSent,
-            ErrorKind::Timeout
-            | ErrorKind::Deadline
-            | ErrorKind::Transport
-            | ErrorKind::Status
-            | ErrorKind::Refused
-            | ErrorKind::Protocol
-            | ErrorKind::Decode
-            | ErrorKind::Validation
-            | ErrorKind::BodyTooLarge => Transmission::Unknown,
-        };
         Self(Box::new(Repr {
             kind,
-            transmission,
+            transmission: kind.transmission(),
             source: None,
             detail: None,
             call: None,

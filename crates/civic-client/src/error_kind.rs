@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::transmission::Transmission;
+
 /// What kind of failure ended a call, and what the caller can do about it.
 ///
 /// The list may grow: match with a wildcard arm.
@@ -15,6 +17,10 @@ pub enum ErrorKind {
     /// header, a URL that the transport cannot reach. Nothing was sent, unless it is the stream of
     /// the request's body that has failed. This is a defect of the caller.
     Request,
+    /// The certificate of the peer was not accepted: it has expired, is made out for another name,
+    /// or was issued by an authority that the client does not know. The error says which. Nothing
+    /// was sent. Never retried: it would be refused again.
+    Certificate,
     /// The peer never received the request: connecting failed, or the connection was gone before
     /// the request was written. Retried with every method.
     Connect,
@@ -62,12 +68,36 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Returns what the kind alone says about whether the peer received the request.
+    pub(crate) const fn transmission(self) -> Transmission {
+        match self {
+            Self::Config
+            | Self::Request
+            | Self::Certificate
+            | Self::Connect
+            | Self::CircuitOpen
+            | Self::Overloaded
+            | Self::RateLimited
+            | Self::MissingCredentials => Transmission::NotSent,
+            Self::Timeout
+            | Self::Deadline
+            | Self::Transport
+            | Self::Status
+            | Self::Refused
+            | Self::Protocol
+            | Self::Decode
+            | Self::Validation
+            | Self::BodyTooLarge => Transmission::Unknown,
+        }
+    }
+
     /// Returns a stable name in `snake_case`, for logs, metrics and `error.type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
             Self::Request => "request",
+            Self::Certificate => "certificate",
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::Deadline => "deadline",

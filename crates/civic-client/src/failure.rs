@@ -81,6 +81,7 @@ mod tests {
         let kinds = [
             (ErrorKind::Config, 500),
             (ErrorKind::Request, 500),
+            (ErrorKind::Certificate, 502),
             (ErrorKind::Connect, 503),
             (ErrorKind::Timeout, 504),
             (ErrorKind::Deadline, 504),

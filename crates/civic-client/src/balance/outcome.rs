@@ -38,7 +38,8 @@ impl Outcome {
     /// Judges an error.
     pub(crate) fn of_error(error: &Error) -> Self {
         match error.kind() {
-            ErrorKind::Connect
+            ErrorKind::Certificate
+            | ErrorKind::Connect
             | ErrorKind::Timeout
             | ErrorKind::Transport
             | ErrorKind::Protocol => Self::Failed,

@@ -85,8 +85,8 @@ impl BaseUrl {
             .map_err(|error| Error::request("the URL is too long").with_source(error))
     }
 
-    pub(super) fn is_https(&self) -> bool {
-        self.scheme == Scheme::HTTPS
+    pub(super) const fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
     pub(super) const fn authority(&self) -> &Authority {

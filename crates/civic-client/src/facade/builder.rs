@@ -9,6 +9,7 @@ use std::{env, fmt, mem};
 use bytes::Bytes;
 use civic_auth::TokenMinter;
 use civic_envelope::UnwrapMode;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_service::Service;
 
@@ -320,13 +321,8 @@ impl ServiceClientBuilder {
     /// [`minter`](Self::minter) nor [`anonymous`](Self::anonymous) was called.
     pub fn build(mut self) -> Result<ServiceClient, Error> {
         let settings = mem::replace(&mut self.stack, StackSettings::new());
-        let stack = settings.stack(self.max_body)?;
-        if self.base.as_ref().is_ok_and(BaseUrl::is_https) {
-            return Err(Error::config(
-                "the base URL asks for https, and the built-in transport has no TLS; use http://, or \
-                 give build_over() a stack whose transport has TLS",
-            ));
-        }
+        let base = self.base.as_ref().map_or(&Scheme::HTTP, BaseUrl::scheme);
+        let stack = settings.stack(self.max_body, base)?;
         self.over(stack)
     }
 

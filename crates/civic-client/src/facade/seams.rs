@@ -1,4 +1,4 @@
-//! What a user adds to the default stack: layers and observers.
+//! What a user adds to the default stack: layers, observers and TLS.
 
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::facade::builder::ServiceClientBuilder;
 use crate::observe::Observer;
 use crate::stack::{ClientService, UserLayer};
+#[cfg(feature = "tls")]
+use crate::transport::TlsConfig;
 
 // ===== impl ServiceClientBuilder: what a user adds =====
 
@@ -99,6 +101,16 @@ impl ServiceClientBuilder {
             let span = std::mem::take(&mut stack.span);
             stack.span = span.with_injector(inject);
         });
+        self
+    }
+
+    /// Sets whose certificates are accepted, and which one is shown, where the base URL asks for
+    /// `https`.
+    ///
+    /// Defaults to [`TlsConfig::from_platform`], which is read when the client is built.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.stack.set("tls", |stack| stack.tls = Some(tls));
         self
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -23,6 +24,8 @@ use crate::layer::in_flight_limit::InFlightLimitLayer;
 use crate::layer::retry::{RetryLayer, RetryPolicy};
 use crate::observe::Observer;
 use crate::stack::{ClientService, Parts, UserLayer};
+#[cfg(feature = "tls")]
+use crate::transport::TlsConfig;
 use crate::transport::{DynResolve, SystemResolver, Transport, TransportConfig};
 
 /// The settings that only the default stack uses, and which of them were made.
@@ -47,6 +50,8 @@ pub(super) struct StackValues {
     pub(super) endpoints: Option<Arc<dyn Discover>>,
     pub(super) transport: TransportConfig,
     pub(super) resolver: Arc<dyn DynResolve>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsConfig>,
     pub(super) idempotency_keys: bool,
     pub(super) call_layers: Vec<UserLayer>,
     pub(super) attempt_layers: Vec<UserLayer>,
@@ -68,6 +73,8 @@ impl StackSettings {
                 endpoints: None,
                 transport: TransportConfig::new(),
                 resolver: Arc::new(SystemResolver::new()),
+                #[cfg(feature = "tls")]
+                tls: None,
                 idempotency_keys: true,
                 call_layers: Vec::new(),
                 attempt_layers: Vec::new(),
@@ -95,13 +102,9 @@ impl StackSettings {
         )))
     }
 
-    /// Puts the default stack together.
-    pub(super) fn stack(self, max_body: usize) -> Result<ClientService, Error> {
-        let values = &self.values;
-        let clock = values.retry.clock().clone();
-        let resolver = Arc::clone(&values.resolver);
-        let observer = values.observer.clone();
-        let transport = Transport::over(values.transport, resolver, clock, observer);
+    /// Puts the default stack together. `scheme` is that of the URLs that are called.
+    pub(super) fn stack(self, max_body: usize, scheme: &Scheme) -> Result<ClientService, Error> {
+        let transport = transport(&self.values, scheme)?;
         self.stack_to(max_body, transport)
     }
 
@@ -143,6 +146,35 @@ impl StackSettings {
         };
         Ok(parts.stack(transport))
     }
+}
+
+#[cfg(feature = "tls")]
+fn transport(values: &StackValues, scheme: &Scheme) -> Result<Transport, Error> {
+    let clock = values.retry.clock().clone();
+    let (resolver, observer) = (Arc::clone(&values.resolver), values.observer.clone());
+    let transport = Transport::over(values.transport, resolver, clock, observer);
+    Ok(match &values.tls {
+        Some(tls) => transport.with_tls(tls.clone()),
+        None if *scheme == Scheme::HTTPS => transport.with_tls(TlsConfig::from_platform()?),
+        None => transport,
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn transport(values: &StackValues, scheme: &Scheme) -> Result<Transport, Error> {
+    if *scheme == Scheme::HTTPS {
+        return Err(Error::config(
+            "the base URL asks for https, and the feature tls of civic-client is off; switch it on, \
+             use http://, or give build_over() a stack whose transport has TLS",
+        ));
+    }
+    let clock = values.retry.clock().clone();
+    Ok(Transport::over(
+        values.transport,
+        Arc::clone(&values.resolver),
+        clock,
+        values.observer.clone(),
+    ))
 }
 
 // ===== impl StackValues =====

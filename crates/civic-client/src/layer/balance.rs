@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::observe::{BreakerEvent, Observer};
 use crate::random::random;
-use crate::transport::Tried;
+use crate::transport::{ServerName, Tried};
 use crate::wall_clock::WallClock;
 
 /// Sends each attempt to one of the endpoints of a service, by the rules of
@@ -230,6 +230,8 @@ fn address<B>(request: &mut Request<B>, endpoint: &Endpoint) -> Result<(), Error
         && !request.headers().contains_key(HOST)
     {
         let host = host_of(service, parts.scheme.as_ref());
+        let name = service.host().trim_start_matches('[').trim_end_matches(']');
+        request.extensions_mut().insert(ServerName(name.into()));
         let host = HeaderValue::try_from(host)
             .map_err(|error| Error::request("the URL has a malformed host").with_source(error))?;
         request.headers_mut().insert(HOST, host);

@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::ext::on_informational;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::{self, Handle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -27,6 +26,7 @@ use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
 use crate::transport::outgoing::Outgoing;
 use crate::transport::socket::{Gauge, Socket};
+use crate::transport::stream::Stream;
 
 /// How long a peer is waited for that does not say whether it wants the body of a request, if it is
 /// not known to answer that question.
@@ -101,7 +101,7 @@ pub(super) struct SendError {
 impl Connection {
     /// Begins to speak HTTP/1.1 over `stream`. `held` is held until the socket is closed.
     pub(super) async fn new(
-        stream: TcpStream,
+        stream: Stream,
         address: SocketAddr,
         config: &TransportConfig,
         held: (OwnedSemaphorePermit, Opened),

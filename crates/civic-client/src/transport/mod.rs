@@ -1,4 +1,4 @@
-//! The exchange itself: HTTP/1.1 over pooled TCP connections.
+//! The exchange itself: HTTP/1.1 over pooled TCP connections, with the feature `tls` under TLS.
 //!
 //! Only this folder names the HTTP implementation, `hyper` and `hyper-util`, and none of its types
 //! is in a public signature.
@@ -8,25 +8,36 @@ mod classify;
 mod config;
 mod connection;
 mod dial;
+mod future;
 mod keep_alive;
 mod lease;
 mod outgoing;
 mod pool;
 mod pools;
 mod resolve;
+mod security;
+mod server_name;
 mod service;
+mod settings;
 mod socket;
+mod stream;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
 mod tried;
 mod unconnected;
 
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;
+pub use self::future::TransportFuture;
 pub(crate) use self::resolve::DynResolve;
 #[cfg(feature = "hickory")]
 pub use self::resolve::HickoryResolver;
 pub use self::resolve::{Addresses, Resolve, SystemResolver};
-pub use self::service::{Transport, TransportFuture};
+pub(crate) use self::server_name::ServerName;
+pub use self::service::Transport;
 #[cfg(feature = "test-util")]
 pub(crate) use self::target::Target;
+#[cfg(feature = "tls")]
+pub use self::tls::{ClientIdentity, TlsConfig};
 pub(crate) use self::tried::Tried;

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{Request, Version};
 use http_body::{Frame, SizeHint};
 
 use crate::body::Body;
 use crate::gate::Gate;
+use crate::layer::idempotency_key::has_callers_key;
+use crate::options::CallOptions;
 
 /// The body of a request on its way to the peer, perhaps behind a gate.
 #[derive(Debug)]
@@ -46,4 +49,17 @@ impl http_body::Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// Returns whether a request cannot be sent twice, because its body does not come again or because
+/// executing it twice could do harm, and its body can be held back.
+pub(super) fn is_delicate(request: &Request<Body>) -> bool {
+    let options = CallOptions::of(request.extensions());
+    let is_replay_safe = options
+        .idempotent()
+        .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
+    let is_stream = request.body().bytes().is_none();
+    (is_stream || !is_replay_safe)
+        && !request.body().is_empty()
+        && request.version() == Version::HTTP_11
 }

@@ -17,6 +17,8 @@ use crate::random::random;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
 use crate::transport::dial::dial;
+use crate::transport::settings::Settings;
+use crate::transport::target::Target;
 use crate::transport::tried::Tried;
 use crate::transport::unconnected::{too_slow, unconnected};
 
@@ -135,25 +137,27 @@ impl Pool {
         permit.map_err(Error::transport)
     }
 
-    /// Opens a connection to one of `addresses`, within `limit`.
+    /// Opens a connection for `target` to one of `addresses`, within `limit`.
     pub(super) async fn connect(
         &self,
+        target: &Target,
+        settings: &Settings,
         addresses: &[SocketAddr],
-        config: &TransportConfig,
         limit: Duration,
     ) -> Result<Connection, Error> {
         let start = Instant::now();
         let connecting = async {
             let socket = self.room().await?;
             let (stream, address) = dial(addresses).await.map_err(unconnected)?;
+            let stream = settings.security.secured(target, stream).await?;
             let held = (socket, self.teller.opened(address, start));
-            Connection::new(stream, address, config, held)
+            Connection::new(stream, address, &settings.config, held)
                 .await
                 .map_err(unconnected)
         };
         let connected = timeout(limit, connecting).await;
-        let connected =
-            connected.unwrap_or_else(|_| Err(too_slow("connected to", config.connect_timeout)));
+        let connected = connected
+            .unwrap_or_else(|_| Err(too_slow("connected to", settings.config.connect_timeout)));
         if connected.is_err() {
             self.teller.not_opened(start.elapsed());
         }

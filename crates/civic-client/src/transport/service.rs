@@ -1,14 +1,12 @@
 //! The service that exchanges a request for a response.
 
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
@@ -16,19 +14,23 @@ use crate::attempt::Attempt;
 use crate::balance::{Outcome, pause_asked};
 use crate::body::Body;
 use crate::error::Error;
-use crate::layer::idempotency_key::has_callers_key;
 use crate::observe::Observer;
-use crate::options::CallOptions;
 use crate::phase::Phase;
 use crate::streaming::WantsStream;
 use crate::transport::body::TransportBody;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Handover;
 use crate::transport::dial::order;
+use crate::transport::future::TransportFuture;
 use crate::transport::lease::Lease;
+use crate::transport::outgoing::is_delicate;
 use crate::transport::pools::Pools;
 use crate::transport::resolve::{DynResolve, NameCache, Resolve, SystemResolver};
+use crate::transport::security::Security;
+use crate::transport::settings::Settings;
 use crate::transport::target::Target;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsConfig;
 use crate::transport::tried::Tried;
 use crate::transport::unconnected::{no_address, too_slow, unconnected};
 use crate::wall_clock::WallClock;
@@ -68,8 +70,8 @@ const SMALL_BODY: usize = 16 * 1024;
 /// - Requests carry `accept: application/json` and a `user-agent` unless they have their own.
 /// - Redirects are not followed: they would carry the token to wherever the peer points.
 ///
-/// TLS and HTTP/2 are not supported. What a request asks for and this transport cannot do is
-/// [`ErrorKind::Request`](crate::ErrorKind::Request).
+/// `https` needs the feature `tls` and `with_tls`; HTTP/2 is not supported. What a request asks for
+/// and this transport cannot do is [`ErrorKind::Request`](crate::ErrorKind::Request).
 ///
 /// Clones share their connections. A connection belongs to the runtime in which it was opened: a
 /// client may be used in several, one after the other or at once, and each of them has connections
@@ -80,9 +82,7 @@ pub struct Transport {
 }
 
 struct Shared {
-    config: TransportConfig,
-    clock: WallClock,
-    observer: Option<Arc<dyn Observer>>,
+    settings: Settings,
     names: NameCache,
     pools: Pools,
 }
@@ -102,8 +102,9 @@ impl Transport {
     /// Defaults to [`SystemResolver`].
     #[must_use]
     pub fn with_resolver(self, resolver: impl Resolve) -> Self {
-        let (config, clock, observer) = self.settings();
-        Self::over(config, Arc::new(resolver), clock, observer)
+        let mut settings = self.shared.settings.clone();
+        settings.resolver = Arc::new(resolver);
+        Self::with(settings)
     }
 
     /// Sets the wall clock, which the dates of a peer are compared with. The transport gets
@@ -112,9 +113,9 @@ impl Transport {
     /// Defaults to [`SystemTime::now`].
     #[must_use]
     pub fn with_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        let (config, _, observer) = self.settings();
-        let resolver = self.shared.names.resolver();
-        Self::over(config, resolver, WallClock::new(now), observer)
+        let mut settings = self.shared.settings.clone();
+        settings.clock = WallClock::new(now);
+        Self::with(settings)
     }
 
     /// Sets who is told of connections and breakers ([`Observer::pool_changed`],
@@ -124,15 +125,20 @@ impl Transport {
     /// Defaults to none.
     #[must_use]
     pub fn with_observer(self, observer: impl Observer) -> Self {
-        let (config, clock, _) = self.settings();
-        let resolver = self.shared.names.resolver();
-        Self::over(config, resolver, clock, Some(Arc::new(observer)))
+        let mut settings = self.shared.settings.clone();
+        settings.observer = Some(Arc::new(observer));
+        Self::with(settings)
     }
 
-    fn settings(&self) -> (TransportConfig, WallClock, Option<Arc<dyn Observer>>) {
-        let shared = &self.shared;
-        let clock = shared.clock.clone();
-        (shared.config, clock, shared.observer.clone())
+    /// Sets how `https` is spoken. The transport gets connections and a memory of names of its own.
+    ///
+    /// Defaults to not at all.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(self, tls: TlsConfig) -> Self {
+        let mut settings = self.shared.settings.clone();
+        settings.security = Security { tls: Some(tls) };
+        Self::with(settings)
     }
 
     pub(crate) fn over(
@@ -141,12 +147,21 @@ impl Transport {
         clock: WallClock,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
+        Self::with(Settings {
+            config,
+            resolver,
+            clock,
+            observer,
+            security: Security::default(),
+        })
+    }
+
+    fn with(settings: Settings) -> Self {
+        let names = NameCache::new(Arc::clone(&settings.resolver), settings.config.dns_ttl);
         Self {
             shared: Arc::new(Shared {
-                config,
-                clock,
-                observer,
-                names: NameCache::new(resolver, config.dns_ttl),
+                settings,
+                names,
                 pools: Pools::default(),
             }),
         }
@@ -162,7 +177,7 @@ impl Default for Transport {
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
-            .field("config", &self.shared.config)
+            .field("config", &self.shared.settings.config)
             .finish_non_exhaustive()
     }
 }
@@ -179,7 +194,7 @@ impl Service<Request<Body>> for Transport {
 
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
         let shared = Arc::clone(&self.shared);
-        TransportFuture(Box::pin(async move { shared.exchange(request).await }))
+        TransportFuture::new(async move { shared.exchange(request).await })
     }
 }
 
@@ -188,6 +203,7 @@ impl Service<Request<Body>> for Transport {
 impl Shared {
     async fn exchange(&self, mut request: Request<Body>) -> Result<Response<TransportBody>, Error> {
         let target = Target::of(&request)?;
+        self.settings.security.check(&target)?;
         target.complete(&mut request)?;
         let attempt = Attempt::of(request.extensions()).cloned();
         let tried = request.extensions().get::<Tried>().cloned();
@@ -198,9 +214,10 @@ impl Shared {
             .is_some_and(|bytes| bytes.len() <= SMALL_BODY);
         let is_delicate = is_delicate(&request);
         let is_stream = request.extensions().get::<WantsStream>().is_some();
-        let pool = self
-            .pools
-            .of(&target.authority, &self.config, self.observer.as_ref());
+        let Settings {
+            config, observer, ..
+        } = &self.settings;
+        let pool = self.pools.of(&target, config, observer.as_ref());
         for connection in tried.connections() {
             // It led to an attempt that has to be repeated.
             pool.discard(connection);
@@ -220,7 +237,11 @@ impl Shared {
                 permit
             }
         };
-        let connect_timeout = self.config.connect_timeout.saturating_sub(start.elapsed());
+        let connect_timeout = self
+            .settings
+            .config
+            .connect_timeout
+            .saturating_sub(start.elapsed());
         let chosen = pool.choose(ips.as_deref().ok(), &tried, request.extensions());
         let mut exchange = match chosen {
             Some(exchange) => exchange?,
@@ -243,7 +264,7 @@ impl Shared {
                         }
                     };
                     let connected = pool
-                        .connect(&addresses, &self.config, connect_timeout)
+                        .connect(&target, &self.settings, &addresses, connect_timeout)
                         .await;
                     let connection = match connected {
                         Ok(connection) => connection,
@@ -263,9 +284,9 @@ impl Shared {
             }
             tried.note(connection.id(), connection.ip());
             let handover = if is_delicate
-                && self.config.ask_after < Duration::MAX
+                && self.settings.config.ask_after < Duration::MAX
                 && pool.answers_expectations()
-                && !connection.was_alive_within(self.config.ask_after)
+                && !connection.was_alive_within(self.settings.config.ask_after)
             {
                 Handover::WhenAsked {
                     is_known: pool.has_asked(),
@@ -292,7 +313,7 @@ impl Shared {
                     if connection.has_asked() {
                         pool.note_asked();
                     }
-                    if let Some(pause) = pause_asked(&response, self.clock.now()) {
+                    if let Some(pause) = pause_asked(&response, self.settings.clock.now()) {
                         pool.balancer().pause(exchange.key(), pause);
                     }
                     exchange.note_status(response.status());
@@ -340,51 +361,19 @@ impl Shared {
             return Ok(Arc::from([ip]));
         }
         let lookup = self.names.addresses(target.host());
-        match timeout(self.config.connect_timeout, lookup).await {
+        match timeout(self.settings.config.connect_timeout, lookup).await {
             Ok(Ok(ips)) => Ok(ips),
             Ok(Err(error)) => {
                 let text = format!("the name could not be resolved: {error}");
                 Err(unconnected(io::Error::new(error.kind(), text)))
             }
-            Err(_) => Err(too_slow("resolved", self.config.connect_timeout)),
+            Err(_) => Err(too_slow("resolved", self.settings.config.connect_timeout)),
         }
     }
-}
-
-/// Returns whether a request cannot be sent twice, because its body does not come again or because
-/// executing it twice could do harm, and its body can be held back.
-fn is_delicate(request: &Request<Body>) -> bool {
-    let options = CallOptions::of(request.extensions());
-    let is_replay_safe = options
-        .idempotent()
-        .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
-    let is_stream = request.body().bytes().is_none();
-    (is_stream || !is_replay_safe)
-        && !request.body().is_empty()
-        && request.version() == Version::HTTP_11
 }
 
 fn note(attempt: Option<&Attempt>, phase: Phase) {
     if let Some(attempt) = attempt {
         attempt.progress.advance(phase);
-    }
-}
-
-/// The future of [`Transport`].
-pub struct TransportFuture(
-    Pin<Box<dyn Future<Output = Result<Response<TransportBody>, Error>> + Send>>,
-);
-
-impl fmt::Debug for TransportFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TransportFuture")
-    }
-}
-
-impl Future for TransportFuture {
-    type Output = Result<Response<TransportBody>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
     }
 }

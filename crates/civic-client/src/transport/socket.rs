@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::attempt::Progress;
 use crate::phase::Phase;
+use crate::transport::stream::Stream;
 
 /// A TCP connection that notes whether anything of a request was written to it.
 ///
@@ -20,7 +20,7 @@ use crate::phase::Phase;
 /// connection. If so the byte is not written, and the request was provably never sent.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     gauge: Arc<Gauge>,
 }
 
@@ -78,14 +78,14 @@ impl Gauge {
 // ===== impl Socket =====
 
 impl Socket {
-    pub(super) const fn new(stream: TcpStream, gauge: Arc<Gauge>) -> Self {
+    pub(super) const fn new(stream: Stream, gauge: Arc<Gauge>) -> Self {
         Self { stream, gauge }
     }
 
     /// Writes with `write`, unless the request is sealed or its peer has gone.
     fn write_with(
         &mut self,
-        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         // Touched before anything is written, so that no one can take it for unsent meanwhile.
         let is_first = match self.gauge.swap(UNTOUCHED, TOUCHED) {
@@ -116,15 +116,17 @@ impl Socket {
 
 /// Fails if the peer has closed the connection, or has sent what no one has asked for.
 ///
-/// It asks the kernel: the runtime may not have been told yet.
-fn check_open(stream: &TcpStream) -> io::Result<()> {
-    match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+/// It asks the kernel: the runtime may not have been told yet. Under TLS, what has arrived may be a
+/// ticket, and only an end without a word is seen here.
+fn check_open(stream: &Stream) -> io::Result<()> {
+    match SockRef::from(stream.tcp()).peek(&mut [MaybeUninit::uninit()]) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(error),
         Ok(0) => Err(io::Error::new(
             io::ErrorKind::NotConnected,
             "the peer closed the connection before the request was written",
         )),
+        Ok(_) if stream.has_records() => Ok(()),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "the peer sent something before the request was written",
@@ -188,6 +190,8 @@ mod tests {
     use std::io::Write;
     use std::net::TcpListener;
 
+    use tokio::net::TcpStream;
+
     use super::*;
 
     async fn connected() -> (TcpStream, std::net::TcpStream) {
@@ -210,7 +214,7 @@ mod tests {
     async fn written(stream: TcpStream) -> (io::Result<usize>, bool) {
         let gauge = Arc::new(Gauge::new());
         gauge.reset();
-        let mut socket = Socket::new(stream, Arc::clone(&gauge));
+        let mut socket = Socket::new(Stream::Plain(stream), Arc::clone(&gauge));
         let written = poll_fn(|cx| Pin::new(&mut socket).poll_write(cx, b"POST")).await;
         (written, gauge.seal())
     }

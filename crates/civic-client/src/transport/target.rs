@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use http::header::{ACCEPT, HOST, USER_AGENT};
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version};
 
 use crate::error::Error;
+use crate::transport::server_name::ServerName;
 
-const DEFAULT_PORT: u16 = 80;
+const HTTP_PORT: u16 = 80;
+
+const HTTPS_PORT: u16 = 443;
 
 const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!(
     env!("CARGO_PKG_NAME"),
@@ -19,8 +22,11 @@ const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!(
 /// Where a request goes.
 #[derive(Debug)]
 pub(crate) struct Target {
+    pub(super) scheme: Scheme,
     pub(super) authority: Authority,
     pub(super) port: u16,
+    /// The name by which the other side is spoken to, if it is not the host.
+    name: Option<ServerName>,
 }
 
 impl Target {
@@ -34,20 +40,24 @@ impl Target {
         if !matches!(request.version(), Version::HTTP_10 | Version::HTTP_11) {
             return refuse("the request asks for a version of HTTP other than 1.1");
         }
-        match request.uri().scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return refuse("the URL asks for https, and this transport has no TLS");
-            }
+        let scheme = match request.uri().scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => scheme.clone(),
             Some(_) => return refuse("the URL has a scheme that is not supported; use http://"),
             None => return refuse("the URL is relative; expected http://host[:port]/path"),
-        }
+        };
         let authority = match request.uri().authority() {
             Some(authority) if !authority.host().is_empty() => authority.clone(),
             _ => return refuse("the URL has no host"),
         };
-        let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
-        Ok(Self { authority, port })
+        let port = authority
+            .port_u16()
+            .unwrap_or_else(|| default_port(&scheme));
+        Ok(Self {
+            scheme,
+            authority,
+            port,
+            name: request.extensions().get().cloned(),
+        })
     }
 
     /// Returns the host, without the brackets of an IPv6 address.
@@ -59,6 +69,14 @@ impl Target {
         bare.unwrap_or(host)
     }
 
+    /// Returns the name by which the other side is spoken to.
+    pub(super) fn server_name(&self) -> &str {
+        match &self.name {
+            Some(ServerName(name)) => name,
+            None => self.host(),
+        }
+    }
+
     /// Returns the host if it is an address and no name.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         self.host().parse().ok()
@@ -67,7 +85,7 @@ impl Target {
     /// Gives a request the form in which it is written: its path, and the headers that it lacks.
     pub(crate) fn complete<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
         let host = match self.port {
-            DEFAULT_PORT => self.authority.host().to_owned(),
+            port if port == default_port(&self.scheme) => self.authority.host().to_owned(),
             port => format!("{}:{port}", self.authority.host()),
         };
         let host = HeaderValue::try_from(host)
@@ -81,5 +99,13 @@ impl Target {
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
         Ok(())
+    }
+}
+
+fn default_port(scheme: &Scheme) -> u16 {
+    if *scheme == Scheme::HTTPS {
+        HTTPS_PORT
+    } else {
+        HTTP_PORT
     }
 }

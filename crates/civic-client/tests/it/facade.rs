@@ -437,6 +437,7 @@ fn a_client_is_decided_at_start_up() {
         error.to_string()
     };
     assert!(refused(ServiceClient::builder("localhost:3020").minter(minter())).contains("scheme"));
+    #[cfg(not(feature = "tls"))]
     assert!(refused(ServiceClient::builder("https://host").minter(minter())).contains("TLS"));
     assert!(refused(ServiceClient::builder("http://host")).contains("minter"));
     assert!(

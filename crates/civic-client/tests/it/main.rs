@@ -34,6 +34,8 @@ mod support;
 mod telemetry;
 mod terminal;
 mod test_util;
+#[cfg(feature = "tls")]
+mod tls;
 mod traces;
 mod transmission;
 mod uploads;

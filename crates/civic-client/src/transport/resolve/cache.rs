@@ -88,11 +88,6 @@ impl NameCache {
         }
     }
 
-    /// Returns the resolver that it asks.
-    pub(in crate::transport) fn resolver(&self) -> Arc<dyn DynResolve> {
-        Arc::clone(&self.shared.resolver)
-    }
-
     /// Returns the addresses of `host`.
     ///
     /// An answer is used for its TTL, and for a second more while the next one is fetched. If that
