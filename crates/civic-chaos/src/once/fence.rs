@@ -2,8 +2,9 @@
 //! service behind a fence.
 //!
 //! Two processes hold the same locks, each lock in turns, and write with the fence of their lease.
-//! One after the other is stopped; meanwhile the other one gets the locks and writes. The one that
-//! wakes writes with fences that were overtaken.
+//! One after the other is stopped, and one of the replicas with it; meanwhile the other one gets
+//! the locks and writes through the other replicas. The one that wakes writes with fences that were
+//! overtaken, and the replica that wakes goes on with writes that it had let in.
 
 use std::collections::HashSet;
 use std::io;
@@ -81,8 +82,13 @@ pub(super) async fn run(site: &Site<'_>) -> io::Result<Fenced> {
     let mut refused_by_layer: HashSet<(String, u64)> = HashSet::new();
     while (refused_by_layer.len() as u64) < options.stops && began.elapsed() < patience {
         let which = usize::try_from(fenced.stops % 2).unwrap_or_default();
+        // A write that a replica has let in waits there, and comes to its row after it is
+        // overtaken.
+        let replica = &replicas[usize::try_from(fenced.stops).unwrap_or_default() % REPLICAS];
+        replica.signal(Signal::STOP);
         holders[which].signal(Signal::STOP);
         sleep(TTL + TTL / 2).await;
+        replica.signal(Signal::CONT);
         holders[which].signal(Signal::CONT);
         fenced.stops += 1;
         sleep(AWAKE).await;

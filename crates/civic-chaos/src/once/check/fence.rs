@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use crate::check::Verdict;
 use crate::once::facts::fence::Fenced;
 
+/// The layer refuses a fence that was overtaken, or has taken nothing: a replica that was stopped
+/// for longer than the command timeout has no answer of its store.
+const REFUSALS: [u16; 2] = [409, 503];
+
 pub(crate) fn fence(fenced: &Fenced) -> Vec<Verdict> {
     vec![
         none_is_stale(fenced),
@@ -51,7 +55,7 @@ fn stopped_holders_wrote(fenced: &Fenced) -> Verdict {
     for refused in fenced
         .refused
         .iter()
-        .filter(|refused| refused.status != 409)
+        .filter(|refused| !REFUSALS.contains(&refused.status))
     {
         verdict.violated(
             format!(
@@ -144,7 +148,7 @@ mod tests {
         few.wanted = 3;
         assert_eq!(broken(&few), ["O12"]);
         let mut odd = good();
-        odd.refused.push(refused(7, 503));
+        odd.refused.push(refused(7, 500));
         assert_eq!(broken(&odd), ["O12"]);
     }
 

@@ -70,7 +70,10 @@ impl Facts for Fenced {
             ),
             (
                 "stale writes refused by the layer".to_owned(),
-                self.refused.len() as u64,
+                self.refused
+                    .iter()
+                    .filter(|refused| refused.status == 409)
+                    .count() as u64,
             ),
             (
                 "stale writes refused by the row".to_owned(),
