@@ -1,13 +1,24 @@
 //! Compressed responses.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use civic_client::{ErrorKind, NotRetried, ServiceClient};
+use bytes::Bytes;
+use civic_client::{Body, ErrorKind, NotRetried, ServiceClient};
 use civic_testkit::upstream::{Step, Upstream};
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress};
-use http::Method;
+use futures_core::Stream;
+use http::{Method, Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::task::yield_now;
+use tower::service_fn;
 
 use crate::support::{call, client_of, ends, exact, millis};
 
@@ -149,6 +160,58 @@ async fn a_bomb_ends_as_an_error_at_the_cap() {
         let error = client.get("/").fetch::<u8>().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
         assert_eq!((error.attempts(), peer.attempts().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_costs_much_and_contains_nothing_leaves_others_their_turns() {
+    // An empty member whose header has a name of 4080 bytes, and one without any.
+    let mut named = vec![0x1f, 0x8b, 8, 1 << 3, 0, 0, 0, 0, 0, 3];
+    named.extend([b'n'; 4080]);
+    named.extend([0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let empty = [&named[..3], &[0], &named[4..10], &named[4091..]].concat();
+    for (member, length) in [(named, 4 * MIB), (empty, MIB / 4)] {
+        let body = Bytes::from(member.repeat(length / member.len()));
+        for piece in [body.len(), 4096] {
+            let body = body.clone();
+            let peer = service_fn(move |_: Request<Body>| {
+                let mut left = body.clone();
+                let pieces = std::iter::from_fn(move || {
+                    let next = left.split_to(piece.min(left.len()));
+                    (!next.is_empty()).then(|| Ok::<_, Infallible>(Frame::data(next)))
+                });
+                let response = Response::builder().header("content-encoding", "gzip");
+                let response = response.body(StreamBody::new(Pieces(pieces)));
+                async move { response }
+            });
+            let client = exact("http://peer").gzip().build_in_process(peer).unwrap();
+            let turns = Arc::<AtomicU32>::default();
+            let other = tokio::spawn({
+                let turns = Arc::clone(&turns);
+                async move {
+                    loop {
+                        turns.fetch_add(1, Ordering::Relaxed);
+                        yield_now().await;
+                    }
+                }
+            });
+            let response = client.get("/").send_raw().await.unwrap();
+            other.abort();
+            assert_eq!(response.body().len(), 0);
+            let turns = turns.load(Ordering::Relaxed);
+            assert!(turns >= 16, "{turns} turns, {piece}");
+        }
+    }
+}
+
+/// A body that is always there.
+struct Pieces<I>(I);
+
+impl<I: Iterator + Unpin> Stream for Pieces<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
     }
 }
 

@@ -9,8 +9,12 @@ use http::header::CONTENT_ENCODING;
 
 use crate::layer::collect_body::step::Step;
 
-/// After how much one turn ends. It takes about a millisecond.
+/// After how much one turn ends, of what is read and what is decompressed. It takes about a
+/// millisecond.
 const TURN: usize = 256 * 1024;
+
+/// As how much the beginning of a member counts: it takes time even if the member is empty.
+const MEMBER: usize = 4096;
 
 /// How much is given to the decompressor at a time: it becomes at most 1032 times as long, which
 /// is how much longer a turn may be.
@@ -51,21 +55,21 @@ pub(super) struct Inflating {
     /// What has arrived and is not decompressed yet.
     input: Bytes,
     is_begun: bool,
+    /// What the turn has cost so far.
+    worked: usize,
     part: Part,
+    /// It is for all members: a new one costs more than an empty member is long.
+    stream: Decompress,
+    /// Of the member that is read.
+    crc: Crc,
     output: Vec<u8>,
 }
 
 /// Which part of a member comes next. A body may consist of several members.
 enum Part {
-    Header(Vec<u8>),
-    Deflated {
-        stream: Decompress,
-        crc: Crc,
-    },
-    Trailer {
-        crc: Crc,
-        read: Vec<u8>,
-    },
+    Header(Header),
+    Deflated,
+    Trailer(Vec<u8>),
     /// Nothing more is decompressed.
     Ended(Step),
 }
@@ -77,7 +81,10 @@ impl Inflating {
             remaining: compressed_cap(cap),
             input: Bytes::new(),
             is_begun: false,
-            part: Part::Header(Vec::new()),
+            worked: 0,
+            part: Part::Header(Header::default()),
+            stream: Decompress::new(false),
+            crc: Crc::new(),
             output: Vec::new(),
         }
     }
@@ -96,51 +103,62 @@ impl Inflating {
 
     /// Decompresses what was pushed, or as much of it as one turn allows.
     pub(super) fn advance(&mut self) -> Step {
-        let turn_ends = self.output.len().saturating_add(TURN);
         loop {
+            if self.worked >= TURN && !matches!(self.part, Part::Ended(_)) {
+                self.worked = 0;
+                return Step::Yield;
+            }
             let step = match &mut self.part {
                 Part::Ended(step) => return *step,
-                Part::Header(read) => {
-                    let Some(byte) = self.input.first().copied() else {
-                        return Step::More;
-                    };
-                    self.input.advance(1);
-                    read.push(byte);
-                    match header_of(read) {
-                        Header::Incomplete => continue,
-                        Header::Complete => Ok(Part::Deflated {
-                            stream: Decompress::new(false),
-                            crc: Crc::new(),
-                        }),
-                        Header::Wrong => Err(Step::Corrupt),
+                Part::Header(header) => {
+                    let before = header.length;
+                    // A header that is too long ends here too.
+                    let parsed = self
+                        .input
+                        .iter()
+                        .map(|byte| header.push(*byte))
+                        .find(|parsed| *parsed != Parsed::Incomplete);
+                    let read = header.length - before;
+                    self.input.advance(read);
+                    self.worked += read;
+                    match parsed {
+                        None | Some(Parsed::Incomplete) => return Step::More,
+                        Some(Parsed::Complete) => {
+                            self.worked += MEMBER;
+                            self.stream.reset(false);
+                            self.crc.reset();
+                            Ok(Part::Deflated)
+                        }
+                        Some(Parsed::Wrong) => Err(Step::Corrupt),
                     }
                 }
-                Part::Deflated { stream, crc } => {
-                    if self.output.len() > self.cap {
-                        Err(Step::TooLarge)
-                    } else if self.output.len() >= turn_ends {
-                        return Step::Yield;
-                    } else {
-                        // One byte more than the cap is enough to see that it does not fit.
-                        let room = self.cap.saturating_add(1) - self.output.len();
-                        if self.output.capacity() == self.output.len() {
-                            let more = self.output.len().max(GROWTH).min(room);
-                            self.output.reserve_exact(more);
-                        }
-                        match inflate(stream, &mut self.input, &mut self.output, crc) {
-                            Inflated::Some => continue,
-                            Inflated::NeedsMore => return Step::More,
-                            Inflated::All => Ok(Part::Trailer {
-                                crc: mem::take(crc),
-                                read: Vec::with_capacity(8),
-                            }),
-                            Inflated::Nonsense => Err(Step::Corrupt),
-                        }
+                Part::Deflated if self.output.len() > self.cap => Err(Step::TooLarge),
+                Part::Deflated => {
+                    // One byte more than the cap is enough to see that it does not fit.
+                    let room = self.cap.saturating_add(1) - self.output.len();
+                    if self.output.capacity() == self.output.len() {
+                        let more = self.output.len().max(GROWTH).min(room);
+                        self.output.reserve_exact(more);
+                    }
+                    let before = self.input.len() + self.output.capacity() - self.output.len();
+                    let inflated = inflate(
+                        &mut self.stream,
+                        &mut self.input,
+                        &mut self.output,
+                        &mut self.crc,
+                    );
+                    self.worked +=
+                        before - (self.input.len() + self.output.capacity() - self.output.len());
+                    match inflated {
+                        Inflated::Some => continue,
+                        Inflated::NeedsMore => return Step::More,
+                        Inflated::All => Ok(Part::Trailer(Vec::with_capacity(8))),
+                        Inflated::Nonsense => Err(Step::Corrupt),
                     }
                 }
                 // The end of a stream may have come with the byte that does not fit.
-                Part::Trailer { .. } if self.output.len() > self.cap => Err(Step::TooLarge),
-                Part::Trailer { crc, read } => {
+                Part::Trailer(_) if self.output.len() > self.cap => Err(Step::TooLarge),
+                Part::Trailer(read) => {
                     let Some(byte) = self.input.first().copied() else {
                         return Step::More;
                     };
@@ -149,9 +167,9 @@ impl Inflating {
                     if read.len() < 8 {
                         continue;
                     }
-                    let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()];
+                    let expected = [self.crc.sum(), self.crc.amount()].map(u32::to_le_bytes);
                     if read[..] == *expected.as_flattened() {
-                        Ok(Part::Header(Vec::new()))
+                        Ok(Part::Header(Header::default()))
                     } else {
                         Err(Step::Corrupt)
                     }
@@ -171,7 +189,7 @@ impl Inflating {
 
     /// Returns whether the body may not end here: it is neither empty nor at the end of a member.
     pub(super) fn is_cut(&self) -> bool {
-        self.is_begun && !matches!(&self.part, Part::Header(read) if read.is_empty())
+        self.is_begun && !matches!(&self.part, Part::Header(header) if header.length == 0)
     }
 
     /// Returns what was decompressed, at most as much as the cap.
@@ -222,54 +240,100 @@ fn inflate(
     }
 }
 
-enum Header {
+/// The header of a member (RFC 1952, section 2.3) as it is read. Each byte is looked at once.
+#[derive(Debug, Default)]
+struct Header {
+    length: usize,
+    /// Of the optional fields that are still to come.
+    flags: u8,
+    field: Field,
+}
+
+/// Which field of a header the next byte belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+enum Field {
+    #[default]
+    Fixed,
+    ExtraLength,
+    /// With the first byte of the length.
+    RestOfExtraLength(u8),
+    /// With how much of it is to come.
+    Extra(u16),
+    /// The name or the comment.
+    Text,
+    Checksum,
+    RestOfChecksum,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Parsed {
     Incomplete,
     Complete,
     Wrong,
 }
 
-/// Judges the beginning of a member (RFC 1952, section 2.3).
-fn header_of(read: &[u8]) -> Header {
-    const CRC: u8 = 1 << 1;
+impl Header {
+    const CHECKSUM: u8 = 1 << 1;
     const EXTRA: u8 = 1 << 2;
     const NAME: u8 = 1 << 3;
     const COMMENT: u8 = 1 << 4;
     const RESERVED: u8 = 0b1110_0000;
-    // Two bytes of magic, and the only method of compression that there is.
-    let magic = [0x1f, 0x8b, 8];
-    if read.iter().zip(magic).any(|(read, magic)| *read != magic) || read.len() > MAX_HEADER {
-        return Header::Wrong;
-    }
-    let Some(flags) = read.get(3).copied() else {
-        return Header::Incomplete;
-    };
-    if flags & RESERVED != 0 {
-        return Header::Wrong;
-    }
-    let Some(mut rest) = read.get(FIXED_HEADER..) else {
-        return Header::Incomplete;
-    };
-    if flags & EXTRA != 0 {
-        let Some((length, after)) = rest.split_first_chunk() else {
-            return Header::Incomplete;
+
+    /// Two bytes of magic, and the only method of compression that there is.
+    const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+
+    /// Takes the next byte.
+    fn push(&mut self, byte: u8) -> Parsed {
+        let index = self.length;
+        self.length += 1;
+        if self.length > MAX_HEADER {
+            return Parsed::Wrong;
+        }
+        let same_field = match self.field {
+            Field::Fixed => {
+                if Self::MAGIC.get(index).is_some_and(|magic| *magic != byte)
+                    || (index == 3 && byte & Self::RESERVED != 0)
+                {
+                    return Parsed::Wrong;
+                }
+                if index == 3 {
+                    self.flags = byte;
+                }
+                (self.length < FIXED_HEADER).then_some(Field::Fixed)
+            }
+            Field::ExtraLength => Some(Field::RestOfExtraLength(byte)),
+            Field::RestOfExtraLength(first) => match u16::from_le_bytes([first, byte]) {
+                0 => None,
+                length => Some(Field::Extra(length)),
+            },
+            Field::Extra(left) => (left > 1).then(|| Field::Extra(left - 1)),
+            Field::Text => (byte != 0).then_some(Field::Text),
+            Field::Checksum => Some(Field::RestOfChecksum),
+            Field::RestOfChecksum => None,
         };
-        let Some(after) = after.get(usize::from(u16::from_le_bytes(*length))..) else {
-            return Header::Incomplete;
-        };
-        rest = after;
-    }
-    for text in [NAME, COMMENT] {
-        if flags & text != 0 {
-            let Some(end) = rest.iter().position(|byte| *byte == 0) else {
-                return Header::Incomplete;
-            };
-            rest = &rest[end + 1..];
+        let next = same_field.or_else(|| {
+            // In this order.
+            [
+                (Self::EXTRA, Field::ExtraLength),
+                (Self::NAME, Field::Text),
+                (Self::COMMENT, Field::Text),
+                (Self::CHECKSUM, Field::Checksum),
+            ]
+            .into_iter()
+            .find(|(flag, _)| self.flags & flag != 0)
+            .map(|(flag, field)| {
+                self.flags &= !flag;
+                field
+            })
+        });
+        match next {
+            Some(field) => {
+                self.field = field;
+                Parsed::Incomplete
+            }
+            None => Parsed::Complete,
         }
     }
-    if flags & CRC != 0 && rest.len() < 2 {
-        return Header::Incomplete;
-    }
-    Header::Complete
 }
 
 #[cfg(test)]
