@@ -68,7 +68,12 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (call, end);
     }
 
-    /// It was decided whether an attempt that did not succeed is followed by another one.
+    /// It was decided whether an attempt that did not succeed is followed by another one, or that
+    /// a call ends before its first attempt. Of a call it is told each [`Retry`] as the next
+    /// attempt begins, and at most one [`Stop`], at its end.
+    ///
+    /// [`Retry`]: crate::RetryDecision::Retry
+    /// [`Stop`]: crate::RetryDecision::Stop
     fn retry_decided(&self, event: &RetryEvent<'_>) {
         let _ = event;
     }

@@ -204,6 +204,53 @@ async fn the_observer_of_a_policy_is_told_every_decision_instead_of_that_of_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_comes_to_nothing_is_told_as_a_stop_alone() {
+    let used_up = |seconds: &str| {
+        Step::status(503)
+            .header("x-ratelimit-limit", "100")
+            .header("x-ratelimit-remaining", "0")
+            .header("x-ratelimit-reset", seconds)
+    };
+    let peer = Upstream::start([used_up("30")]).await;
+    let decisions = Arc::new(Decisions::default());
+    let builder = exact(&peer.url()).observer(Arc::clone(&decisions));
+    let client = builder.build().unwrap();
+    let error = ends(call(&client, &Method::GET)).await.unwrap_err();
+    assert_eq!(error.not_retried(), Some(NotRetried::RateLimited));
+    let stop = RetryDecision::Stop(NotRetried::RateLimited);
+    let told = std::mem::take(&mut *decisions.0.lock().unwrap());
+    assert_eq!(told, [(1, Some(503), None, stop)]);
+    assert_eq!(peer.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_before_its_first_attempt_is_told_as_a_stop() {
+    let used_up = Step::status(429)
+        .header("x-ratelimit-limit", "100")
+        .header("x-ratelimit-reset", "30");
+    let peer = Upstream::start([used_up]).await;
+    let decisions = Arc::new(Decisions::default());
+    let builder = exact(&peer.url()).observer(Arc::clone(&decisions));
+    let client = builder.build().unwrap();
+    ends(call(&client, &Method::GET)).await.unwrap_err();
+    decisions.0.lock().unwrap().clear();
+    let error = ends(call(&client, &Method::GET)).await.unwrap_err();
+    assert_eq!(error.not_retried(), Some(NotRetried::RateLimited));
+    let get = client.get("/things/{id}").param("id", 7);
+    let error = get.deadline(Duration::from_millis(1)).send().await;
+    assert_eq!(error.unwrap_err().not_retried(), Some(NotRetried::Deadline));
+    let stop = |kind, reason| (0, None, Some(kind), RetryDecision::Stop(reason));
+    assert_eq!(
+        *decisions.0.lock().unwrap(),
+        [
+            stop(ErrorKind::RateLimited, NotRetried::RateLimited),
+            stop(ErrorKind::Deadline, NotRetried::Deadline),
+        ]
+    );
+    assert_eq!(peer.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_layer_works_in_a_stack_that_is_built_by_hand() {
     let peer = Upstream::start([Step::status(500)]).await;
     #[derive(Default)]

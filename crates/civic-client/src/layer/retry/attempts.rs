@@ -55,7 +55,8 @@ impl Attempts {
         self.not_retried
     }
 
-    /// Returns how long the peer asked the caller to wait, if it did.
+    /// Returns how long the peer asked the caller to wait, if it did: with `Retry-After`, or with
+    /// a 429 whose `x-ratelimit-reset` says so.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         self.retry_after

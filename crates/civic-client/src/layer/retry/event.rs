@@ -10,8 +10,8 @@ use crate::error_kind::ErrorKind;
 use crate::not_retried::NotRetried;
 use crate::url_template::UrlTemplate;
 
-/// A decision about an attempt that did not succeed, as an
-/// [`Observer`](crate::observe::Observer) is told it.
+/// A decision about an attempt that did not succeed, or about a call that ends before its first
+/// attempt, as an [`Observer`](crate::observe::Observer) is told it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RetryEvent<'a> {
@@ -23,7 +23,7 @@ pub struct RetryEvent<'a> {
     pub template: Option<&'a UrlTemplate>,
     /// The correlation id of the call.
     pub correlation_id: Option<&'a CorrelationId>,
-    /// How many attempts were made so far.
+    /// How many attempts were made so far; 0 where the call ends before its first one.
     pub attempt: u32,
     /// The status of the response, if there was one.
     pub status: Option<StatusCode>,
@@ -37,11 +37,12 @@ pub struct RetryEvent<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryDecision {
-    /// Another attempt is made after this wait.
+    /// Another attempt begins now. A retry that was meant to come and did not is no `Retry`: it is
+    /// a `Stop`, or nothing if the call was cancelled.
     Retry {
-        /// How long until the next attempt begins.
+        /// How long was waited for it, besides what the peer's rate limit asked for.
         wait: Duration,
     },
-    /// The call ends with the outcome of this attempt.
+    /// The call ends with the outcome of this attempt, or without an attempt.
     Stop(NotRetried),
 }

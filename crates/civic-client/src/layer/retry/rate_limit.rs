@@ -32,7 +32,8 @@ pub(super) struct Told {
     /// The value of `x-ratelimit-limit`. Routes with the same value share a limit.
     pub(super) name: Option<String>,
     remaining: u64,
-    reset: Duration,
+    /// How long it holds.
+    pub(super) reset: Duration,
 }
 
 impl Told {

@@ -123,15 +123,21 @@ where
     let tried = Tried::default();
     let peer = request.uri().authority();
     policy.memory().called(peer);
-    if call.longest_wait().is_none() {
-        return Err(Error::new(ErrorKind::Deadline)
-            .with_transmission(Transmission::NotSent)
-            .with_not_retried(Some(NotRetried::Deadline)));
-    }
     let route = route(&request);
-    let mut ticket = admitted(&policy, call, peer, &route)
-        .await
-        .map_err(|refusal| refusal.error())?;
+    let admitted_first = match call.longest_wait() {
+        Some(_) => admitted(&policy, call, peer, &route).await,
+        None => Err(Refusal::Deadline),
+    };
+    let mut ticket = match admitted_first {
+        Ok(ticket) => ticket,
+        Err(refusal) => {
+            let error = refusal.error();
+            let ended = (None, Some(error.kind()));
+            let decision = RetryDecision::Stop(refusal.reason());
+            policy.observe(&event(&request, 0, ended, decision));
+            return Err(error);
+        }
+    };
     let mut attempt = 1;
     // How many attempts may have reached the peer.
     let mut sent = 0;
@@ -144,9 +150,15 @@ where
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result, policy.now());
+        let mut retry_after = outcome.retry_after();
         if let Ok(response) = &result {
             match (Told::by(response, policy.now()), &ticket) {
-                (Some(told), _) => policy.memory().told(peer, &route, &told),
+                (Some(told), _) => {
+                    policy.memory().told(peer, &route, &told);
+                    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+                        retry_after = retry_after.or(Some(told.reset));
+                    }
+                }
                 (None, Some(ticket)) => ticket.not_limited(),
                 (None, None) => {}
             }
@@ -165,12 +177,6 @@ where
                 ..
             } if !policy.memory().may_retry(peer) => Some(NotRetried::Budget),
             Verdict::Retry { wait, cost } => {
-                policy.observe(&event(
-                    &request,
-                    attempt,
-                    ended,
-                    RetryDecision::Retry { wait },
-                ));
                 if let Some(suppressed) = policy.memory().may_log(peer) {
                     log(&request, attempt, ended, Some(wait), suppressed, "retrying");
                 }
@@ -181,6 +187,8 @@ where
                 };
                 match ready {
                     Ok(next) => {
+                        let decision = RetryDecision::Retry { wait };
+                        policy.observe(&event(&request, attempt, ended, decision));
                         ticket = next;
                         attempt += 1;
                         sent += u32::from(cost == Cost::Charged);
@@ -207,7 +215,7 @@ where
         }
         return match result {
             Ok(mut response) => {
-                let attempts = Attempts::new(attempt, reason, outcome.retry_after());
+                let attempts = Attempts::new(attempt, reason, retry_after);
                 response.extensions_mut().insert(attempts);
                 Ok(response)
             }
