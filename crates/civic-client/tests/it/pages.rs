@@ -26,9 +26,13 @@ struct State {
     instead: Vec<(u64, Instead)>,
     asked: Vec<String>,
     ids: Vec<String>,
+    /// How long a page may be.
+    longest: Option<u64>,
     /// How many calls the peer takes in a window of a minute.
     per_minute: Option<usize>,
     window: Option<(Instant, usize)>,
+    /// The header that says until when. Otherwise it is `retry-after`.
+    says_so_with: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,9 @@ enum Instead {
     Page(u64),
     Nothing,
     Limit(u64),
+    HasNext(bool),
+    TotalPages(u64),
+    Everything,
 }
 
 impl Numbers {
@@ -52,6 +59,11 @@ impl Numbers {
 
     fn instead(self, page: u64, instead: Instead) -> Self {
         self.state().instead.push((page, instead));
+        self
+    }
+
+    fn with_longest(self, limit: u64) -> Self {
+        self.state().longest = Some(limit);
         self
     }
 
@@ -75,6 +87,7 @@ impl Numbers {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let (page, limit) = (parameter(&query, "page"), parameter(&query, "limit"));
         let mut state = self.state();
+        let limit = limit.min(state.longest.unwrap_or(limit));
         let id = request.headers()["x-correlation-id"].to_str().unwrap();
         state.ids.push(id.to_owned());
         state.asked.push(query);
@@ -88,9 +101,10 @@ impl Numbers {
             state.window = Some((start, count + 1));
             if count >= max {
                 let left = (start + minute - now).as_millis().div_ceil(1000);
+                let name = state.says_so_with.unwrap_or("retry-after");
                 let response = Response::builder()
                     .status(429)
-                    .header("retry-after", left.to_string());
+                    .header(name, left.to_string());
                 return response.body(Full::default()).unwrap();
             }
         }
@@ -98,7 +112,8 @@ impl Numbers {
         let instead = instead.map(|index| state.instead.remove(index).1);
         let first = (page - 1) * limit;
         let mut items: Vec<_> = (first..state.total.min(first + limit)).collect();
-        let (mut says, mut says_limit) = (page, limit);
+        let mut pages = state.total.div_ceil(limit);
+        let (mut says, mut says_limit, mut next) = (page, limit, page < pages);
         match instead {
             Some(Instead::Status(status)) => {
                 let response = Response::builder().status(status);
@@ -107,10 +122,12 @@ impl Numbers {
             Some(Instead::Page(other)) => says = other,
             Some(Instead::Nothing) => items.clear(),
             Some(Instead::Limit(other)) => says_limit = other,
+            Some(Instead::HasNext(other)) => next = other,
+            Some(Instead::TotalPages(other)) => (pages, next) = (other, page < other),
+            Some(Instead::Everything) => items = (0..state.total).collect(),
             None => {}
         }
-        let pages = state.total.div_ceil(limit);
-        let (next, previous) = (page < pages, page > 1);
+        let previous = page > 1;
         let total = state.total;
         let list = format!(
             r#"{{"items":{items:?},"pagination":{{"page":{says},"limit":{says_limit},"totalItems":{total},"totalPages":{pages},"hasNextPage":{next},"hasPreviousPage":{previous}}}}}"#
@@ -259,6 +276,16 @@ async fn a_total_that_shifts_is_told_with_the_page_that_says_so() {
 async fn a_list_that_makes_no_sense_is_an_error_and_does_not_go_on_for_ever() {
     let cases = [
         (
+            Instead::HasNext(false),
+            "of page 2 that none follows it, and that there are 3 pages",
+        ),
+        (Instead::TotalPages(2), "there are 2 pages of 10 for 30"),
+        (Instead::TotalPages(4), "there are 4 pages of 10 for 30"),
+        (
+            Instead::Everything,
+            "page 2 has 30 items, and the peer says that its limit is 10",
+        ),
+        (
             Instead::Page(1),
             "page 2 was asked for, and the peer answered page 1",
         ),
@@ -279,6 +306,42 @@ async fn a_list_that_makes_no_sense_is_an_error_and_does_not_go_on_for_ever() {
         );
         assert!(error.correlation_id().is_some());
     }
+}
+
+#[tokio::test]
+async fn a_last_page_that_says_that_another_follows_it_is_an_error() {
+    let numbers = Numbers::new(30).instead(3, Instead::HasNext(true));
+    let client = numbers.client();
+    let error = all(client.get("/numbers").pages().limit(10))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(
+        error.to_string().contains("of page 3 that one follows it"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_goes_on_in_another_stream_only_with_the_limit_that_its_pages_had() {
+    let numbers = Numbers::new(300).with_longest(50);
+    let client = numbers.client();
+    let mut pages = client.get("/numbers").pages::<u64>();
+    for number in 1..=3 {
+        let page = pages.next().await.unwrap().unwrap();
+        assert_eq!((page.number(), page.items().len()), (number, 50));
+    }
+    let next = pages.next_page();
+    let resumed = client.get("/numbers").pages::<u64>().starting_at(next);
+    let error = all(resumed).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(
+        error.to_string().contains("ask with a limit() of 50"),
+        "{error}"
+    );
+    let resumed = client.get("/numbers").pages().starting_at(next).limit(50);
+    let (items, _) = all(resumed).await.unwrap();
+    assert_eq!(items, (150..300).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -319,6 +382,22 @@ async fn a_list_is_read_within_the_rate_limit_of_the_peer() {
     // One call per window finds out that it is over.
     let refused = numbers.asked().len() - 1000;
     assert!(refused <= 20, "{refused} calls were refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_waited_for_whichever_header_says_how_long() {
+    for name in ["retry-after", "x-ratelimit-reset"] {
+        let numbers = Numbers::new(500);
+        numbers.state().per_minute = Some(2);
+        numbers.state().says_so_with = Some(name);
+        let client = numbers.client();
+        let start = Instant::now();
+        // One after the other, as a caller without look-ahead.
+        let pages = client.get("/numbers").pages().look_ahead(0);
+        let (items, _) = all(pages).await.unwrap();
+        assert_eq!(items, (0..500).collect::<Vec<_>>());
+        assert_eq!(start.elapsed().as_secs() / 60, 2, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

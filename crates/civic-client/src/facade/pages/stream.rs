@@ -66,8 +66,12 @@ const MAX_LOOK_AHEAD: usize = 8;
 ///   100 000 items at 100 calls per minute takes ten minutes.
 /// - **A total that shifts is told**, by [`Page::shift`].
 /// - **A peer that answers another page than was asked for** is
-///   [`ErrorKind::Protocol`]: one that ignores `page` would go on for ever. So is a page without
-///   items that says that others follow it, and one with another limit than the page before.
+///   [`ErrorKind::Protocol`]: one that ignores `page` would go on for ever. So is a page that
+///   contradicts itself (more items than its limit, none though others follow it, a `hasNextPage`
+///   or a `totalPages` that does not fit its other numbers), and one with another limit than the
+///   page before. A stream that begins behind page 1 needs the limit that it asks for: the same
+///   number would be another page with another limit. From page 1 on, a peer may have a limit of
+///   its own.
 ///
 /// All of its calls carry the same correlation id.
 #[must_use = "no page is fetched until the stream is polled"]
@@ -283,10 +287,45 @@ impl<T: DeserializeOwned + Send + 'static> Pages<'_, T> {
                 self.next
             ));
         }
+        // Which pages came before depends on how long they were.
+        if self.last.is_none() && self.next > 1 && pagination.limit != self.limit {
+            return wrong(format!(
+                "page {} has a limit of {}, and {} was asked for: counted so, it is not the page \
+                 that follows; ask with a limit() of {}",
+                self.next, pagination.limit, self.limit, pagination.limit
+            ));
+        }
+        if items.len() as u64 > pagination.limit {
+            return wrong(format!(
+                "page {} has {} items, and the peer says that its limit is {}",
+                self.next,
+                items.len(),
+                pagination.limit
+            ));
+        }
         if items.is_empty() && pagination.has_next_page {
             return wrong(format!(
                 "page {} has no items, and the peer says that others follow it",
                 self.next
+            ));
+        }
+        if pagination.has_next_page != (pagination.page < pagination.total_pages) {
+            let follows = if pagination.has_next_page {
+                "one"
+            } else {
+                "none"
+            };
+            return wrong(format!(
+                "the peer says of page {} that {follows} follows it, and that there are {} pages",
+                self.next, pagination.total_pages
+            ));
+        }
+        // A list without items has no page, or one that is empty.
+        let needed = pagination.total_items.div_ceil(pagination.limit.max(1));
+        if pagination.total_pages.max(1) != needed.max(1) {
+            return wrong(format!(
+                "the peer says that there are {} pages of {} for {} items",
+                pagination.total_pages, pagination.limit, pagination.total_items
             ));
         }
         let shift = self
