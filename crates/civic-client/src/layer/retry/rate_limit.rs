@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::DATE;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::retry_after::retry_after;
+use crate::url_template::UrlTemplate;
 
 /// The longest time for which a peer's word is believed. After it, one call probes.
 const MAX_MEMORY: Duration = Duration::from_secs(60);
@@ -71,6 +72,13 @@ impl Told {
             reset: reset?,
         })
     }
+}
+
+/// What a limit is told apart by: a route belongs to the limit that its last answer named.
+pub(super) fn route<B>(request: &Request<B>) -> String {
+    let template = request.extensions().get::<UrlTemplate>();
+    let path = template.map_or_else(|| request.uri().path(), UrlTemplate::as_str);
+    format!("{} {path}", request.method())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -25,7 +25,7 @@ use crate::layer::retry::call::Call;
 use crate::layer::retry::event::{RetryDecision, RetryEvent};
 use crate::layer::retry::outcome::Outcome;
 use crate::layer::retry::policy::{Cost, RetryPolicy, Verdict};
-use crate::layer::retry::rate_limit::{Admission, Ticket, Told};
+use crate::layer::retry::rate_limit::{Admission, Ticket, Told, route};
 use crate::not_retried::NotRetried;
 use crate::transmission::Transmission;
 use crate::transport::Tried;
@@ -317,13 +317,6 @@ enum Pace {
     Unhindered,
     Waited,
     Scattered,
-}
-
-/// What a limit is told apart by: a route belongs to the limit that its last answer named.
-fn route<B>(request: &Request<B>) -> String {
-    let template = request.extensions().get::<UrlTemplate>();
-    let path = template.map_or_else(|| request.uri().path(), UrlTemplate::as_str);
-    format!("{} {path}", request.method())
 }
 
 /// Waits until `inner` is ready for another attempt, but not beyond the deadline. The timeout of an
