@@ -22,6 +22,13 @@ pub(super) struct Security {
 
 impl Security {
     /// Fails if the target asks for TLS and there is none.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(
+            clippy::unused_self,
+            reason = "with the feature it says whether there is TLS"
+        )
+    )]
     pub(super) fn check(&self, target: &Target) -> Result<(), Error> {
         #[cfg(feature = "tls")]
         let has_tls = self.tls.is_some();
