@@ -24,6 +24,18 @@
 //!
 //! What is remembered of a lock stays for 400 days after it last grew.
 //!
+//! **What a caller can do.** A caller that the guard lets in can send a fence of any lock that
+//! the route accepts. One that is up to 24 hours ahead of the clock is let in and remembered, and
+//! the real holders of that lock are `409` until the clock has reached it. So accept a lock only
+//! from callers that may hold it, which the function can read from the request's extensions: not
+//! from a user whose token was let in. The way out is to delete the key `{lock:<name>}:seen` in
+//! Redis, or to wait.
+//!
+//! **Namespaces.** A fence carries the name of its lock without the
+//! [namespace](crate::LockServiceBuilder::namespace) of its service. Two namespaces have different
+//! locks of one name, whose fences a callee cannot tell apart: let only one of them call it, or
+//! give their locks different names.
+//!
 //! # Example
 //!
 //! ```
