@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_envelope::CorrelationId;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -18,6 +18,7 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::delivery::Delivery;
+use crate::layer::fence::FenceRefusal;
 use crate::layer::idempotency::body::IdempotencyBody;
 use crate::layer::idempotency::collect::{Collected, End};
 use crate::layer::idempotency::digest::{optional, sha256};
@@ -26,6 +27,7 @@ use crate::layer::idempotency::request_body::IdempotencyRequestBody;
 use crate::layer::idempotency::settings::Settings;
 use crate::layer::idempotency::stored;
 use crate::layer::idempotency::verdict::IdempotencyVerdict;
+use crate::layer::lock::LockRefusal;
 use crate::once::outcome::OnceBegun;
 use crate::once::run::OnceRun;
 use crate::work::caught;
@@ -210,22 +212,17 @@ impl Recording {
     }
 }
 
-/// Whether an answer says that nothing was done: the handler has declared it, or it was not called.
+/// Whether it was declared that nothing was done: by the handler, or by a layer of this crate that
+/// has not called it. Status and headers declare nothing: a handler that has done half of its work
+/// may pass on the `503` of a peer.
 fn is_nothing_done<B>(response: &Response<B>) -> bool {
-    let declared = response.extensions().get::<NothingDone>().is_some();
-    declared || is_not_taken(response.status(), response.headers())
-}
-
-/// Whether an answer says over HTTP that the request was not taken.
-fn is_not_taken(status: StatusCode, headers: &HeaderMap) -> bool {
-    let refuses = matches!(
-        status,
-        StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    let final_answer = headers
-        .get("x-should-retry")
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"false"));
-    refuses && headers.contains_key(RETRY_AFTER) && !final_answer
+    let extensions = response.extensions();
+    let refused_by_lock = extensions
+        .get()
+        .is_some_and(LockRefusal::is_before_the_work);
+    extensions.get::<NothingDone>().is_some()
+        || extensions.get::<FenceRefusal>().is_some()
+        || refused_by_lock
 }
 
 /// What must be equal in all requests with one key.

@@ -24,10 +24,11 @@
 //! **What is stored**, for 24 hours: the status, the body up to 64 KiB, `Content-Type`, `Location`
 //! and `ETag`. No other header, so never `Set-Cookie`, and not the correlation id: an error body of
 //! the platform gets that of the request that it is replayed to. Errors are stored too, 5xx
-//! included. Two kinds of answers are not, and leave the key as if it had never been used: one
-//! with [`NothingDone`] among its extensions, by which a handler declares that it has done nothing;
-//! and a 409, 429 or 503 with `Retry-After` and without `x-should-retry: false`, which says the
-//! same over HTTP.
+//! included. Only what was declared to have done nothing is not, and leaves the key as if it had
+//! never been used: a response with [`NothingDone`] among its extensions, by which a handler
+//! declares it, or with the refusal of a [`LockLayer`](super::LockLayer) or a
+//! [`FenceLayer`](super::FenceLayer) that has not called the handler. A status declares nothing,
+//! nor does `Retry-After`: a handler may pass on the `503` of a peer after half of its work.
 //!
 //! The first caller gets the whole answer, whatever its length. If the body is longer than 64 KiB,
 //! or is encoded (`Content-Encoding`), it is recorded that the request was carried out, and the

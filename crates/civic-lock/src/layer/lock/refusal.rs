@@ -48,6 +48,11 @@ impl LockRefusal {
         }
     }
 
+    /// Whether the inner service was not called.
+    pub(in crate::layer) fn is_before_the_work(&self) -> bool {
+        !matches!(self, Self::Lost(_))
+    }
+
     /// `Retry-After` says that the request was not taken. After a loss part of the work may have
     /// been done.
     fn may_retry(&self) -> bool {

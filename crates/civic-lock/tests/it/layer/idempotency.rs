@@ -12,9 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use civic_envelope::{CorrelationId, ErrorBody};
 use civic_lock::layer::{
-    Execution, Idempotency, IdempotencyRequestBody, IdempotencyVerdict, NothingDone, Scope,
+    Execution, FenceLayer, Idempotency, IdempotencyRequestBody, IdempotencyVerdict, LockLayer,
+    NothingDone, Scope,
 };
-use civic_lock::{IdempotencyLayer, LockService};
+use civic_lock::{Acquisition, IdempotencyLayer, LockService};
 use civic_testkit::contract::assert_ready_before_call;
 use civic_testkit::log::Capture;
 use civic_testkit::redis::RedisServer;
@@ -39,6 +40,8 @@ on_each_store! {
     an_execution_that_takes_too_long_is_dropped_and_its_key_is_in_doubt,
     an_execution_that_was_dropped_is_in_doubt_and_never_runs_again,
     a_request_that_has_done_nothing_is_executed_again,
+    an_answer_whose_headers_alone_say_that_nothing_was_done_is_stored,
+    a_refusal_of_a_lock_or_a_fence_inside_leaves_the_key_unused,
     an_error_is_stored_like_any_answer,
     an_answer_of_64_kib_is_kept_and_a_longer_one_reaches_its_first_caller_only,
 }
@@ -470,42 +473,24 @@ async fn an_execution_that_was_dropped_is_in_doubt_and_never_runs_again(store: F
 
 async fn a_request_that_has_done_nothing_is_executed_again(store: Fixture) {
     let layer = layer(&store.replica());
-    let not_taken = |status: StatusCode| {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        response
-    };
-    let declared = || {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::BAD_GATEWAY;
-        response.extensions_mut().insert(NothingDone);
-        response
-    };
-    let answers: [Response<Full<Bytes>>; 4] = [
-        declared(),
-        // A layer between this one and the handler, such as a lock or a limit.
-        not_taken(StatusCode::CONFLICT),
-        not_taken(StatusCode::TOO_MANY_REQUESTS),
-        not_taken(StatusCode::SERVICE_UNAVAILABLE),
-    ];
-    let (answers, attempts) = (Arc::new(Mutex::new(Vec::from(answers))), Arc::default());
+    let attempts: Arc<Mutex<Vec<u32>>> = Arc::default();
     let inner = service_fn({
-        let attempts: Arc<Mutex<Vec<u32>>> = Arc::clone(&attempts);
+        let attempts = Arc::clone(&attempts);
         move |request: Request<IdempotencyRequestBody<Full<Bytes>>>| {
             let execution = request
                 .extensions()
                 .get::<Execution>()
                 .expect("it has a key");
             attempts.lock().expect("no panic").push(execution.attempt());
-            let answer = answers.lock().expect("no panic").pop();
-            async move {
-                Ok::<_, Infallible>(answer.unwrap_or_else(|| Response::new(Full::from("done"))))
+            let mut response = Response::new(Full::from("done"));
+            if execution.attempt() < 3 {
+                *response.status_mut() = StatusCode::BAD_GATEWAY;
+                response.extensions_mut().insert(NothingDone);
             }
+            async { Ok::<_, Infallible>(response) }
         }
     });
-    for _ in 0..4 {
+    for _ in 0..2 {
         let answer = ask(&layer, inner.clone(), post("k", "p")).await;
         assert!(!answer.status.is_success());
         assert!(matches!(
@@ -517,7 +502,72 @@ async fn a_request_that_has_done_nothing_is_executed_again(store: Fixture) {
     let done = ask(&layer, inner.clone(), post("k", "p")).await;
     assert!(matches!(done.verdict, Some(IdempotencyVerdict::Executed)));
     assert!(ask(&layer, inner, post("k", "p")).await.is_replayed());
-    assert_eq!(*attempts.lock().expect("no panic"), [1, 2, 3, 4, 5]);
+    assert_eq!(*attempts.lock().expect("no panic"), [1, 2, 3]);
+}
+
+async fn an_answer_whose_headers_alone_say_that_nothing_was_done_is_stored(store: Fixture) {
+    let layer = layer(&store.replica());
+    for (key, status) in [
+        ("k-1", StatusCode::CONFLICT),
+        ("k-2", StatusCode::TOO_MANY_REQUESTS),
+        ("k-3", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let counter = Counter::default();
+        let inner = service_fn({
+            let counter = counter.clone();
+            move |_: Request<IdempotencyRequestBody<Full<Bytes>>>| {
+                // It writes its row, and passes on what a peer has answered.
+                counter.next();
+                let mut response = Response::new(Full::<Bytes>::from("of a peer"));
+                *response.status_mut() = status;
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                async { Ok::<_, Infallible>(response) }
+            }
+        });
+        let first = ask(&layer, inner.clone(), post(key, "p")).await;
+        assert!(matches!(first.verdict, Some(IdempotencyVerdict::Executed)));
+        let second = ask(&layer, inner, post(key, "p")).await;
+        assert!(second.is_replayed());
+        assert_eq!(second.status, status);
+        assert_eq!(counter.count(), 1, "{status}");
+    }
+}
+
+async fn a_refusal_of_a_lock_or_a_fence_inside_leaves_the_key_unused(store: Fixture) {
+    let locks = store.replica();
+    let layer = layer(&locks);
+    let counter = Counter::default();
+    let handler = service_fn({
+        let counter = counter.clone();
+        move |_: Request<IdempotencyRequestBody<Full<Bytes>>>| {
+            counter.next();
+            async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done"))) }
+        }
+    });
+    let lock = LockLayer::new(&locks, Duration::from_secs(60), |_: &Parts| {
+        Some("property:7".to_owned())
+    })
+    .expect("a valid ttl");
+    let fence = FenceLayer::new(&locks, |_, _| true).require_fence();
+    let held = locks.try_acquire("property:7", Duration::from_secs(60));
+    let Acquisition::Acquired(held) = held.await else {
+        panic!("no one else uses it");
+    };
+    let busy = ask(&layer, lock.clone().layer(handler.clone()), post("k", "p")).await;
+    assert_eq!(busy.status, StatusCode::CONFLICT);
+    held.release().await;
+    let unfenced = ask(&layer, fence.layer(handler.clone()), post("k", "p")).await;
+    assert_eq!(unfenced.status, StatusCode::BAD_REQUEST);
+    for refused in [busy, unfenced] {
+        assert!(matches!(
+            refused.verdict,
+            Some(IdempotencyVerdict::NothingDone)
+        ));
+    }
+    let done = ask(&layer, lock.layer(handler), post("k", "p")).await;
+    assert!(matches!(done.verdict, Some(IdempotencyVerdict::Executed)));
+    assert_eq!(counter.count(), 1);
 }
 
 async fn an_error_is_stored_like_any_answer(store: Fixture) {
