@@ -109,8 +109,18 @@ impl Folder {
     pub(super) fn read(&self, name: &LockName) -> Result<State, Error> {
         let path = self.state_path(name);
         match fs::read(&path) {
-            // A machine that lost its power may leave an empty file. It says nothing, so the lock
-            // is as if it had never been held; fences go on by the clock.
+            // What must survive the machine is synced before it gets its name, and the file of an
+            // execution always is. Whatever has emptied it, its work may have been done.
+            Ok(text) if text.is_empty() && is_of_an_execution(name) => Err(Error::new(
+                ErrorKind::WrongType,
+                format!(
+                    "{} is empty, so it is not known whether its work was done. Look at its \
+                     effect, and remove the file if the work may run",
+                    path.display()
+                ),
+            )),
+            // A machine that lost its power may leave an empty file of a lock. It says nothing, so
+            // the lock is as if it had never been held; fences go on by the clock.
             Ok(text) if text.is_empty() => {
                 tracing::warn!(path = %path.display(), "an empty state is taken for none");
                 Ok(State::named(name))
@@ -219,6 +229,13 @@ pub(super) fn is_free(path: &Path) -> bool {
         .ok()
         .and_then(|text| serde_json::from_slice::<State>(&text).ok())
         .is_none_or(|state| state.is_free())
+}
+
+/// Whether a stored name, which may begin with a namespace, is that of an execution.
+fn is_of_an_execution(name: &LockName) -> bool {
+    let name = name.as_str();
+    let within = name.split_once(':').map_or("", |(_, within)| within);
+    name.starts_with("once:") || within.starts_with("once:")
 }
 
 fn create_private(path: &Path) -> Result<(), Error> {

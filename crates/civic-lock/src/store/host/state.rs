@@ -149,6 +149,12 @@ impl State {
             .take_if(|execution| execution.until <= now.wall_ms());
     }
 
+    /// Whether there is something in it that has to survive the machine: which ticks and executions
+    /// are begun and done, and which holder was the latest to write.
+    pub(super) fn remembers(&self) -> bool {
+        self.once.is_some() || self.admitted > 0 || self.ticks != Ticks::default()
+    }
+
     pub(super) fn held_by(&self, holder: &Holder) -> bool {
         self.holder.as_deref() == Some(holder.as_str())
     }

@@ -88,10 +88,11 @@ impl HostStore {
             // Read under the guard: a wait for it must not age the clock.
             let now = Moment::now();
             let mut state = folder.read(&name)?;
+            let remembers = state.remembers();
             state.remove_ended_holder(now, process, |file| folder.is_dead(file));
             state.remove_ended_execution(now);
             let (next, answer) = step(&state, now, process, command);
-            if let Some(write) = durability(&state, &next) {
+            if let Some(write) = durability(&state, remembers, &next) {
                 folder.write(&name, &next, write)?;
             }
             Ok(answer)
@@ -135,16 +136,16 @@ impl HostStore {
     }
 }
 
-/// How a new state has to be written; `None` if nothing has changed.
-fn durability(state: &State, next: &State) -> Option<Write> {
-    if state.ticks != next.ticks || state.once != next.once || state.admitted != next.admitted {
-        // Which ticks and executions are begun and done, and which holder was the latest to write,
-        // must survive the machine.
-        Some(Write::Sync)
-    } else if state != next {
-        Some(Write::Replace)
-    } else {
+/// How a new state has to be written; `None` if nothing has changed. `remembers` says whether
+/// something in the file has to survive the machine.
+fn durability(state: &State, remembers: bool, next: &State) -> Option<Write> {
+    if state == next {
         None
+    } else if remembers || next.remembers() {
+        // A renewal too: the new file takes the place of the one that was synced.
+        Some(Write::Sync)
+    } else {
+        Some(Write::Replace)
     }
 }
 
@@ -160,9 +161,11 @@ impl fmt::Debug for HostStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Delivery;
     use crate::store::command::{AdmitFence, Peek, Register, Release, Renew};
     use crate::store::holder::Holder;
     use crate::store::host::process::Process;
+    use crate::store::once::{OnceBegin, OnceTerms};
     use crate::timing::Ttl;
 
     #[test]
@@ -188,25 +191,34 @@ mod tests {
         };
 
         let (next, _) = step(&held, later, &process, Peek);
-        assert_eq!(durability(&held, &next), None);
+        assert_eq!(durability(&held, held.remembers(), &next), None);
         let renew = Renew {
             holder: holder.clone(),
             ttl,
         };
         let (next, _) = step(&held, later, &process, renew);
-        assert_eq!(durability(&held, &next), Some(Write::Replace));
+        assert_eq!(
+            durability(&held, held.remembers(), &next),
+            Some(Write::Replace)
+        );
         let release = Release { holder, hold: None };
         let (next, _) = step(&held, later, &process, release);
-        assert_eq!(durability(&held, &next), Some(Write::Replace));
+        assert_eq!(
+            durability(&held, held.remembers(), &next),
+            Some(Write::Replace)
+        );
         let admit = AdmitFence {
             fence: 7,
             ahead: Duration::ZERO,
         };
         let (next, _) = step(&held, later, &process, admit);
-        assert_eq!(durability(&held, &next), Some(Write::Sync));
+        assert_eq!(
+            durability(&held, held.remembers(), &next),
+            Some(Write::Sync)
+        );
         let (again, _) = step(&next, later, &process, admit);
         assert_eq!(
-            durability(&next, &again),
+            durability(&next, next.remembers(), &again),
             None,
             "most requests write nothing"
         );
@@ -217,6 +229,65 @@ mod tests {
             first: 0,
         };
         let (next, _) = step(&held, later, &process, register);
-        assert_eq!(durability(&held, &next), Some(Write::Sync));
+        assert_eq!(
+            durability(&held, held.remembers(), &next),
+            Some(Write::Sync)
+        );
+    }
+
+    #[test]
+    fn a_renewal_or_a_release_of_what_must_survive_the_machine_survives_it_too() {
+        let process = Process {
+            boot: "boot".to_owned(),
+            liveness_file: "file".to_owned(),
+        };
+        let now = Moment::at(1_000, 1_772_089_200_000_000);
+        let later = Moment::at(2_000, 1_772_089_201_000_000);
+        let ttl = Ttl::new(Duration::from_secs(30)).expect("a valid ttl");
+        let holder = Holder::new("a");
+        let plain = State::named(&LockName::new("nightly").expect("a valid name"));
+        let begin = OnceBegin {
+            holder: holder.clone(),
+            ttl,
+            terms: OnceTerms {
+                delivery: Delivery::AtMostOnce,
+                fingerprint: String::new(),
+                retain: Duration::from_secs(60),
+            },
+            keep: Duration::from_secs(60),
+            orphans: Vec::new(),
+        };
+        let register = Register {
+            done: 7,
+            retain: Duration::ZERO,
+            schedule: None,
+            first: 0,
+        };
+        let admit = AdmitFence {
+            fence: 7,
+            ahead: Duration::ZERO,
+        };
+        for mut known in [
+            step(&plain, now, &process, begin).0,
+            step(&plain, now, &process, register).0,
+            step(&plain, now, &process, admit).0,
+        ] {
+            known.grant(&holder, ttl, now, &process);
+            let renew = Renew {
+                holder: holder.clone(),
+                ttl,
+            };
+            let release = Release {
+                holder: holder.clone(),
+                hold: None,
+            };
+            for next in [
+                step(&known, later, &process, renew).0,
+                step(&known, later, &process, release).0,
+            ] {
+                let written = durability(&known, known.remembers(), &next);
+                assert_eq!(written, Some(Write::Sync), "{next:?}");
+            }
+        }
     }
 }

@@ -340,3 +340,21 @@ async fn an_empty_state_is_none_and_the_fences_go_on() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn an_empty_state_of_an_execution_is_refused_and_does_not_count_as_never_begun() {
+    let here = Here::new();
+    let store = here.store();
+    for stored in ["once:payment", "staging:once:payment"] {
+        let name = LockName::new(stored).expect("a valid name");
+        acquire(&store, &name, "ours").await.expect("acquire");
+        let path = here.folder.join("state").join(stored.replace(':', "%3a"));
+        assert!(path.exists(), "{path:?}");
+        fs::write(&path, "").expect("it is writable");
+        let error = acquire(&store, &name, "theirs").await.expect_err("empty");
+        assert_eq!(error.kind(), ErrorKind::WrongType);
+        assert!(error.to_string().contains("is empty"), "{error}");
+        fs::remove_file(&path).expect("it can be removed");
+        acquire(&store, &name, "theirs").await.expect("acquire");
+    }
+}
