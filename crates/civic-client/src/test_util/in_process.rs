@@ -1,13 +1,14 @@
 //! A peer in this process.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::{fmt, mem};
 
 use http::{Request, Response};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::attempt::Attempt;
@@ -19,9 +20,10 @@ use crate::transport::Target;
 /// A peer in this process, in place of [`Transport`](crate::Transport).
 ///
 /// The peer sees a request as it would come from a socket: with a path instead of a URL, and with
-/// `host`, `accept` and `user-agent`. It runs in a task of its own, so it sees neither the
-/// [`RequestContext`](civic_auth::RequestContext) nor the span of its caller. The task ends when
-/// the call is dropped. A peer that panics is a connection that breaks off.
+/// `host`, `accept` and `user-agent`. All of it runs in a task of its own, its readiness and its
+/// synchronous part too, so it sees neither the [`RequestContext`](civic_auth::RequestContext) nor
+/// the span of its caller. The task ends when the call is dropped. A peer that panics is a
+/// connection that breaks off.
 #[derive(Clone, Debug)]
 pub struct InProcess<S> {
     inner: S,
@@ -36,17 +38,18 @@ impl<S> InProcess<S> {
 
 impl<S, B> Service<Request<Body>> for InProcess<S>
 where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
-    S::Future: Send + 'static,
+    S::Future: Send,
     B: Send + 'static,
 {
     type Response = Response<B>;
     type Error = Error;
     type Future = InProcessFuture<B>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx).map_err(Error::transport)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // Whether the peer is ready is not known on this side of the wire.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> InProcessFuture<B> {
@@ -59,12 +62,9 @@ where
         }
         // What the layers tell each other does not go over a wire.
         request.extensions_mut().clear();
-        let clone = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, clone);
-        let response = inner.call(request);
-        InProcessFuture(State::UnderWay(tokio::spawn(async move {
-            response.await.map_err(Error::transport)
-        })))
+        let peer = self.inner.clone();
+        let response = async move { peer.oneshot(request).await.map_err(Error::transport) };
+        InProcessFuture(State::UnderWay(tokio::spawn(response)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! A peer in this process, without a socket.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use civic_auth::{CorrelationId, RequestContext};
@@ -10,7 +12,8 @@ use civic_client::{Body, ErrorKind, Phase, Transmission};
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::{Instant, sleep};
-use tower::service_fn;
+use tower::{Service, service_fn};
+use tracing::Instrument as _;
 
 use crate::support::{ends, exact};
 
@@ -88,6 +91,67 @@ async fn one_that_hangs_or_panics_is_like_one_behind_a_socket() {
     let error = ends(client.post("/").send()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert_eq!(error.transmission(), Transmission::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_does_at_once_happens_outside_of_the_callers_task_too() {
+    // Everything happens in the closure, before there is a future.
+    let peer = service_fn(|request: Request<Body>| {
+        assert!(RequestContext::current().correlation_id().is_none());
+        assert!(tracing::Span::current().is_none());
+        assert_ne!(request.uri().path(), "/panic", "a defect of the peer");
+        ready(Ok::<_, Infallible>(Response::new(
+            Full::<bytes::Bytes>::default(),
+        )))
+    });
+    let client = exact("http://peer").build_in_process(peer).unwrap();
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let call = |path: &'static str| {
+        let id = CorrelationId::parse("of-the-caller").unwrap();
+        let context = RequestContext::default().with_correlation_id(id);
+        let span = tracing::info_span!("of the caller");
+        assert!(!span.is_none());
+        let call = client.post(path).send();
+        context.scope(call.instrument(span))
+    };
+    call("/").await.unwrap();
+    let error = call("/panic").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert_eq!(error.transmission(), Transmission::Unknown);
+}
+
+/// A peer that is ready, or is not and never will be.
+#[derive(Clone)]
+struct Stateful(Result<(), &'static str>);
+
+impl Service<Request<Body>> for Stateful {
+    type Response = Response<Full<bytes::Bytes>>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        assert!(RequestContext::current().correlation_id().is_none());
+        Poll::Ready(self.0.map_err(Into::into))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_a_peer_is_ready_is_asked_outside_of_the_callers_task() {
+    for (readiness, kind) in [
+        (Ok(()), None),
+        (Err("it is broken"), Some(ErrorKind::Transport)),
+    ] {
+        let client = exact("http://peer").build_in_process(Stateful(readiness));
+        let client = client.unwrap();
+        let id = CorrelationId::parse("of-the-caller").unwrap();
+        let context = RequestContext::default().with_correlation_id(id);
+        let result = context.scope(client.post("/").send()).await;
+        assert_eq!(result.err().map(|error| error.kind()), kind);
+    }
 }
 
 #[tokio::test]
