@@ -75,6 +75,33 @@ async fn a_compressed_answer_is_asked_for_and_decompressed_and_its_headers_say_w
 }
 
 #[tokio::test]
+async fn no_header_of_a_decompressed_answer_describes_the_compressed_bytes() {
+    let digests = ["content-digest", "repr-digest", "digest", "content-md5"];
+    for (sent, left) in [(r#""a""#, r#"W/"a""#), (r#"W/"a""#, r#"W/"a""#)] {
+        let answers = [gzipped("1"), Step::json("1")].map(|step| {
+            let step = digests.into_iter().fold(step, |step, name| {
+                step.header(
+                    name,
+                    "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
+                )
+            });
+            step.header("etag", sent)
+        });
+        let (_peer, client) = peer(answers).await;
+        let response = client.get("/").send_raw().await.unwrap();
+        assert_eq!(response.headers()["etag"], left);
+        for name in digests {
+            assert!(!response.headers().contains_key(name), "{name}");
+        }
+        let plain = client.get("/").send_raw().await.unwrap();
+        assert_eq!(plain.headers()["etag"], sent);
+        for name in digests {
+            assert!(plain.headers().contains_key(name), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_asks_for_gzip_only_where_it_decompresses_it() {
     let (peer, gzip) = peer([gzipped("1")]).await;
     let plain = client_of(&peer);

@@ -6,10 +6,10 @@ use std::io;
 use bytes::Bytes;
 use http::HeaderMap;
 #[cfg(feature = "gzip")]
-use http::StatusCode;
-#[cfg(feature = "gzip")]
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::response::Parts;
+#[cfg(feature = "gzip")]
+use http::{HeaderName, HeaderValue, StatusCode};
 
 #[cfg(feature = "gzip")]
 use crate::broken_off::broken_off;
@@ -19,6 +19,18 @@ use crate::layer::collect_body::collected::Collected;
 use crate::layer::collect_body::gzip::{Inflating, compressed_cap, is_gzip};
 use crate::layer::collect_body::layer::Codings;
 use crate::layer::collect_body::step::Step;
+
+/// What says something of the compressed bytes that is not so of the decompressed ones (RFC 9110,
+/// sections 8.4 and 8.6; RFC 9530; what came before it in RFC 3230 and RFC 1864).
+#[cfg(feature = "gzip")]
+const OF_THE_COMPRESSED: [HeaderName; 6] = [
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
 
 /// A body as it is read.
 #[derive(Debug)]
@@ -116,11 +128,24 @@ impl Reading {
             Self::Gzip(inflating) => {
                 // Those of the answer to HEAD describe that to GET.
                 if inflating.has_begun() {
-                    headers.remove(CONTENT_ENCODING);
-                    headers.remove(CONTENT_LENGTH);
+                    for describes_the_compressed in OF_THE_COMPRESSED {
+                        headers.remove(describes_the_compressed);
+                    }
+                    weaken(headers);
                 }
                 inflating.take()
             }
         }
+    }
+}
+
+/// Makes a strong validator a weak one: it was of the compressed bytes (RFC 9110, section 8.8.1).
+#[cfg(feature = "gzip")]
+fn weaken(headers: &mut HeaderMap) {
+    if let Some(tag) = headers.get_mut(ETAG)
+        && !tag.as_bytes().starts_with(b"W/")
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
+    {
+        *tag = weak;
     }
 }
