@@ -66,6 +66,11 @@ impl Body {
     /// seldom, the peer is asked before the stream begins, as for a POST
     /// ([`TransportConfig::with_ask_after`](crate::TransportConfig::with_ask_after)).
     ///
+    /// **A success need not mean that the peer has read all of it.** A peer may answer before the
+    /// stream has ended. Its answer is the outcome of the call then: the rest of the stream is
+    /// sent for a second more, after which the connection is closed. Where the whole has to arrive,
+    /// have the peer say in its answer how much it has got.
+    ///
     /// The timeout of the attempt covers the whole stream: give the call one that is long enough
     /// ([`RequestBuilder::timeout`](crate::RequestBuilder::timeout)).
     ///

@@ -4,7 +4,6 @@
 //! body, and what there is to read of it is in its extensions. So each layer, that of a user as
 //! well, works with either kind.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
@@ -12,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use crate::broken_off::broken_off;
@@ -25,10 +25,17 @@ use crate::error::Error;
 /// [`send_stream`](crate::RequestBuilder::send_stream) sets it. On its way through the layers, the
 /// body of such a response is empty, if it is a success: it has not arrived yet. A layer of your
 /// own that looks at bodies, or keeps responses as a cache does, passes these on as they are.
-/// One that keeps them all the same harms no one: a stream that was read already is an error.
+/// One that keeps them all the same, or rebuilds them from their status and headers, is noticed:
+/// where the body is missing, the call is an error and not an empty success. (The response carries
+/// the header `x-civic-streamed` until it is with the caller.) A layer that keeps a response whose
+/// caller has gone keeps its connection, and its place among the calls under way.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct WantsStream;
+
+/// Marks a response whose body is in its extensions. Unlike them, it is still there after a layer
+/// has rebuilt the response.
+pub(crate) const STREAMED: HeaderName = HeaderName::from_static("x-civic-streamed");
 
 /// The body of a success, in the extensions of its response. The first to ask for it gets it.
 #[derive(Clone)]
@@ -39,8 +46,21 @@ pub(crate) struct Streaming {
     body: Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>,
     span: Span,
     /// What is let go of with the body, such as a place among the calls under way.
-    held: Vec<Box<dyn Any + Send>>,
+    held: Vec<Box<dyn Held>>,
 }
+
+/// What belongs to a body until its end, or until it is dropped.
+pub(crate) trait Held: Send {
+    /// The body has arrived whole.
+    fn completed(&mut self) {}
+
+    /// The body did not arrive whole.
+    fn broke(&mut self, error: &Error) {
+        let _ = error;
+    }
+}
+
+impl Held for OwnedSemaphorePermit {}
 
 // ===== impl StreamSlot =====
 
@@ -69,7 +89,7 @@ impl StreamSlot {
     }
 
     /// Keeps `guard` until the body has ended or is dropped.
-    pub(crate) fn hold(&self, guard: impl Send + 'static) {
+    pub(crate) fn hold(&self, guard: impl Held + 'static) {
         if let Some(streaming) = &mut *self.streaming() {
             streaming.held.push(Box::new(guard));
         }
@@ -105,16 +125,28 @@ impl Streaming {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let _entered = self.span.enter();
+        let entered = self.span.enter();
         let polled = self.body.as_mut().poll_frame(cx);
-        if let Poll::Ready(Some(Err(error))) = &polled {
-            self.note(error);
+        drop(entered);
+        match &polled {
+            Poll::Ready(Some(Err(error))) => {
+                self.note(error);
+            }
+            Poll::Ready(None) => self.complete(),
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.complete(),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
 
-    /// Notes in the span that the body did not arrive whole.
-    pub(crate) fn note(&self, error: &Error) {
+    /// Notes that the body has arrived whole.
+    pub(crate) fn complete(&mut self) {
+        self.held.iter_mut().for_each(|held| held.completed());
+    }
+
+    /// Notes that the body did not arrive whole.
+    pub(crate) fn note(&mut self, error: &Error) {
+        self.held.iter_mut().for_each(|held| held.broke(error));
         self.span.record("error.type", error.kind().as_str());
         self.span.record("otel.status_code", "ERROR");
     }

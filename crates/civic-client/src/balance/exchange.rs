@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Extensions, StatusCode};
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::layer::attempt_timeout::AttemptTimeoutLayer;
 use crate::options::CallOptions;
+use crate::streaming::Held;
 
 /// The least that a failure counts as: a caller in a hurry must not make it look cheap.
 const MIN_PENALTY: Duration = Duration::from_secs(1);
@@ -32,6 +34,11 @@ pub(crate) struct Exchange<K: Clone + Eq + fmt::Debug + Hash> {
     answer: Option<Outcome>,
     is_ended: bool,
 }
+
+/// Notes that the body of a stream broke off: a failure of its endpoint, besides the success that
+/// its head was. It stands in the extensions of the response until there is a body to watch.
+#[derive(Clone)]
+pub(crate) struct BreakWatch(Arc<dyn Fn(Outcome) + Send + Sync>);
 
 /// How long the exchange may take.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +128,23 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Exchange<K> {
     }
 }
 
+impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync + 'static> Exchange<K> {
+    /// Ends an exchange whose body is read as slowly as the caller likes. What is returned notes
+    /// that the body broke off.
+    pub(crate) fn complete_head(self) -> BreakWatch {
+        let (balancer, key) = (self.balancer.clone(), self.key().clone());
+        let limits = Limits {
+            until: None,
+            ..self.limits
+        };
+        self.complete();
+        BreakWatch(Arc::new(move |outcome| {
+            let choice = balancer.begin(&key);
+            Self::new(&balancer, choice, limits).end(outcome);
+        }))
+    }
+}
+
 impl<K: Clone + Eq + fmt::Debug + Hash> Drop for Exchange<K> {
     fn drop(&mut self) {
         let is_late = self
@@ -142,6 +166,14 @@ impl<K: Clone + Eq + fmt::Debug + Hash> fmt::Debug for Exchange<K> {
         f.debug_struct("Exchange")
             .field("endpoint", &self.choice.key)
             .finish_non_exhaustive()
+    }
+}
+
+// ===== impl BreakWatch =====
+
+impl Held for BreakWatch {
+    fn broke(&mut self, error: &Error) {
+        (self.0)(Outcome::of_error(error));
     }
 }
 

@@ -42,7 +42,7 @@ pub use self::breaker::{BreakerPolicy, WhenAllOpen};
 pub use self::discover::{Discover, StaticEndpoints};
 pub use self::endpoint::Endpoint;
 pub(crate) use self::endpoint::HostName;
-pub(crate) use self::exchange::Exchange;
+pub(crate) use self::exchange::{BreakWatch, Exchange};
 pub(crate) use self::outcome::Outcome;
 pub(crate) use self::pause::pause_asked;
 

@@ -20,7 +20,7 @@ use crate::facade::call::Call;
 use crate::layer::retry::attempts::Attempts;
 use crate::layer::retry::retry_after::retry_after;
 use crate::not_retried::NotRetried;
-use crate::streaming::{StreamSlot, Streaming};
+use crate::streaming::{STREAMED, StreamSlot, Streaming};
 use crate::transmission::Transmission;
 
 /// The successful response to a call: its status, its headers, and the payload of its body.
@@ -243,9 +243,11 @@ impl Answer {
 
     /// Returns the body as it arrives. One that is in memory comes at once.
     pub(super) fn take_stream(&mut self) -> Result<Streaming, Error> {
+        let is_marked = self.response.headers_mut().remove(STREAMED).is_some();
         let slot: Option<StreamSlot> = self.response.extensions_mut().remove();
         match slot {
             Some(slot) => slot.take().ok_or_else(|| self.annotate(kept())),
+            None if is_marked => Err(self.annotate(kept())),
             None => {
                 let read = std::mem::take(self.response.body_mut());
                 Ok(Streaming::new(Body::from(read)))
@@ -255,10 +257,12 @@ impl Answer {
 
     /// Refuses the response of a stream, whose body is not here.
     pub(super) fn whole(self) -> Result<Self, Error> {
-        match StreamSlot::of(self.response.extensions()) {
-            Some(_) => Err(self.annotate(kept())),
-            None => Ok(self),
+        if StreamSlot::of(self.response.extensions()).is_some()
+            || self.headers().contains_key(STREAMED)
+        {
+            return Err(self.annotate(kept()));
         }
+        Ok(self)
     }
 
     /// Adds to an error what is known about the call.
@@ -281,11 +285,12 @@ impl Answer {
     }
 }
 
-/// A layer of the user's has kept a response whose body was not in it.
+/// A layer of the user's has kept or rebuilt a response whose body was not in it.
 fn kept() -> Error {
     Error::new(ErrorKind::Protocol).with_detail(
-        "a layer has answered with the response of another call, which was read as a stream; a \
-         layer that keeps responses must pass on those to requests with WantsStream",
+        "a layer has answered with the response of another call, which was read as a stream, or \
+         has rebuilt the response without its extensions; a layer that keeps or rebuilds \
+         responses must pass on those to requests with WantsStream as they are",
     )
 }
 

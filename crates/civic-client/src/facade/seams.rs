@@ -60,7 +60,8 @@ impl ServiceClientBuilder {
     /// example, a signature, or a circuit breaker.
     ///
     /// The first one that is added is the outermost. It sees the request before the headers of the
-    /// attempt and the token are written, and the response with its whole body.
+    /// attempt and the token are written, and the response with its whole body, unless the request
+    /// has [`WantsStream`](crate::WantsStream).
     pub fn layer_attempt<L>(mut self, layer: L) -> Self
     where
         L: Layer<ClientService> + Send + Sync + 'static,

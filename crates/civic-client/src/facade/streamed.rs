@@ -53,7 +53,11 @@ enum Silence {
 
 impl StreamedAnswer {
     pub(super) fn new(mut answer: Answer, idle_timeout: Duration) -> Result<Self, Error> {
-        let streaming = Some(answer.take_stream()?);
+        let mut streaming = Some(answer.take_stream()?);
+        // Without a body the call has ended.
+        if let Some(mut ended) = streaming.take_if(|streaming| streaming.is_end_stream()) {
+            ended.complete();
+        }
         let body = AnswerBody {
             answer,
             streaming,
@@ -193,7 +197,7 @@ impl Body for AnswerBody {
             Poll::Pending => {
                 ready!(this.poll_silence(cx));
                 let error = Error::new(ErrorKind::Timeout);
-                if let Some(streaming) = &this.streaming {
+                if let Some(streaming) = &mut this.streaming {
                     streaming.note(&error);
                 }
                 Poll::Ready(Some(Err(this.end(error))))

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::observe::{BreakerEvent, Observer};
 use crate::random::random;
+use crate::streaming::StreamSlot;
 use crate::transport::{ServerName, Tried};
 use crate::wall_clock::WallClock;
 
@@ -337,7 +338,10 @@ impl UnderWay {
                 if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
                     tried.forget_endpoint(&endpoint);
                 }
-                exchange.end(Outcome::of_status(status));
+                match StreamSlot::of(response.extensions()) {
+                    Some(slot) => slot.hold(exchange.complete_head()),
+                    None => exchange.end(Outcome::of_status(status)),
+                }
                 Ok(response)
             }
             Err(error) => {

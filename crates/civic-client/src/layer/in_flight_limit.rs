@@ -131,7 +131,7 @@ where
             };
             let response = inner.call(request).await.map_err(Into::into)?;
             // A body that is read as it arrives belongs to the call.
-            if let Some(slot) = StreamSlot::of(response.extensions()) {
+            if let (Some(slot), Ok(permit)) = (StreamSlot::of(response.extensions()), permit) {
                 slot.hold(permit);
             }
             Ok(response)

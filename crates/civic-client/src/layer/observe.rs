@@ -9,15 +9,18 @@ use std::task::{Context, Poll, ready};
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
 use http::uri::Authority;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
+use crate::error_kind::ErrorKind;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
 use crate::observe::{AttemptEnd, CallEnd, CallInfo, Ending, Observer};
+use crate::options::CallOptions;
+use crate::streaming::{Held, StreamSlot};
 use crate::url_template::UrlTemplate;
 
 /// Tells an [`Observer`] of each call, or of each attempt.
@@ -124,6 +127,7 @@ where
             start: Instant::now(),
             attempts: 0,
             ending: Ending::Cancelled,
+            deadline: CallOptions::of(extensions).deadline(),
         };
         let observer = &self.layer.observer;
         match self.layer.scope {
@@ -148,6 +152,24 @@ struct UnderWay {
     start: Instant,
     attempts: u32,
     ending: Ending,
+    /// When the call is cut that has no head yet. What cuts it may stand above this layer.
+    deadline: Option<Instant>,
+}
+
+/// A call or an attempt whose response is read as a stream.
+struct Streamed {
+    under_way: UnderWay,
+    status: StatusCode,
+}
+
+impl Held for Streamed {
+    fn completed(&mut self) {
+        self.under_way.ending = Ending::Answered(self.status);
+    }
+
+    fn broke(&mut self, error: &Error) {
+        self.under_way.ending = Ending::Failed(error.kind());
+    }
 }
 
 impl UnderWay {
@@ -163,6 +185,12 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        if self.ending == Ending::Cancelled && is_late {
+            self.ending = Ending::Failed(ErrorKind::Deadline);
+        }
         let (info, took) = (self.info(), self.start.elapsed());
         let observer = &self.layer.observer;
         match self.layer.scope {
@@ -203,14 +231,22 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(cx)).map_err(Into::into);
         if let Some(mut under_way) = this.under_way.take() {
-            (under_way.ending, under_way.attempts) = match &result {
+            under_way.deadline = None;
+            match &result {
                 Ok(response) => {
+                    let status = response.status();
                     let attempts = response.extensions().get::<Attempts>();
-                    let made = attempts.map_or(1, |attempts| attempts.made());
-                    (Ending::Answered(response.status()), made)
+                    under_way.attempts = attempts.map_or(1, |attempts| attempts.made());
+                    match StreamSlot::of(response.extensions()) {
+                        Some(slot) => slot.hold(Streamed { under_way, status }),
+                        None => under_way.ending = Ending::Answered(status),
+                    }
                 }
-                Err(error) => (Ending::Failed(error.kind()), error.attempts()),
-            };
+                Err(error) => {
+                    under_way.ending = Ending::Failed(error.kind());
+                    under_way.attempts = error.attempts();
+                }
+            }
         }
         Poll::Ready(result)
     }

@@ -42,7 +42,7 @@ pub struct CallEnd {
     /// How many attempts were made; 0 for a call that was cancelled, or never passed on.
     pub attempts: u32,
     /// How long it took, with the waits between its attempts. For a response that is read as a
-    /// stream, until its head.
+    /// stream, until the end of the stream.
     pub took: Duration,
 }
 
@@ -54,7 +54,7 @@ pub struct AttemptEnd {
     pub number: u32,
     /// How it has ended.
     pub ending: Ending,
-    /// How long it took. For a response that is read as a stream, until its head.
+    /// How long it took. For a response that is read as a stream, until the end of the stream.
     pub took: Duration,
 }
 
@@ -64,9 +64,10 @@ pub struct AttemptEnd {
 pub enum Ending {
     /// With a response of this status, which may be that of an error.
     Answered(StatusCode),
-    /// With an error of this kind, and without a response.
+    /// With an error of this kind, and without a whole response. A stream that breaks off has
+    /// failed, although its head has arrived.
     Failed(ErrorKind),
-    /// The caller has dropped the future.
+    /// The caller has dropped the future, or the stream before its end.
     Cancelled,
 }
 

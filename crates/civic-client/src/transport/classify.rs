@@ -49,6 +49,7 @@ impl Error {
     /// | what proves that the request was never sent (see [`Transmission::of`]) | [`ErrorKind::Connect`] |
     /// | what no HTTP/1.1 peer sends: the answer of a TLS port, another protocol | [`ErrorKind::Protocol`] |
     /// | a request that no peer can be sent | [`ErrorKind::Request`] |
+    /// | the body of the request, a stream, has failed with an [`Error`] of this crate | its kind; the transmission is unknown |
     /// | anything else | [`ErrorKind::Transport`] |
     ///
     /// `From<Box<dyn Error + Send + Sync>>` does the same, so that tower's own layers compose with
@@ -135,7 +136,10 @@ fn verdict(error: &(dyn StdError + 'static)) -> (ErrorKind, Transmission) {
             return (ErrorKind::Protocol, Transmission::Unknown);
         }
         if hyper.is_some_and(hyper::Error::is_user) {
-            return (ErrorKind::Request, Transmission::Unknown);
+            // A stream that is passed on may fail as the call that it comes from.
+            let own = causes(cause).find_map(|cause| cause.downcast_ref::<Error>());
+            let kind = own.map_or(ErrorKind::Request, Error::kind);
+            return (kind, Transmission::Unknown);
         }
     }
     (ErrorKind::Transport, Transmission::Unknown)

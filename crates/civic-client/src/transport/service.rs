@@ -306,7 +306,7 @@ impl Shared {
                     pool.expect_no_answer();
                     request = again;
                 }
-                (Ok(response), _) => {
+                (Ok(mut response), _) => {
                     if connection.was_question_ignored() {
                         pool.expect_no_answer();
                     }
@@ -323,7 +323,7 @@ impl Shared {
                     }
                     let exchange = if is_stream && response.status().is_success() {
                         // Its body is read as slowly as the caller likes.
-                        exchange.complete();
+                        response.extensions_mut().insert(exchange.complete_head());
                         None
                     } else {
                         Some(exchange)

@@ -383,6 +383,48 @@ fn of(peers: &[Upstream]) -> StaticEndpoints {
     StaticEndpoints::new(places.map(|place| Endpoint::new(&place).unwrap())).unwrap()
 }
 
+/// Reads a stream as far as it comes.
+async fn read_stream(client: &ServiceClient) -> Result<(), Error> {
+    let request = client.get("/").idle_timeout(SECOND);
+    let mut answer = request.send_stream().await?;
+    while ends(answer.chunk()).await?.is_some() {}
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_breaks_every_stream_is_one_that_fails() {
+    let whole = Step::status(200).body("12345");
+    for broken in [Step::truncated_body("12345"), Step::hang_in_body()] {
+        let peers = [
+            Upstream::start([broken.clone()]).await,
+            Upstream::start([whole.clone()]).await,
+        ];
+        let client = exact("http://roll:3020").endpoints(of(&peers)).build();
+        let client = client.unwrap();
+        for _ in 0..50 {
+            let _ = read_stream(&client).await;
+        }
+        // A probe now and then may follow.
+        let received = peers.each_ref().map(|peer| peer.attempts().len());
+        assert!(received[0] <= 10, "{received:?}");
+
+        let policy = BreakerPolicy::new().with_when_all_open(WhenAllOpen::FailFast);
+        let client = exact(&peers[0].url()).retries(0);
+        let client = client.transport(TransportConfig::new().with_breaker(policy));
+        let client = client.build().unwrap();
+        let mut kinds = Vec::new();
+        for _ in 0..10 {
+            kinds.push(read_stream(&client).await.unwrap_err().kind());
+        }
+        assert!(kinds[5..].contains(&ErrorKind::CircuitOpen), "{kinds:?}");
+
+        let client = exact(&peers[1].url()).build().unwrap();
+        for _ in 0..10 {
+            read_stream(&client).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn requests_name_the_service_and_go_to_its_endpoints() {
     let peers = [

@@ -9,12 +9,14 @@ use civic_client::observe::{
     AttemptEnd, BreakerEvent, CallEnd, CallInfo, Ending, Observer, PoolChange, PoolEvent,
 };
 use civic_client::{
-    Error, ErrorKind, Jitter, NotRetried, RetryDecision, RetryEvent, RetryPolicy, Transport,
-    TransportConfig,
+    Body, ClientService, Error, ErrorKind, Jitter, NotRetried, RetryDecision, RetryEvent,
+    RetryPolicy, Transport, TransportConfig,
 };
 use civic_testkit::upstream::{Step, Upstream};
-use http::Method;
-use tower::ServiceBuilder;
+use http::{Method, Request};
+use tokio::time::sleep;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_layer::layer_fn;
 
 use crate::support::{bare, call, ends, exact};
 
@@ -204,6 +206,83 @@ async fn the_observer_of_a_policy_is_told_every_decision_instead_of_that_of_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_is_told_as_ended_at_its_end_and_as_it_ended() {
+    let second = Duration::from_secs(1);
+    let script = [
+        Step::drip("12345", second),
+        Step::hang_in_body(),
+        Step::truncated_body("12345"),
+        Step::drip("12345", second),
+        Step::status(204),
+    ];
+    let peer = Upstream::start(script).await;
+    let notes = Arc::new(Notes::default());
+    let builder = exact(&peer.url()).observer(Arc::clone(&notes));
+    let client = builder.build().unwrap();
+    // Its end, its silence, its break, the reader's end, and nothing to read.
+    for (reads, ending) in [
+        (9, "Answered(200)"),
+        (9, "Failed(Timeout)"),
+        (9, "Failed(Transport)"),
+        (1, "Cancelled"),
+        (0, "Answered(204)"),
+    ] {
+        let request = client.get("/").deadline(second).idle_timeout(5 * second);
+        let mut answer = request.send_stream().await.unwrap();
+        let begun = notes.take();
+        if reads > 0 {
+            assert_eq!(begun, ["call GET /", "attempt 1 GET /"], "{ending}");
+        }
+        for _ in 0..reads {
+            if !matches!(ends(answer.chunk()).await, Ok(Some(_))) {
+                break;
+            }
+        }
+        sleep(2 * second).await;
+        drop(answer);
+        let mut told = begun;
+        told.extend(notes.take());
+        let told: Vec<_> = told.iter().skip(2).collect();
+        assert_eq!(told.len(), 2, "{ending}: {told:?}");
+        assert!(
+            told[0].starts_with(&format!("attempt 1 ended {ending} in ")),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with(&format!("call ended {ending} after 1 in ")),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cut_at_its_deadline_above_the_stack_has_failed() {
+    let peer = Upstream::start([Step::status(204)]).await;
+    let notes = Arc::new(Notes::default());
+    // It knows of no deadline.
+    let slow = layer_fn(|inner: ClientService| {
+        service_fn(move |request: Request<Body>| {
+            let inner = inner.clone();
+            async move {
+                sleep(Duration::from_secs(60)).await;
+                inner.oneshot(request).await
+            }
+        })
+    });
+    let builder = exact(&peer.url()).observer(Arc::clone(&notes));
+    let client = builder.layer_call(slow).build().unwrap();
+    let request = client.get("/").deadline(Duration::from_secs(1));
+    let error = ends(request.send()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    let told = notes.take();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[1].starts_with("call ended Failed(Deadline) after 0 in 100"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_that_comes_to_nothing_is_told_as_a_stop_alone() {
     let used_up = |seconds: &str| {
         Step::status(503)
@@ -323,7 +402,7 @@ async fn an_observer_is_told_of_connections_and_of_waits_for_one() {
         ["Opened { took: 0ns }", "Waited { took: 1s }"]
     );
     // An idle connection is closed after 4 s.
-    tokio::time::sleep(5 * second).await;
+    sleep(5 * second).await;
     assert_eq!(wires.take(), ["Closed"]);
 
     let refusing = Upstream::refusing().await;
@@ -358,7 +437,7 @@ async fn an_observer_is_told_of_the_breaker_of_an_address_and_of_an_endpoint() {
         let client = builder.observer(Arc::clone(&wires)).build().unwrap();
         // Five failures open it, a probe fails, and another one closes it.
         for pause in [0, 0, 0, 0, 0, 2, 10] {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
+            sleep(Duration::from_secs(pause)).await;
             let _ = call(&client, &Method::GET).await;
         }
         let told = breakers(&wires);

@@ -10,11 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use civic_auth::CorrelationId;
 use civic_client::{
-    Body, ClientService, Error, ErrorKind, NotRetried, Phase, StreamedAnswer, WantsStream,
+    Body, ClientService, Error, ErrorKind, NotRetried, Phase, StreamedAnswer, Transmission,
+    WantsStream,
 };
+use civic_envelope::Failure;
 use civic_testkit::log::Capture;
 use civic_testkit::upstream::{Step, Upstream};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,7 +25,7 @@ use tokio::time::{Instant, sleep};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::layer_fn;
 
-use crate::support::{attempt_spans, bare, ends, exact, millis, peer};
+use crate::support::{attempt_spans, bare, ends, exact, millis, on_the_way, peer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -100,13 +102,10 @@ async fn a_gigabyte_comes_through_the_stack_and_no_more_than_a_frame_is_in_memor
     assert_eq!(length, 1 << 30);
 }
 
-/// How much of a stream is between a peer that writes as fast as it can and a caller, at most: the
-/// buffers of the two sockets and of the connection.
-const ON_THE_WAY: u64 = 24 << 20;
-
 #[tokio::test]
 async fn a_stream_from_a_socket_comes_at_the_pace_of_its_reader() {
-    let length: u64 = 96 << 20;
+    let on_the_way = on_the_way();
+    let length = 3 * on_the_way / FRAME as u64 * FRAME as u64;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let written = Arc::<AtomicU64>::default();
@@ -131,7 +130,7 @@ async fn a_stream_from_a_socket_comes_at_the_pace_of_its_reader() {
         // The peer has its turn: it writes until nothing more fits.
         tokio::task::yield_now().await;
         let ahead = written.load(Ordering::SeqCst).saturating_sub(read);
-        assert!(ahead < ON_THE_WAY, "{ahead} bytes ahead");
+        assert!(ahead < on_the_way, "{ahead} bytes ahead");
     }
     assert_eq!(read, length);
     peer.await.unwrap();
@@ -314,6 +313,123 @@ async fn a_stream_that_a_layer_has_kept_is_an_error_and_not_an_empty_body() {
         assert_eq!(error.kind(), ErrorKind::Protocol);
         assert!(error.to_string().contains("WantsStream"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_a_layer_has_rebuilt_is_an_error_and_not_an_empty_success() {
+    // It keeps what a response looks like, and not its extensions.
+    let rebuild = layer_fn(|inner: ClientService| {
+        service_fn(move |request: Request<Body>| {
+            let inner = inner.clone();
+            async move {
+                let (head, body) = inner.oneshot(request).await?.into_parts();
+                let mut rebuilt = Response::new(body);
+                *rebuilt.status_mut() = head.status;
+                *rebuilt.headers_mut() = head.headers;
+                Ok::<_, Error>(rebuilt)
+            }
+        })
+    });
+    let peer = Upstream::start([Step::status(200).body("12345")]).await;
+    let clients = [
+        exact(&peer.url()).layer_call(rebuild),
+        exact(&peer.url()).layer_attempt(rebuild),
+    ];
+    for client in clients {
+        let client = client.build().unwrap();
+        let error = client.get("/").send_stream().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert!(error.to_string().contains("WantsStream"), "{error}");
+        let response = client.get("/").send_raw().await.unwrap();
+        assert_eq!(response.body(), "12345", "what is no stream is whole");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_success_out_of_the_cache_of_a_stream_is_an_error() {
+    let kept = Arc::<Mutex<Option<(StatusCode, HeaderMap, Bytes)>>>::default();
+    let cache = layer_fn(move |inner: ClientService| {
+        let kept = Arc::clone(&kept);
+        service_fn(move |request: Request<Body>| {
+            let (kept, inner) = (Arc::clone(&kept), inner.clone());
+            async move {
+                if let Some((status, headers, body)) = kept.lock().unwrap().clone() {
+                    let mut response = Response::new(body);
+                    *response.status_mut() = status;
+                    *response.headers_mut() = headers;
+                    return Ok(response);
+                }
+                let response = inner.oneshot(request).await?;
+                let body = response.body().clone();
+                *kept.lock().unwrap() = Some((response.status(), response.headers().clone(), body));
+                Ok::<_, Error>(response)
+            }
+        })
+    });
+    let peer = Upstream::start([Step::status(200).body("12345")]).await;
+    let client = exact(&peer.url()).layer_call(cache).build().unwrap();
+    let mut answer = client.get("/").send_stream().await.unwrap();
+    assert!(!answer.headers().contains_key("x-civic-streamed"));
+    assert_eq!(read(&mut answer).await.unwrap(), 5);
+    let errors = [
+        client.get("/").send_stream().await.unwrap_err(),
+        client.get("/").send().await.unwrap_err(),
+        client.get("/").send_raw().await.unwrap_err(),
+        client.get("/").fetch_optional::<u8>().await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_cannot_say_that_its_response_is_a_stream() {
+    let step = Step::json("1").header("x-civic-streamed", "1");
+    let (_peer, client) = peer([step]).await;
+    assert_eq!(client.get("/").fetch::<u8>().await.unwrap(), 1);
+    let mut answer = client.get("/").send_stream().await.unwrap();
+    assert_eq!(read(&mut answer).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_without_a_body_has_ended_when_its_head_is_there() {
+    for step in [Step::status(204), Step::status(200).body("")] {
+        let peer = Upstream::start([step]).await;
+        let client = exact(&peer.url()).max_in_flight(1).build().unwrap();
+        let answers = [
+            client.get("/").send_stream().await.unwrap(),
+            client
+                .get("/")
+                .deadline(SECOND)
+                .send_stream()
+                .await
+                .unwrap(),
+        ];
+        for mut answer in answers {
+            assert_eq!(answer.chunk().await.unwrap(), None);
+        }
+        assert_eq!(peer.connections(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_fails_while_it_is_passed_on_fails_as_the_call_that_it_comes_from() {
+    let source = Upstream::start([Step::hang_in_body()]).await;
+    let sink = Upstream::start([Step::status(204)]).await;
+    let (from, to) = (exact(&source.url()), exact(&sink.url()));
+    let (from, to) = (from.build().unwrap(), to.build().unwrap());
+    let request = from.get("/").idle_timeout(SECOND);
+    let body = request.send_stream().await.unwrap().into_body();
+    let error = ends(to.put("/").body(Body::stream(body)).send()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.transmission(), Transmission::Unknown);
+    assert_eq!(error.not_retried(), Some(NotRetried::Begun));
+    assert_eq!(
+        Failure::from(error).status(),
+        504,
+        "no defect of this service"
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::service_fn;
 
 use crate::streaming::Frames;
-use crate::support::{ends, exact, peer};
+use crate::support::{ends, exact, on_the_way, peer};
 
 const FRAME: u64 = 64 * 1024;
 
@@ -63,13 +63,10 @@ async fn a_gigabyte_goes_through_the_stack_and_no_more_than_a_frame_is_in_memory
     assert_eq!(length, 1 << 30);
 }
 
-/// How much of a stream is between a caller and a peer that reads slowly, at most: the buffers of
-/// the two sockets and of the connection.
-const ON_THE_WAY: u64 = 24 << 20;
-
 #[tokio::test]
 async fn a_stream_into_a_socket_goes_at_the_pace_of_the_peer() {
-    let frames = 1536;
+    let on_the_way = on_the_way();
+    let frames = 3 * on_the_way / FRAME;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let made = Arc::<AtomicU64>::default();
@@ -86,7 +83,7 @@ async fn a_stream_into_a_socket_goes_at_the_pace_of_the_peer() {
             read += stream.read(&mut buffer).await.unwrap() as u64;
             tokio::task::yield_now().await;
             let ahead = (counted.load(Ordering::SeqCst) * FRAME).saturating_sub(read);
-            assert!(ahead < ON_THE_WAY, "{ahead} bytes ahead");
+            assert!(ahead < on_the_way, "{ahead} bytes ahead");
         }
         let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
         stream.write_all(answer).await.unwrap();

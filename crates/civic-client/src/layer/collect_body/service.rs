@@ -10,11 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use civic_envelope::inner_accessors;
 #[cfg(feature = "gzip")]
-use http::HeaderValue;
-#[cfg(feature = "gzip")]
 use http::header::{ACCEPT_ENCODING, RANGE};
 use http::response::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -22,6 +20,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attempt::Attempt;
+use crate::balance::BreakWatch;
 use crate::broken_off::broken_off;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
@@ -30,7 +29,7 @@ use crate::layer::collect_body::layer::{Caps, Codings, CollectBodyLayer};
 use crate::layer::collect_body::reading::Reading;
 use crate::layer::collect_body::step::Step;
 use crate::phase::Phase;
-use crate::streaming::{StreamSlot, WantsStream};
+use crate::streaming::{STREAMED, StreamSlot, WantsStream};
 
 /// How long to wait for the rest of an error response's body.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -178,8 +177,15 @@ where
                     }
                     let (mut head, body) = response.into_parts();
                     let success = head.status.is_success();
+                    // It says something between layers, and nothing if it comes from a peer.
+                    head.headers.remove(STREAMED);
                     if success && *this.delivery == Delivery::Stream {
-                        head.extensions.insert(StreamSlot::new(body));
+                        let slot = StreamSlot::new(body);
+                        if let Some(watch) = head.extensions.remove::<BreakWatch>() {
+                            slot.hold(watch);
+                        }
+                        head.extensions.insert(slot);
+                        head.headers.insert(STREAMED, HeaderValue::from_static("1"));
                         return Poll::Ready(Ok(Response::from_parts(head, Bytes::new())));
                     }
                     let cap = this.caps.of(success);

@@ -140,3 +140,20 @@ pub(crate) async fn swallowing() -> ((TcpListener, Vec<TcpStream>), SocketAddr) 
     }
     ((listener, queued), addr)
 }
+
+/// How many bytes may be between a writer that is fast and a reader that is slow, at most: as large
+/// as this system lets the buffers of the two sockets grow, and what the client holds.
+pub(crate) fn on_the_way() -> u64 {
+    let largest = |name: &str| {
+        let settings = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+        let largest = settings
+            .ok()?
+            .split_whitespace()
+            .next_back()?
+            .parse()
+            .ok()?;
+        Some::<u64>(largest)
+    };
+    let buffers = ["tcp_rmem", "tcp_wmem"].map(|name| largest(name).unwrap_or(8 << 20));
+    buffers.into_iter().sum::<u64>() + (2 << 20)
+}
