@@ -17,7 +17,8 @@ const JITTER: f64 = 0.5;
 ///   failed too. It does not count as one of the row, and ends it.
 ///
 /// A response that is read as a stream is a success with its head, and a failure as well if it
-/// breaks off or falls silent after that. Other 4xx are successes, and what the caller gave up or its deadline cut short is neither.
+/// breaks off or falls silent after that. Other 4xx are successes, and what the caller gave up or
+/// its deadline cut short is neither.
 ///
 /// An open breaker lets nothing through for a second. Then exactly one request is let through as a
 /// probe; of several endpoints, each call is that with the probability of a random choice, so that
