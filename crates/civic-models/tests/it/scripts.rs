@@ -39,7 +39,7 @@ impl Scripts {
             let path = folder.join(name);
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
         };
-        let prelude = read("prelude.lua");
+        let (prelude, schedules) = (read("prelude.lua"), read("schedules.lua"));
         let kinds = [
             (Kind::Acquire, "acquire.lua"),
             (Kind::Renew, "renew.lua"),
@@ -52,7 +52,8 @@ impl Scripts {
             (Kind::Register, "register.lua"),
             (Kind::Peek, "peek.lua"),
         ];
-        let script = |(kind, name)| (kind, format!("{prelude}\n{}", read(name)));
+        // Some scripts need no functions about schedules: they have them all the same.
+        let script = |(kind, name)| (kind, format!("{prelude}\n{schedules}\n{}", read(name)));
         Self(kinds.into_iter().map(script).collect())
     }
 
