@@ -9,7 +9,7 @@ use tower_layer::Layer;
 
 use crate::layer::fence::admission::{Admissions, Memory};
 use crate::layer::fence::service::Fence;
-use crate::layer::fence::settings::{Settings, WithoutFence};
+use crate::layer::fence::settings::Settings;
 use crate::name::LockName;
 use crate::service::LockService;
 
@@ -51,12 +51,19 @@ impl FenceLayer {
         }
     }
 
-    /// Refuses requests without `X-Fence` with `400`.
+    /// Refuses requests without the fence of the lock that `of` returns, with `400`, whatever other
+    /// fences they have. A request for which it returns `None` is refused as well.
     ///
-    /// Defaults to letting them in.
+    /// That a route accepts a lock does not make it the right one: a request about one account must
+    /// not pass with the fence of another.
+    ///
+    /// Defaults to letting requests without a fence in.
     #[must_use]
-    pub fn require_fence(mut self) -> Self {
-        Arc::make_mut(&mut self.settings).without_fence = WithoutFence::Refuse;
+    pub fn require_fence(
+        mut self,
+        of: impl Fn(&Parts) -> Option<LockName> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.settings).required = Some(Arc::new(of));
         self
     }
 

@@ -5,7 +5,8 @@
 //! puts a [`FenceLayer`] in front of the routes that change something:
 //!
 //! 1. A request without `X-Fence` is let in, unless the layer [requires](FenceLayer::require_fence)
-//!    it. A malformed header is `400`, and so is one that names more than 16 locks.
+//!    the fence of a lock: then a request without that one is `400`. A malformed header is `400`,
+//!    and so is one that names more than 16 locks.
 //! 2. A function says which locks a route knows. Another lock is `400`: the store remembers each
 //!    name, so the callee and not its caller chooses them.
 //! 3. The store remembers the largest fence of each lock that was let in. A smaller one is `409`
@@ -41,23 +42,37 @@
 //! ```
 //! use std::time::Duration;
 //!
+//! use bytes::Bytes;
 //! use civic_lock::layer::{FenceLayer, Fences};
-//! use civic_lock::{Acquisition, LockService};
+//! use civic_lock::{Acquisition, LockName, LockService};
+//! use http::request::Parts;
 //! use http::{Request, Response, StatusCode};
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! /// The accounts of this service. No other lock is remembered.
+//! const ACCOUNTS: [&str; 2] = ["R-1", "R-2"];
+//!
+//! /// The lock of the account that the request is about.
+//! fn lock_of(head: &Parts) -> Option<LockName> {
+//!     let id = head.uri.path().strip_prefix("/accounts/")?;
+//!     let id = ACCOUNTS.iter().find(|known| **known == id)?;
+//!     LockName::new(format!("account:{id}")).ok()
+//! }
+//!
 //! # let folder = tempfile::tempdir()?;
 //! # let locks = LockService::builder().host_folder(folder.path().join("locks")).build()?;
-//! let layer = FenceLayer::new(&locks, |_head, lock| lock.as_str().starts_with("account:"));
+//! let layer = FenceLayer::new(&locks, |head, lock| lock_of(head).as_ref() == Some(lock))
+//!     .require_fence(lock_of);
 //! let service = ServiceBuilder::new().layer(layer).service(service_fn(
 //!     async |request: Request<()>| {
-//!         let fences = request.extensions().get::<Fences>().expect("the caller sends one");
-//!         let fence = fences.of("account:R-1").expect("it is of this account");
-//!         // UPDATE account SET …, fence = $1 WHERE id = 'R-1' AND fence <= $1
-//!         Ok::<_, std::convert::Infallible>(Response::new(Full::from(fence.to_string())))
+//!         let fences = request.extensions().get::<Fences>();
+//!         for (lock, fence) in fences.into_iter().flat_map(Fences::iter) {
+//!             println!("UPDATE account SET …, fence = {fence} WHERE fence <= {fence}, for {lock}");
+//!         }
+//!         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
 //!     },
 //! ));
 //!
@@ -77,6 +92,9 @@
 //! }
 //! // The second holder's write, and then the late one of the first.
 //! assert_eq!(statuses, [StatusCode::OK, StatusCode::CONFLICT]);
+//! let request = Request::put("/accounts/R-1").body(())?;
+//! let without = service.oneshot(request).await?;
+//! assert_eq!(without.status(), StatusCode::BAD_REQUEST);
 //! # Ok(())
 //! # }
 //! ```

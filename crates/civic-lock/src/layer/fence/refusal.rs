@@ -20,7 +20,8 @@ pub enum FenceRefusal {
         /// What is wrong, in words that complete "X-Fence ".
         reason: &'static str,
     },
-    /// The layer requires a fence, and the request has none. The status is 400.
+    /// The layer requires the fence of a lock, and the request does not have that one. The status
+    /// is 400.
     Missing,
     /// The route knows no lock of this name. The status is 400.
     UnknownLock {
@@ -62,7 +63,7 @@ impl FenceRefusal {
             ),
             Self::Missing => (
                 StatusCode::BAD_REQUEST,
-                "X-Fence is required here: send the fence of the lock that you hold".to_owned(),
+                "X-Fence must have the fence of the lock that this request needs".to_owned(),
                 "fence_missing",
             ),
             // The name is the caller's own, and may be long: it is not repeated.

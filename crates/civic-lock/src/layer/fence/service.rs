@@ -18,7 +18,7 @@ use crate::layer::fence::body::FenceBody;
 use crate::layer::fence::fences::Fences;
 use crate::layer::fence::future::{FenceFuture, State};
 use crate::layer::fence::refusal::FenceRefusal;
-use crate::layer::fence::settings::{Settings, WithoutFence};
+use crate::layer::fence::settings::Settings;
 use crate::name::LockName;
 use crate::service::LockService;
 use crate::x_fence;
@@ -99,16 +99,23 @@ impl<S: fmt::Debug> fmt::Debug for Fence<S> {
     }
 }
 
-/// Reads the fences of a request. The route knows all of their locks.
+/// Reads the fences of a request. The route knows all of their locks, and the one that it requires
+/// is among them.
 fn known_fences(settings: &Settings, head: &Parts) -> Result<Vec<(LockName, u64)>, FenceRefusal> {
     let fences =
         x_fence::read(&head.headers).map_err(|reason| FenceRefusal::Malformed { reason })?;
-    if fences.is_empty() && settings.without_fence == WithoutFence::Refuse {
-        return Err(FenceRefusal::Missing);
-    }
     for (name, _) in &fences {
         if !(settings.accepts)(head, name) {
             return Err(FenceRefusal::UnknownLock { name: name.clone() });
+        }
+    }
+    if let Some(required) = &settings.required {
+        let required = required(head);
+        let is_there = fences
+            .iter()
+            .any(|(name, _)| Some(name) == required.as_ref());
+        if !is_there {
+            return Err(FenceRefusal::Missing);
         }
     }
     Ok(fences)

@@ -17,14 +17,8 @@ pub(super) struct Settings {
     pub(super) accepts: Arc<dyn Fn(&Parts, &LockName) -> bool + Send + Sync>,
     pub(super) correlation_id: Arc<dyn Fn(&Parts) -> Option<CorrelationId> + Send + Sync>,
     pub(super) retry_after: Duration,
-    pub(super) without_fence: WithoutFence,
-}
-
-/// What becomes of a request without a fence.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum WithoutFence {
-    LetIn,
-    Refuse,
+    /// The lock whose fence a request must have. `None` lets requests without any in.
+    pub(super) required: Option<Arc<dyn Fn(&Parts) -> Option<LockName> + Send + Sync>>,
 }
 
 impl Settings {
@@ -39,7 +33,7 @@ impl Settings {
                 CorrelationId::of_request(&head.headers, &head.extensions)
             }),
             retry_after: Duration::from_secs(1),
-            without_fence: WithoutFence::LetIn,
+            required: None,
         }
     }
 }
@@ -49,7 +43,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("admissions", &self.admissions)
             .field("retry_after", &self.retry_after)
-            .field("without_fence", &self.without_fence)
+            .field("requires_a_fence", &self.required.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -161,18 +161,32 @@ async fn the_inner_service_is_called_only_when_it_is_ready() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_fence_is_let_in_unless_one_is_required() {
+async fn a_request_without_a_fence_is_let_in_unless_that_of_a_lock_is_required() {
     let layer = FenceLayer::single_replica(accounts);
     let (status, body, _) = ask(&layer, put([])).await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "none"));
-    let layer = layer.require_fence();
-    let (status, _, refusal) = ask(&layer, put([])).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(matches!(refusal, Some(FenceRefusal::Missing)));
-    assert_eq!(
-        ask(&layer, put(field("account:R-1=1"))).await.0,
-        StatusCode::OK
-    );
+    let required = layer
+        .clone()
+        .require_fence(|_| LockName::new("account:R-1").ok());
+    let no_lock = layer.require_fence(|_| None);
+    // The fence of a lock that the route knows is not that of the one that the request needs.
+    for (layer, fences, is_let_in) in [
+        (&required, None, false),
+        (&required, Some("account:R-2=1"), false),
+        (&required, Some("account:R-1=1"), true),
+        (&required, Some("account:R-2=1,account:R-1=1"), true),
+        (&no_lock, None, false),
+        (&no_lock, Some("account:R-1=1"), false),
+    ] {
+        let request = put(fences.into_iter().flat_map(field));
+        let (status, _, refusal) = ask(layer, request).await;
+        if is_let_in {
+            assert_eq!(status, StatusCode::OK, "{fences:?}");
+        } else {
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{fences:?}");
+            assert!(matches!(refusal, Some(FenceRefusal::Missing)), "{fences:?}");
+        }
+    }
 }
 
 #[tokio::test]

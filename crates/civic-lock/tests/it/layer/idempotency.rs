@@ -15,7 +15,7 @@ use civic_lock::layer::{
     Execution, FenceLayer, Idempotency, IdempotencyRequestBody, IdempotencyVerdict, LockLayer,
     NothingDone, Scope,
 };
-use civic_lock::{Acquisition, IdempotencyLayer, LockService};
+use civic_lock::{Acquisition, IdempotencyLayer, LockName, LockService};
 use civic_testkit::contract::assert_ready_before_call;
 use civic_testkit::log::Capture;
 use civic_testkit::redis::RedisServer;
@@ -549,7 +549,8 @@ async fn a_refusal_of_a_lock_or_a_fence_inside_leaves_the_key_unused(store: Fixt
         Some("property:7".to_owned())
     })
     .expect("a valid ttl");
-    let fence = FenceLayer::new(&locks, |_, _| true).require_fence();
+    let fence =
+        FenceLayer::new(&locks, |_, _| true).require_fence(|_| LockName::new("property:7").ok());
     let held = locks.try_acquire("property:7", Duration::from_secs(60));
     let Acquisition::Acquired(held) = held.await else {
         panic!("no one else uses it");
