@@ -1,7 +1,7 @@
 //! The folder of the locks: who may see it, what is in it, and how it is changed.
 
 use std::env;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, ReadDir, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::name::LockName;
 use crate::store::host::file_system::refuse_shared;
 use crate::store::host::moment::Moment;
+use crate::store::host::process::Process;
 use crate::store::host::state::State;
 
 const GUARDS: u64 = 64;
@@ -182,28 +183,40 @@ impl Folder {
         written.map_err(|error| failed(&path, error))
     }
 
-    /// Removes states that were not used for a long time, and the traces of dead processes. What
-    /// cannot be removed now is removed another time.
-    pub(super) fn sweep(&self, within: Duration) {
-        let deadline = Instant::now() + within;
-        let now = Moment::now();
+    /// Begins to read the folder of the states. `None` if that is not possible now.
+    pub(super) fn read_states(&self) -> Option<ReadDir> {
+        fs::read_dir(self.path.join("state")).ok()
+    }
+
+    /// Removes the liveness files of dead processes.
+    pub(super) fn remove_traces_of_the_dead(&self, deadline: Instant) {
         for entry in entries(&self.path.join("alive")) {
             if Instant::now() >= deadline {
                 return;
             }
             self.is_dead(&entry);
         }
-        for path in state_files(&self.path.join("state")) {
-            if Instant::now() >= deadline {
-                return;
-            }
-            let stale = || read_state(&path).filter(|state| state.is_stale(now));
-            if let Some(state) = stale()
-                && let Ok(Some(_guard)) = self.guard_of(&name_part(&state.name), deadline)
-                && stale().is_some()
-            {
-                let _ = fs::remove_file(&path);
-            }
+    }
+
+    /// Removes a state that was not used for a long time and has no holder, or a dead one. One that
+    /// cannot be removed now is removed another time.
+    pub(super) fn remove_stale(
+        &self,
+        path: &Path,
+        now: Moment,
+        process: &Process,
+        deadline: Instant,
+    ) {
+        let stale = || {
+            let mut state = read_state(path)?;
+            state.remove_ended_holder(now, process, |file| self.is_dead(file));
+            Some(state).filter(|state| state.is_stale(now))
+        };
+        if let Some(state) = stale()
+            && let Ok(Some(_guard)) = self.guard_of(&name_part(&state.name), deadline)
+            && stale().is_some()
+        {
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | file | what | lifetime |
 //! |---|---|---|
 //! | `guard-XX` | locked (`flock`) for the length of one transition | never unlinked or renamed |
-//! | `state/<name>` | holder, fence, expiry, watermark, execution; replaced by renaming, under its guard | 10 minutes without use, 400 days with a watermark, the retention of an execution |
+//! | `state/<name>` | holder, fence, expiry, watermark, execution; replaced by renaming, under its guard | 10 minutes without use, 400 days with a watermark, the retention of an execution; then swept, when a store is opened and after every 500 commands |
 //! | `alive/<uuid>` | the liveness file: locked by one process for as long as it lives | unlinked by its owner, or by a process that finds its owner dead |
 //!
 //! A file lock alone would not do: it has no ttl, and a stopped holder keeps it for ever. So a
@@ -29,6 +29,7 @@ mod operator;
 mod process;
 mod state;
 mod store;
+mod sweep;
 mod ticks;
 mod transitions;
 mod watch;

@@ -15,6 +15,7 @@ use crate::store::host::files::{self, Folder, Write};
 use crate::store::host::liveness::LivenessFile;
 use crate::store::host::moment::Moment;
 use crate::store::host::state::State;
+use crate::store::host::sweep::Sweep;
 use crate::store::host::transitions::{Transition, step};
 use crate::store::host::watch::Watch;
 use crate::store::listing::Listing;
@@ -35,6 +36,7 @@ pub(crate) struct HostStore {
 pub(super) struct Shared {
     pub(super) folder: Folder,
     liveness: LivenessFile,
+    sweep: Sweep,
     watches: Mutex<WeakMap<LockName, Watch>>,
 }
 
@@ -44,13 +46,14 @@ impl HostStore {
     pub(crate) fn open(folder: Option<PathBuf>, settings: Settings) -> Result<Self, Error> {
         let folder = Folder::open(folder.unwrap_or_else(files::default_folder))?;
         let liveness = folder.create_liveness_file()?;
-        folder.sweep(settings.command_timeout);
+        let sweep = Sweep::start(&folder, liveness.process(), settings.command_timeout);
         Ok(Self {
             settings,
             threads: Arc::new(Semaphore::new(MAX_THREADS)),
             shared: Arc::new(Shared {
                 folder,
                 liveness,
+                sweep,
                 watches: Mutex::default(),
             }),
         })
@@ -78,6 +81,15 @@ impl HostStore {
         let Ok(Ok(permit)) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Err(Error::timeout(within).never_sent());
         };
+        if shared.sweep.is_due() {
+            let shared = shared.clone();
+            // Nothing waits for it.
+            drop(tokio::task::spawn_blocking(move || {
+                shared
+                    .sweep
+                    .go_on(&shared.folder, shared.liveness.process());
+            }));
+        }
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             shared.folder.keep_liveness_file(&shared.liveness)?;
