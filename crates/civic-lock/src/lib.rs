@@ -50,7 +50,8 @@ pub use self::lease::machine::LostReason;
 pub use self::lock_event::LockEvent;
 pub use self::name::LockName;
 pub use self::once::{
-    OnceAttempt, OnceBegun, OnceEvent, OnceKey, OnceOutcome, OnceRecord, OnceRequest, OnceRun,
+    OnceAttempt, OnceBegun, OnceCompleteError, OnceEvent, OnceKey, OnceOutcome, OnceRecord,
+    OnceRequest, OnceRun,
 };
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;

@@ -35,6 +35,7 @@ pub(crate) struct Args {
 enum State {
     Running,
     Done,
+    DoneWithoutResult,
     Resolved,
     InDoubt,
     Abandoned,
@@ -89,6 +90,7 @@ impl State {
         let wanted = match self {
             Self::Running => OnceState::Running,
             Self::Done => OnceState::Done,
+            Self::DoneWithoutResult => OnceState::DoneWithoutResult,
             Self::Resolved => OnceState::Resolved,
             Self::InDoubt => OnceState::InDoubt,
             Self::Abandoned => OnceState::Abandoned,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use civic_lock::{Admin, OnceKey};
+use civic_lock::{Admin, OnceKey, OnceRecord};
 
 use crate::once::list::OnceRow;
 use crate::start_error::StartError;
@@ -24,7 +24,8 @@ pub(crate) struct Args {
 /// Prints one execution, or its result. The exit code is 1 if there is none.
 pub(super) async fn run(admin: &Admin, args: Args) -> Result<ExitCode, StartError> {
     if args.result {
-        let Some(record) = admin.once_result(&args.key).await? else {
+        let record = admin.once_result(&args.key).await?;
+        let Some(record) = record.filter(OnceRecord::has_result) else {
             return Ok(ExitCode::FAILURE);
         };
         let mut stdout = io::stdout().lock();

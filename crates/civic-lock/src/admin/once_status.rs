@@ -43,6 +43,8 @@ pub enum OnceState {
     Running,
     /// It is finished, and its result is recorded.
     Done,
+    /// It is finished, and its result was too large to be recorded, or could not be read back.
+    DoneWithoutResult,
     /// An operator has ended it as finished. There is no result.
     Resolved,
     /// Its holder is gone, and it is not run again: no one knows what was done.
@@ -62,6 +64,7 @@ impl OnceState {
         match self {
             Self::Running => "running",
             Self::Done => "done",
+            Self::DoneWithoutResult => "done-without-result",
             Self::Resolved => "resolved",
             Self::InDoubt => "in-doubt",
             Self::Abandoned => "abandoned",
@@ -94,8 +97,11 @@ impl OnceStatus {
 
 pub(super) fn state_of(execution: &Execution, runs: bool) -> OnceState {
     match (execution.phase, execution.delivery) {
-        (Phase::Done, _) if execution.author == Author::Operator => OnceState::Resolved,
-        (Phase::Done, _) => OnceState::Done,
+        (Phase::Done, _) => match execution.author {
+            Author::Holder => OnceState::Done,
+            Author::HolderWithoutResult => OnceState::DoneWithoutResult,
+            Author::Operator => OnceState::Resolved,
+        },
         (Phase::Free, _) => OnceState::Free,
         (Phase::Begun, _) if runs => OnceState::Running,
         (Phase::Begun, Delivery::AtMostOnce) => OnceState::InDoubt,

@@ -40,7 +40,8 @@ pub(crate) enum Ending {
     HandOver,
     Unclaim,
     OnceComplete {
-        result: Payload,
+        /// `None` if it does not fit into a record.
+        result: Option<Payload>,
     },
     OnceForget,
     OnceUnbegin,

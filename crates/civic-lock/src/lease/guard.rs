@@ -136,11 +136,12 @@ impl LeaseGuard {
         self.end(Ending::Unclaim).await
     }
 
-    /// Records the result of an execution, and releases the key.
+    /// Records that an execution is finished, with its result if that fits into a record, and
+    /// releases the key.
     ///
     /// An error means that the store has not confirmed it. It is then repeated in the background
     /// until it is confirmed or the ttl has passed.
-    pub(crate) async fn complete_once(self, result: Payload) -> Result<Completed, Error> {
+    pub(crate) async fn complete_once(self, result: Option<Payload>) -> Result<Completed, Error> {
         match self.finish(Ending::OnceComplete { result }).await? {
             Ended::Execution(completed) => Ok(completed),
             Ended::Key(_) => Ok(Completed::NotOurs),

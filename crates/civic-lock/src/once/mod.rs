@@ -7,7 +7,7 @@
 //! | what the store knows of the key | answer |
 //! |---|---|
 //! | nothing, or that the work failed | [`Started`](crate::OnceBegun::Started): run it |
-//! | it is finished | [`Done`](crate::OnceBegun::Done), with the recorded result |
+//! | it is finished | [`Done`](crate::OnceBegun::Done), with the recorded result, if there is one |
 //! | another holder runs it | [`Running`](crate::OnceBegun::Running) |
 //! | its holder is gone, `AtLeastOnce` | [`Started`](crate::OnceBegun::Started), with a larger fence and attempt |
 //! | its holder is gone, `AtMostOnce` | [`InDoubt`](crate::OnceBegun::InDoubt), until an operator or the end of the retention ends it |
@@ -32,4 +32,4 @@ pub use self::key::OnceKey;
 pub use self::outcome::{OnceBegun, OnceOutcome};
 pub use self::record::OnceRecord;
 pub use self::request::OnceRequest;
-pub use self::run::OnceRun;
+pub use self::run::{OnceCompleteError, OnceRun};

@@ -16,7 +16,7 @@ use crate::once::run::OnceRun;
 pub enum OnceBegun {
     /// This caller executes.
     Started(OnceRun),
-    /// It was executed before.
+    /// It was executed before. The record may [have no result](OnceRecord::has_result).
     Done(OnceRecord),
     /// Another holder executes it, and has not ended within the time that was waited.
     Running {
@@ -62,8 +62,16 @@ pub enum OnceOutcome<T, E> {
         /// When it was recorded, and by which holder.
         record: OnceRecord,
     },
+    /// The work ran before, and no result is recorded: it was
+    /// [not kept](Self::ResultNotKept), or an operator has ended the execution as done. (Work that
+    /// returns `()` or an `Option` is [`AlreadyDone`](Self::AlreadyDone) then, with `()` or
+    /// `None`, when an operator has ended it.)
+    DoneWithoutResult {
+        /// When it was recorded, and for which holder.
+        record: OnceRecord,
+    },
     /// The work ran before, and the recorded result cannot be read as this type: another version
-    /// has recorded it, or an operator has ended the execution, which leaves no result.
+    /// has recorded it.
     Unreadable {
         /// What was recorded, and when.
         record: OnceRecord,
@@ -72,9 +80,22 @@ pub enum OnceOutcome<T, E> {
     },
     /// The work ran and returned an error. It is not recorded: the next call runs the work again.
     Failed(E),
-    /// The work ran to its end, and the store has not confirmed its result. It is recorded in the
-    /// background if the store comes back before the ttl has passed. If not, the work is in doubt,
-    /// or runs again.
+    /// The work ran to its end, and that is recorded without the result, which is larger than
+    /// 256 KiB, or cannot be written as JSON and read again. The work does not run again: later
+    /// calls get [`DoneWithoutResult`](Self::DoneWithoutResult).
+    ResultNotKept {
+        /// What it returned.
+        value: T,
+        /// Why it cannot be recorded.
+        error: Error,
+        /// Whether it had the lock for itself all the time.
+        lease: LeaseEnd,
+    },
+    /// The work ran to its end, and the store has not confirmed that. If another holder has begun
+    /// the work since, or an operator has ended it, nothing is recorded
+    /// ([`ErrorKind::Lost`](crate::ErrorKind::Lost)). If the store did not answer, the end is
+    /// recorded in the background if it comes back before the ttl has passed; if not, the work is
+    /// in doubt, or runs again.
     NotRecorded {
         /// What it returned.
         value: T,

@@ -1,4 +1,4 @@
-//! A result that was recorded.
+//! What was recorded of an execution that is finished.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::once::{Author, Execution};
 use crate::store::payload::Payload;
 
-/// A result that was recorded under a key.
+/// What was recorded under a key of an execution that is finished.
 ///
 /// Its `Debug` form shows how long the result is, and nothing of it.
 #[derive(Clone, Eq, PartialEq)]
@@ -25,13 +25,23 @@ pub struct OnceRecord {
 
 impl OnceRecord {
     /// Returns the result, as it was given to [`OnceRun::complete`](crate::OnceRun::complete). It
-    /// is empty if an operator has ended the execution.
+    /// is empty if there [is none](Self::has_result).
     #[must_use]
     pub fn result(&self) -> &[u8] {
         self.result.as_bytes()
     }
 
-    /// Returns when the result was recorded, by the store's clock.
+    /// Returns whether there is a result, which may be empty.
+    ///
+    /// Returns `false` if the work has ended
+    /// [without one](crate::OnceRun::complete_without_result), or if an operator has ended the
+    /// execution.
+    #[must_use]
+    pub fn has_result(&self) -> bool {
+        self.author == Author::Holder
+    }
+
+    /// Returns when the end was recorded, by the store's clock.
     #[must_use]
     pub fn completed_at(&self) -> SystemTime {
         instant(self.completed)
@@ -69,17 +79,23 @@ impl OnceRecord {
         self.author == Author::Operator
     }
 
-    /// Reads the result as JSON. What an operator has ended counts as `null`.
+    /// Reads the result as JSON. What an operator has ended counts as `null`, which is the result
+    /// of work that returns nothing.
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Unreadable`] if it is not of this type. The error says where, and
-    /// quotes nothing of the result.
+    /// Returns [`ErrorKind::Unreadable`] if there is no result, or if it is not of this type. The
+    /// error says where, and quotes nothing of the result.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let result = if self.is_resolved() {
-            b"null"
-        } else {
-            self.result()
+        let result = match self.author {
+            Author::Holder => self.result(),
+            Author::Operator => b"null",
+            Author::HolderWithoutResult => {
+                return Err(Error::new(
+                    ErrorKind::Unreadable,
+                    "the work has ended, and its result was not recorded",
+                ));
+            }
         };
         serde_json::from_slice(result).map_err(|error| {
             Error::new(
@@ -159,9 +175,18 @@ mod tests {
     #[test]
     fn what_an_operator_has_ended_reads_as_null() {
         let record = record(b"", Author::Operator);
-        assert!(record.is_resolved());
+        assert!(record.is_resolved() && !record.has_result());
         record.json::<()>().expect("null is a unit");
         assert_eq!(record.json::<Option<u8>>().expect("null is none"), None);
         assert!(record.json::<u8>().is_err());
+    }
+
+    #[test]
+    fn a_result_that_was_not_recorded_is_never_taken_for_nothing() {
+        let record = record(b"", Author::HolderWithoutResult);
+        assert!(!record.is_resolved() && !record.has_result());
+        let error = record.json::<Option<u8>>().expect_err("no result");
+        assert_eq!(error.kind(), ErrorKind::Unreadable);
+        assert!(error.to_string().contains("not recorded"), "{error}");
     }
 }

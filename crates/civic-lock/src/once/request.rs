@@ -18,7 +18,7 @@ use crate::once::event::OnceEvent;
 use crate::once::key::OnceKey;
 use crate::once::outcome::{OnceBegun, OnceOutcome};
 use crate::once::record::{OnceRecord, instant};
-use crate::once::run::OnceRun;
+use crate::once::run::{OnceRun, fits};
 use crate::outcome::OnLoss;
 use crate::store::limits::MAX_RETENTION;
 use crate::store::once::{Begun, OnceTerms, Phase};
@@ -164,6 +164,10 @@ impl OnceRequest {
     /// Runs `work` if it has not run before, records what it returns as JSON, and returns that or
     /// what was recorded.
     ///
+    /// A value that is larger than 256 KiB, or that cannot be written as JSON and read again (such
+    /// as a number that is not a finite one), is not recorded; that the work has ended is, so that
+    /// it does not run again.
+    ///
     /// An `Err` of the work is no completion: it is returned, and the next call runs the work
     /// again. When the lease is lost the work is dropped. If the work panics, the key is given back
     /// and the panic goes on: `AtLeastOnce` work runs again, `AtMostOnce` work is in doubt.
@@ -184,6 +188,7 @@ impl OnceRequest {
             OnceBegun::Done(record) => {
                 return match record.json() {
                     Ok(value) => OnceOutcome::AlreadyDone { value, record },
+                    Err(_) if !record.has_result() => OnceOutcome::DoneWithoutResult { record },
                     Err(error) => OnceOutcome::Unreadable { record, error },
                 };
             }
@@ -318,23 +323,46 @@ impl Checked {
     }
 }
 
-/// Records what the work has returned.
-async fn record<T: Serialize, E>(run: OnceRun, value: T) -> OnceOutcome<T, E> {
+/// Records what the work has returned, or at least that it has ended.
+async fn record<T, E>(run: OnceRun, value: T) -> OnceOutcome<T, E>
+where
+    T: DeserializeOwned + Serialize,
+{
     let lease = match run.lease().check() {
         Ok(()) => LeaseEnd::Kept,
         Err(_) => LeaseEnd::Lost,
     };
-    let recorded = match serde_json::to_vec(&value) {
-        Ok(result) => run.complete(&result).await,
-        // Without the serializer's words, which may quote the value.
-        Err(_) => Err(Error::new(
-            ErrorKind::Unreadable,
-            "it cannot be written as JSON",
-        )),
+    let recorded = match kept_as(&value) {
+        Ok(result) => run.complete(&result).await.map_err(Error::from),
+        Err(why) => match run.complete_without_result().await {
+            Ok(_) => {
+                return OnceOutcome::ResultNotKept {
+                    value,
+                    error: why,
+                    lease,
+                };
+            }
+            Err(error) => Err(error),
+        },
     };
     match recorded {
         Ok(_) => OnceOutcome::Ran { value, lease },
         Err(error) => OnceOutcome::NotRecorded { value, error },
+    }
+}
+
+/// Writes what is recorded of a value, if it fits and can be read again. Errors are without the
+/// serializer's words, which may quote the value.
+fn kept_as<T: DeserializeOwned + Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    let unreadable = |why| Error::new(ErrorKind::Unreadable, why);
+    let result =
+        serde_json::to_vec(value).map_err(|_| unreadable("it cannot be written as JSON"))?;
+    fits(&result)?;
+    match serde_json::from_slice::<T>(&result) {
+        Ok(_) => Ok(result),
+        Err(_) => Err(unreadable(
+            "what is written of it as JSON cannot be read again",
+        )),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The right to execute.
 
+use std::fmt;
+
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind};
 use crate::lease::guard::LeaseGuard;
@@ -15,7 +17,7 @@ use crate::store::payload::Payload;
 
 /// The right to execute what a key stands for, under a lease that renews itself.
 ///
-/// Dropped without [`complete`](Self::complete), it gives the key back: the next call runs
+/// Dropped before it has ended, it gives the key back: the next call runs
 /// `AtLeastOnce` work again, with a larger fence and attempt, and finds `AtMostOnce` work in doubt.
 #[derive(Debug)]
 #[must_use = "an execution that is dropped is not recorded"]
@@ -27,6 +29,17 @@ pub struct OnceRun {
     /// `None` once the execution has ended.
     guard: Option<LeaseGuard>,
     observer: LockObserver,
+}
+
+/// The error of [`OnceRun::complete`]: the result is not recorded, or not for certain.
+///
+/// A result that is too large leaves the execution as it was, and the error
+/// [hands it back](Self::into_run). Dropped with the error, it gives the key back like every
+/// [`OnceRun`].
+#[derive(Debug)]
+pub struct OnceCompleteError {
+    error: Error,
+    run: Option<Box<OnceRun>>,
 }
 
 impl OnceRun {
@@ -74,8 +87,9 @@ impl OnceRun {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Lost`] if the execution is not this holder's any more,
-    /// [`ErrorKind::TooLarge`] for a result of more than 256 KiB, and another error if the store
-    /// has not confirmed it within the command timeout. The command is then repeated in the
+    /// [`ErrorKind::TooLarge`] for a result of more than 256 KiB, which
+    /// [hands the execution back](OnceCompleteError::into_run), and another error if the store has
+    /// not confirmed it within the command timeout. The command is then repeated in the
     /// background until it is confirmed or the ttl has passed. Without success `AtMostOnce` work is
     /// in doubt.
     ///
@@ -83,32 +97,45 @@ impl OnceRun {
     ///
     /// If the returned future is dropped after it was polled, the result is recorded in the
     /// background.
-    pub async fn complete(mut self, result: &[u8]) -> Result<OnceRecord, Error> {
-        if result.len() > MAX_RESULT {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "it has {} bytes, and at most {MAX_RESULT} are recorded",
-                    result.len()
-                ),
-            ));
+    pub async fn complete(self, result: &[u8]) -> Result<OnceRecord, OnceCompleteError> {
+        if let Err(error) = fits(result) {
+            return Err(OnceCompleteError::handed_back(error, self));
         }
+        Ok(self.end(Some(Payload::new(result))).await?)
+    }
+
+    /// Records that the work has ended, without a result, and releases the key. For work that is
+    /// done and whose result cannot be recorded: it does not run again, and its later callers get a
+    /// record that [has no result](OnceRecord::has_result).
+    ///
+    /// # Errors
+    ///
+    /// See [`complete`](Self::complete). There is no result that could be too large.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the returned future is dropped after it was polled, the end is recorded in the
+    /// background.
+    pub async fn complete_without_result(self) -> Result<OnceRecord, Error> {
+        self.end(None).await
+    }
+
+    async fn end(mut self, result: Option<Payload>) -> Result<OnceRecord, Error> {
         let Some(guard) = self.guard.take() else {
             return Err(Error::runtime_shutdown());
         };
-        let result = Payload::new(result);
         let recorded = guard.complete_once(result.clone()).await;
         match recorded {
             Ok(Completed::Recorded { completed, until }) => {
                 self.emit(OnceEvent::Completed);
                 Ok(OnceRecord {
-                    result,
+                    author: Author::of_result(result.as_ref()),
+                    result: result.unwrap_or_default(),
                     completed,
                     until,
                     attempt: self.attempt,
                     fence: self.lease.fence(),
                     holder: self.lease.holder().to_owned(),
-                    author: Author::Holder,
                 })
             }
             Ok(Completed::NotOurs) => {
@@ -177,6 +204,79 @@ impl Drop for OnceRun {
             self.emit_abandoned();
         }
     }
+}
+
+// ===== impl OnceCompleteError =====
+
+impl OnceCompleteError {
+    /// The execution goes on.
+    fn handed_back(error: Error, run: OnceRun) -> Self {
+        Self {
+            error,
+            run: Some(Box::new(run)),
+        }
+    }
+
+    /// Returns what went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// Returns the error without the execution.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// Returns the execution, which goes on; `None` if it has ended, or its end is repeated in the
+    /// background.
+    ///
+    /// Complete it with a shorter result, or
+    /// [without one](OnceRun::complete_without_result).
+    #[must_use]
+    pub fn into_run(self) -> Option<OnceRun> {
+        self.run.map(|run| *run)
+    }
+}
+
+impl fmt::Display for OnceCompleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for OnceCompleteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl From<Error> for OnceCompleteError {
+    fn from(error: Error) -> Self {
+        Self { error, run: None }
+    }
+}
+
+impl From<OnceCompleteError> for Error {
+    /// Drops the execution, if it goes on.
+    fn from(error: OnceCompleteError) -> Self {
+        error.error
+    }
+}
+
+/// Refuses a result that is too large.
+pub(super) fn fits(result: &[u8]) -> Result<(), Error> {
+    if result.len() <= MAX_RESULT {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "it has {} bytes, and at most {MAX_RESULT} are recorded",
+            result.len()
+        ),
+    ))
 }
 
 fn not_ours() -> Error {

@@ -61,13 +61,15 @@ pub(crate) enum Phase {
     Free,
 }
 
-/// Who has said that an execution is finished.
+/// Who has said that an execution is finished, and whether there is a result.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Author {
     /// The holder, with its result.
     #[default]
     Holder,
+    /// The holder, whose result does not fit into a record.
+    HolderWithoutResult,
     /// An operator, without a result.
     Operator,
 }
@@ -95,11 +97,12 @@ pub(crate) struct OnceBegin {
     pub(crate) orphans: Vec<Holder>,
 }
 
-/// Records the result of an execution, and releases the key.
+/// Records that an execution is finished, and releases the key.
 #[derive(Clone, Debug)]
 pub(crate) struct OnceComplete {
     pub(crate) holder: Holder,
-    pub(crate) result: Payload,
+    /// `None` if it does not fit into a record.
+    pub(crate) result: Option<Payload>,
 }
 
 /// Lets an execution be begun again, since nothing was done, and releases the key.
@@ -177,7 +180,7 @@ pub(crate) enum Begun<T> {
 /// The answer to [`OnceComplete`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Completed {
-    /// The result is recorded.
+    /// It is recorded that it is finished, with its result if there is one.
     Recorded { completed: u64, until: u64 },
     /// The execution is not this holder's any more, and was not touched.
     NotOurs,
@@ -254,6 +257,37 @@ impl Phase {
             "begun" => Some(Self::Begun),
             "done" => Some(Self::Done),
             "free" => Some(Self::Free),
+            _ => None,
+        }
+    }
+}
+
+// ===== impl Author =====
+
+impl Author {
+    /// Returns who has finished an execution with this result.
+    pub(crate) fn of_result(result: Option<&Payload>) -> Self {
+        match result {
+            Some(_) => Self::Holder,
+            None => Self::HolderWithoutResult,
+        }
+    }
+
+    /// Returns the field of the Redis hash.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Holder => "holder",
+            Self::HolderWithoutResult => "holder_without_result",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// Reads the field of the Redis hash, which is empty before the end.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        match text {
+            "" | "holder" => Some(Self::Holder),
+            "holder_without_result" => Some(Self::HolderWithoutResult),
+            "operator" => Some(Self::Operator),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::delivery::Delivery;
+use crate::error::Error;
 use crate::layer::fence::FenceRefusal;
 use crate::layer::idempotency::body::IdempotencyBody;
 use crate::layer::idempotency::collect::{Collected, End};
@@ -196,7 +197,7 @@ impl Recording {
     async fn write(self, run: OnceRun) -> IdempotencyVerdict {
         let (written, verdict) = match self {
             Self::Answer(record) => (
-                run.complete(&record).await.map(drop),
+                run.complete(&record).await.map(drop).map_err(Error::from),
                 IdempotencyVerdict::Executed,
             ),
             Self::NothingDone => (run.forget().await, IdempotencyVerdict::NothingDone),

@@ -32,6 +32,7 @@ conformance! {
     a_record_ends_after_its_retention_and_a_look_prolongs_it,
     the_key_of_another_kind_of_holder_keeps_an_execution_out,
     results_of_any_bytes_come_back_whole,
+    an_end_without_a_result_is_final_and_is_told_from_an_empty_one,
     executions_are_listed_and_locks_are_not,
 }
 
@@ -79,7 +80,16 @@ impl Case {
     async fn complete(&self, who: &str, result: &[u8]) -> Completed {
         let complete = OnceComplete {
             holder: holder(who),
-            result: Payload::new(result),
+            result: Some(Payload::new(result)),
+        };
+        let completed = self.store.run(&self.name, complete).await;
+        completed.expect("complete")
+    }
+
+    async fn complete_without_result(&self, who: &str) -> Completed {
+        let complete = OnceComplete {
+            holder: holder(who),
+            result: None,
         };
         let completed = self.store.run(&self.name, complete).await;
         completed.expect("complete")
@@ -182,6 +192,25 @@ async fn a_finished_execution_is_answered_with_its_result_and_never_begun_again(
             assert_eq!(execution.holder, "a");
             assert_eq!(execution.author, Author::Holder);
         }
+        assert_eq!(case.peek().await.holder, None, "the key is free");
+    }
+}
+
+async fn an_end_without_a_result_is_final_and_is_told_from_an_empty_one(store: Store) {
+    let empty = Case::new(&store, "empty");
+    granted(&empty.begin("a", LEAST).await);
+    recorded(empty.complete("a", b"").await);
+    assert_eq!(done(empty.begin("b", LEAST).await).author, Author::Holder);
+    for delivery in [LEAST, MOST] {
+        let case = Case::new(&store, delivery.as_str());
+        granted(&case.begin("a", delivery).await);
+        let first = recorded(case.complete_without_result("a").await);
+        assert_eq!(recorded(case.complete_without_result("a").await), first);
+        assert_eq!(case.complete("b", b"late").await, Completed::NotOurs);
+        let execution = done(case.begin("b", delivery).await);
+        assert_eq!(execution.author, Author::HolderWithoutResult);
+        assert_eq!(execution.result, Payload::default());
+        assert_eq!(execution.completed, Some(first.0));
         assert_eq!(case.peek().await.holder, None, "the key is free");
     }
 }

@@ -100,7 +100,7 @@ impl Transition for OnceComplete {
             return Completed::NotOurs;
         };
         if execution.phase == Phase::Done
-            && execution.author == Author::Holder
+            && execution.author != Author::Operator
             && execution.holder == holder
         {
             // The answer to the first call was lost.
@@ -117,7 +117,8 @@ impl Transition for OnceComplete {
         execution.phase = Phase::Done;
         execution.completed = Some(completed);
         execution.until = until;
-        execution.result = self.result;
+        execution.author = Author::of_result(self.result.as_ref());
+        execution.result = self.result.unwrap_or_default();
         if state.held_by(&self.holder) {
             state.release(None, now);
         }
@@ -334,7 +335,7 @@ mod tests {
                     let holder = Holder::new(who.to_string());
                     let complete = OnceComplete {
                         holder,
-                        result: result.clone(),
+                        result: Some(result.clone()),
                     };
                     if let Completed::Recorded { .. } = self.run(complete) {
                         let recorded = (who.to_string(), result);

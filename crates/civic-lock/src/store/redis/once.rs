@@ -75,7 +75,12 @@ impl Scripted for OnceComplete {
     }
 
     fn args(&self, name: &LockName) -> Vec<String> {
-        vec![self.result.to_text(), name.hint_channel()]
+        let result = self.result.as_ref();
+        vec![
+            result.map(Payload::to_text).unwrap_or_default(),
+            name.hint_channel(),
+            Author::of_result(result).as_str().to_owned(),
+        ]
     }
 
     fn read(reply: &Reply) -> Result<Completed, Error> {
@@ -203,10 +208,6 @@ fn read_execution(reply: &Reply, first: usize) -> Result<Execution, Error> {
         "at_most_once" => Delivery::AtMostOnce,
         _ => return Err(reply.corrupt()),
     };
-    let author = match text(10)? {
-        "operator" => Author::Operator,
-        _ => Author::Holder,
-    };
     Ok(Execution {
         version: Execution::VERSION,
         phase: Phase::read(text(0)?).ok_or_else(|| reply.corrupt())?,
@@ -219,7 +220,7 @@ fn read_execution(reply: &Reply, first: usize) -> Result<Execution, Error> {
         until: reply.number(first + 7)?,
         retain: reply.number(first + 8)?,
         completed: reply.optional(first + 9)?,
-        author,
+        author: Author::read(text(10)?).ok_or_else(|| reply.corrupt())?,
         result: Payload::read(text(11)?).ok_or_else(|| reply.corrupt())?,
     })
 }

@@ -145,7 +145,7 @@ async fn what_an_operator_has_ended_as_done_is_not_run_again(store: Fixture) {
     already_done(request().run(async |_| Ok::<(), Infallible>(())).await);
     let number = request().run(async |_| Ok::<u8, Infallible>(1)).await;
     assert!(
-        matches!(number, OnceOutcome::Unreadable { .. }),
+        matches!(number, OnceOutcome::DoneWithoutResult { .. }),
         "{number:?}"
     );
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use civic_lock::{
     BreakOutcome, Delivery, ErrorKind, LeaseEnd, LockService, OnLoss, OnceAttempt, OnceBegun,
-    OnceOutcome,
+    OnceOutcome, OnceState,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::timeout;
 
 use crate::support::lock::eventually;
@@ -26,7 +27,8 @@ on_each_store! {
     work_whose_lease_is_lost_is_dropped_and_taken_over,
     work_that_goes_on_without_its_lease_records_nothing_over_another_one,
     another_call_under_the_same_key_is_different,
-    a_result_up_to_256_kib_is_recorded_and_a_longer_one_is_refused,
+    a_result_up_to_256_kib_is_recorded_and_a_longer_one_hands_the_execution_back,
+    finished_work_is_done_although_its_result_cannot_be_recorded,
     a_result_of_another_type_is_unreadable_and_is_not_run_again,
     a_record_says_when_by_whom_and_until_when,
 }
@@ -216,7 +218,9 @@ async fn another_call_under_the_same_key_is_different(store: Fixture) {
     assert_eq!(done(request(1).begin().await).result(), b"1");
 }
 
-async fn a_result_up_to_256_kib_is_recorded_and_a_longer_one_is_refused(store: Fixture) {
+async fn a_result_up_to_256_kib_is_recorded_and_a_longer_one_hands_the_execution_back(
+    store: Fixture,
+) {
     let service = store.replica();
     let most = vec![0xfe; 256 * 1024];
     let run = started(service.once("most").begin().await);
@@ -229,18 +233,80 @@ async fn a_result_up_to_256_kib_is_recorded_and_a_longer_one_is_refused(store: F
     let error = run.complete(&long).await.expect_err("one byte too many");
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("262145"), "{error}");
-    let text = "x".repeat(256 * 1024);
-    let outcome = service
-        .once("text")
-        .run(async |_| Ok::<_, Infallible>(text.clone()));
-    let outcome = outcome.await;
-    let OnceOutcome::NotRecorded { value, error } = outcome else {
-        panic!("its quotes make it too long")
-    };
-    assert_eq!(
-        (value.len(), error.kind()),
-        (text.len(), ErrorKind::TooLarge)
+    // Its work is done: the caller decides what is recorded of it.
+    let run = error.into_run().expect("it goes on");
+    run.lease().check().expect("it has the lock");
+    let record = run.complete(b"an id").await.expect("it is recorded");
+    assert_eq!(done(service.once("more").begin().await), record);
+}
+
+async fn finished_work_is_done_although_its_result_cannot_be_recorded(store: Fixture) {
+    let service = store.replica();
+    for (key, value) in [("text", Value::Long), ("number", Value::NotANumber)] {
+        for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
+            let key = format!("{key}:{}", delivery.as_str());
+            let request = || service.once(&key).delivery(delivery);
+            let outcome = request().run(async |_| Ok::<_, Infallible>(value)).await;
+            let OnceOutcome::ResultNotKept { error, lease, .. } = outcome else {
+                panic!("{key}: {outcome:?}")
+            };
+            assert_eq!(error.kind(), value.refused_as(), "{key}: {error}");
+            assert_eq!(lease, LeaseEnd::Kept, "{key}");
+            let work = async |_| -> Result<Value, Infallible> { unreachable!("it has run") };
+            let outcome = request().run(work).await;
+            let OnceOutcome::DoneWithoutResult { record } = outcome else {
+                panic!("{key}: {outcome:?}")
+            };
+            assert!(!record.has_result() && !record.is_resolved(), "{key}");
+            assert_eq!(record.attempt(), 1, "{key}");
+            let status = service.admin().once(&key).await.expect("an answer");
+            let state = status.expect("a record").state;
+            assert_eq!(state, OnceState::DoneWithoutResult, "{key}");
+        }
+    }
+    // No result is not the same as a result of nothing.
+    let run = started(service.once("maybe").begin().await);
+    let record = run.complete_without_result().await.expect("it is recorded");
+    assert_eq!(done(service.once("maybe").begin().await), record);
+    let work = async |_| -> Result<Option<u8>, Infallible> { unreachable!("it has run") };
+    let outcome = service.once("maybe").run(work).await;
+    assert!(
+        matches!(outcome, OnceOutcome::DoneWithoutResult { .. }),
+        "{outcome:?}"
     );
+}
+
+/// A value that cannot be recorded.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    /// More than 256 KiB, with its quotes.
+    Long,
+    /// JSON has no such number: it would be read as nothing.
+    NotANumber,
+}
+
+impl Value {
+    fn refused_as(self) -> ErrorKind {
+        match self {
+            Self::Long => ErrorKind::TooLarge,
+            Self::NotANumber => ErrorKind::Unreadable,
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Long => serializer.serialize_str(&"x".repeat(256 * 1024)),
+            Self::NotANumber => serializer.serialize_f64(f64::NAN),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        f64::deserialize(deserializer).map(|_| Self::NotANumber)
+    }
 }
 
 async fn a_result_of_another_type_is_unreadable_and_is_not_run_again(store: Fixture) {

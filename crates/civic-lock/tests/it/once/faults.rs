@@ -129,7 +129,7 @@ async fn a_result_whose_confirmation_was_lost_is_recorded_in_the_background() {
     let run = started(request.begin().await);
     broken.proxy.set(Fault::DropReply);
     let error = run.complete(b"paid").await.expect_err("no confirmation");
-    assert!(error.is_ambiguous(), "{error:?}");
+    assert!(error.error().is_ambiguous(), "{error:?}");
     broken.proxy.set(Fault::Pass);
     let direct = broken.direct();
     eventually("it is recorded", async || {

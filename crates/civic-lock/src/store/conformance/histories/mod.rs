@@ -339,7 +339,8 @@ async fn random_once_command(both: &mut Both<'_>, random: &mut Random) {
             .await;
         }
         5 | 6 => {
-            let result = Payload::new(&[7; 3][..random.below(4)]);
+            let result = Some(Payload::new(&[7; 3][..random.below(4)]));
+            let result = result.filter(|_| random.one(&[true, true, false]));
             both.run(OnceComplete {
                 holder: who_begun,
                 result,

@@ -13,7 +13,8 @@
 --                                 until        when the record ends, ms since the epoch
 --                                 retain       for how long it stays once it is done, ms
 --                                 completed    when it was finished, ms since the epoch
---                                 author       operator, if an operator has said that it is done
+--                                 author       who has said that it is done: holder,
+--                                              holder_without_result, or operator
 --                                 result       in base64
 -- ARGV[3]  ttl of the holder, ms
 -- ARGV[4]  ttl of the fence, ms
