@@ -62,17 +62,19 @@ pub(super) struct OnceRow {
 pub(super) async fn run(admin: &Admin, args: Args) -> Result<ExitCode, StartError> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let rows = async || {
+        let keys = admin.once_keys().await?;
+        let first = match &args.after {
+            Some(after) => keys.partition_point(|key| key <= after),
+            None => 0,
+        };
         let mut rows = Vec::new();
-        let mut after = args.after.clone();
-        while rows.len() < limit {
-            let page = admin.once_records(after.as_ref(), PAGE).await?;
-            after = page.last().map(|status| status.key.clone());
-            let is_last = page.len() < PAGE;
+        for page in keys[first..].chunks(limit.min(PAGE)) {
+            let page = admin.once_records(page).await?;
             let wanted = page
                 .iter()
                 .filter(|status| args.state.is_none_or(|state| state.is(status.state)));
             rows.extend(wanted.map(OnceRow::of));
-            if is_last {
+            if rows.len() >= limit {
                 break;
             }
         }

@@ -1,6 +1,7 @@
 //! `civic once`, as an operator uses it, on both stores.
 
 use civic_lock::{Delivery, LockService, OnceBegun, OnceRun};
+use civic_testkit::redis::{RedisServer, Reply};
 
 use crate::support::store::{Answer, Store};
 
@@ -66,6 +67,44 @@ async fn once_ls_shows_each_execution_and_no_result() {
             .await;
         assert_eq!(keys(&page), expected[1..3]);
     }
+}
+
+#[tokio::test]
+async fn once_ls_lists_the_names_of_the_store_once_however_many_there_are() {
+    const MANY: usize = 2500;
+    const FILL: &str = "for i = 1, ARGV[1] do redis.call('HSET', string.format('{lock:once:%05d}:once', i), \
+         'version', '1', 'phase', 'done', 'holder', 'a', 'attempt', '1', 'fence', '7', \
+         'delivery', 'at_least_once', 'fingerprint', '', 'begun', '1', 'until', '2', \
+         'retain', '1', 'completed', '1', 'author', 'holder', 'result', '') end";
+    let server = RedisServer::start().await;
+    server
+        .command(&["EVAL", FILL, "0", &MANY.to_string()])
+        .await;
+    let store = Store::Redis(server);
+    let scans = async |limit: &str| {
+        let Store::Redis(server) = &store else {
+            unreachable!("it is Redis")
+        };
+        let answer = loop {
+            server.command(&["CONFIG", "RESETSTAT"]).await;
+            let answer = store.civic_once(&["once", "ls", "--limit", limit]).await;
+            if !answer.stderr.contains("did not answer in time") {
+                break answer;
+            }
+        };
+        let Reply::Text(info) = server.command(&["INFO", "commandstats"]).await else {
+            panic!("no INFO")
+        };
+        let calls = info.lines().find_map(|line| {
+            let calls = line.strip_prefix("cmdstat_scan:calls=")?;
+            calls.split(',').next()?.parse::<usize>().ok()
+        });
+        (answer.lines.len(), calls.expect("it scans"))
+    };
+    let (few, once) = scans("1").await;
+    let (all, calls) = scans("5000").await;
+    assert_eq!((few, all), (1, MANY));
+    assert_eq!(calls, once, "the names are listed again for each page");
 }
 
 #[tokio::test]

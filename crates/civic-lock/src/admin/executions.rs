@@ -13,43 +13,39 @@ use crate::store::once::{Detail, OncePeek, OnceResolve, Phase, Resolution, Resol
 
 /// What an operator sees of executions, and does with them.
 impl Admin {
-    /// Returns a page of the executions that the store remembers: those after `after`, sorted by
-    /// key, at most `limit` of them. Fewer than `limit` are the last page.
+    /// Returns the keys of the executions that the store remembers, sorted.
     ///
-    /// The keys of the store are read for each page, in a Cluster those of every primary; the
-    /// records are read for the page only, and without their results.
+    /// All names in the store are read, in a Cluster those of every primary: ask once, and then for
+    /// the [records](Self::once_records) of some keys at a time.
     ///
     /// # Errors
     ///
     /// Returns an error if the store does not answer.
-    pub async fn once_records(
-        &self,
-        after: Option<&OnceKey>,
-        limit: usize,
-    ) -> Result<Vec<OnceStatus>, Error> {
+    pub async fn once_keys(&self) -> Result<Vec<OnceKey>, Error> {
         let names = self.store().list(Listing::Executions).await?;
         let mut keys: Vec<OnceKey> = names.iter().filter_map(OnceKey::of_lock).collect();
         keys.sort();
         keys.dedup();
-        let first = after.map_or(0, |after| keys.partition_point(|key| key <= after));
-        let mut page = Vec::new();
-        let mut rest = keys.split_off(first).into_iter();
-        while page.len() < limit {
-            // Some may have ended since: the page is filled up with the ones after them.
-            let chunk: Vec<OnceKey> = rest.by_ref().take(limit - page.len()).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            let peek = OncePeek {
-                detail: Detail::State,
-            };
-            let names = chunk.iter().map(|key| key.lock_name().clone()).collect();
-            for (name, peeked) in self.ask_all(names, peek).await? {
-                let key = OnceKey::of_lock(&name);
-                page.extend(key.and_then(|key| OnceStatus::new(key, peeked)));
-            }
+        Ok(keys)
+    }
+
+    /// Returns those of these executions that the store still remembers, sorted by key. Only their
+    /// own records are read, and without the results.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store does not answer.
+    pub async fn once_records(&self, keys: &[OnceKey]) -> Result<Vec<OnceStatus>, Error> {
+        let peek = OncePeek {
+            detail: Detail::State,
+        };
+        let names = keys.iter().map(|key| key.lock_name().clone()).collect();
+        let mut records = Vec::with_capacity(keys.len());
+        for (name, peeked) in self.ask_all(names, peek).await? {
+            let key = OnceKey::of_lock(&name);
+            records.extend(key.and_then(|key| OnceStatus::new(key, peeked)));
         }
-        Ok(page)
+        Ok(records)
     }
 
     /// Returns one execution; `None` if the store does not remember any under the key.

@@ -54,7 +54,8 @@ impl Store {
         }
     }
 
-    async fn civic_once(&self, arguments: &[&str]) -> Answer {
+    /// Runs the tool once.
+    pub(crate) async fn civic_once(&self, arguments: &[&str]) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_civic"));
         command.args(arguments).env_clear();
         match self {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use civic_lock::{
-    Delivery, ErrorKind, OnceKey, OnceOutcome, OnceState, ResolveOnce, ResolveOutcome,
+    Admin, Delivery, ErrorKind, OnceOutcome, OnceState, OnceStatus, ResolveOnce, ResolveOutcome,
 };
 
 use crate::support::lock::eventually;
@@ -11,16 +11,21 @@ use crate::support::once::{already_done, done, started};
 use crate::support::store::{Fixture, on_each_store};
 
 on_each_store! {
-    executions_are_listed_page_by_page_with_their_states,
+    executions_are_listed_once_and_read_some_at_a_time_with_their_states,
     an_operator_ends_only_the_attempt_that_was_seen,
     what_an_operator_has_ended_as_done_is_not_run_again,
     a_result_is_read_only_where_it_is_asked_for,
 }
 
-async fn executions_are_listed_page_by_page_with_their_states(store: Fixture) {
+async fn all_records(admin: &Admin) -> Vec<OnceStatus> {
+    let keys = admin.once_keys().await.expect("an answer");
+    admin.once_records(&keys).await.expect("an answer")
+}
+
+async fn executions_are_listed_once_and_read_some_at_a_time_with_their_states(store: Fixture) {
     let service = store.replica();
     let admin = service.admin();
-    assert_eq!(admin.once_records(None, 10).await.expect("a page"), []);
+    assert_eq!(all_records(&admin).await, []);
     let begin =
         async |key: &str, delivery| started(service.once(key).delivery(delivery).begin().await);
     let done = begin("done", Delivery::AtMostOnce).await;
@@ -45,7 +50,7 @@ async fn executions_are_listed_page_by_page_with_their_states(store: Fixture) {
     })
     .await;
 
-    let all = admin.once_records(None, 10).await.expect("a page");
+    let all = all_records(&admin).await;
     let seen: Vec<_> = all
         .iter()
         .map(|one| (one.key.as_str(), one.state))
@@ -58,20 +63,13 @@ async fn executions_are_listed_page_by_page_with_their_states(store: Fixture) {
         ("runs", OnceState::Running),
     ];
     assert_eq!(seen, expected);
+    let listed = admin.once_keys().await.expect("an answer");
     let mut paged = Vec::new();
-    loop {
-        let after: Option<OnceKey> = paged
-            .last()
-            .map(|one: &civic_lock::OnceStatus| one.key.clone());
-        let page = admin.once_records(after.as_ref(), 2).await.expect("a page");
-        let last = page.len() < 2;
-        paged.extend(page);
-        if last {
-            break;
-        }
+    for page in listed.chunks(2) {
+        paged.extend(admin.once_records(page).await.expect("an answer"));
     }
     // What is left of the ttl differs from look to look.
-    let keys = |list: &[civic_lock::OnceStatus]| -> Vec<_> {
+    let keys = |list: &[OnceStatus]| -> Vec<_> {
         list.iter()
             .map(|one| (one.key.clone(), one.state))
             .collect()
@@ -158,7 +156,7 @@ async fn a_result_is_read_only_where_it_is_asked_for(store: Fixture) {
     let run = started(service.once("payment").begin().await);
     assert_eq!(admin.once_result("payment").await.expect("an answer"), None);
     run.complete(b"Ada Lovelace").await.expect("it is recorded");
-    let list = admin.once_records(None, 10).await.expect("a page");
+    let list = all_records(&admin).await;
     assert!(!format!("{list:?}").contains("Ada"));
     let record = admin.once_result("payment").await.expect("an answer");
     assert_eq!(record.expect("a result").result(), b"Ada Lovelace");
