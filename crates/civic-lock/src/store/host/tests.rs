@@ -290,25 +290,27 @@ async fn what_nobody_has_used_for_a_week_is_swept_and_nothing_else() {
 async fn an_open_store_sweeps_what_has_ended_and_goes_on_where_it_was() {
     let here = Here::new();
     let store = here.store();
-    let name = |number: usize| LockName::new(format!("used-{number}")).expect("a valid name");
-    let template = {
-        fence(acquire(&store, &here.name, "a").await);
-        release(&store, &here.name, "a", None).await;
-        here.edit("retain_until", 0.into());
-        fs::read_to_string(here.state()).expect("a state")
-    };
-    // More than one part of a sweep looks at.
-    let ended = 2500;
-    for number in 0..ended {
-        let name = name(number);
-        let path = here.folder.join("state").join(name.as_str());
-        let text = template.replace("\"nightly\"", &format!("\"{name}\""));
-        fs::write(path, text).expect("it is writable");
-    }
-    // Its process has died, and no one has asked for it since.
+    fence(acquire(&store, &here.name, "a").await);
+    release(&store, &here.name, "a", None).await;
     let dead = LockName::new("dead").expect("a valid name");
     let gone = here.store();
     fence(acquire(&gone, &dead, "b").await);
+    // More than one part of a sweep looks at, of both. No store is opened from here on.
+    let (in_use, ended) = (1500, 2500);
+    let write = |name: String| {
+        let path = here.folder.join("state").join(&name);
+        let text = fs::read_to_string(here.state()).expect("a state");
+        let text = text.replace("\"nightly\"", &format!("\"{name}\""));
+        fs::write(path, text).expect("it is writable");
+    };
+    for number in 0..in_use {
+        write(format!("in-use-{number}"));
+    }
+    here.edit("retain_until", 0.into());
+    for number in 0..ended {
+        write(format!("ended-{number}"));
+    }
+    // Its process has died, and no one has asked for it since.
     drop(gone);
     let path = here.folder.join("state/dead");
     let text = fs::read_to_string(&path).expect("a state");
@@ -316,23 +318,25 @@ async fn an_open_store_sweeps_what_has_ended_and_goes_on_where_it_was() {
     state["retain_until"] = 0.into();
     fs::write(&path, state.to_string()).expect("it is writable");
 
-    let kept = LockName::new("kept").expect("a valid name");
-    fence(acquire(&store, &kept, "a").await);
     let left = || {
         let left = fs::read_dir(here.folder.join("state")).expect("a folder");
         left.map(|entry| entry.expect("an entry").file_name())
-            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
-            .collect::<Vec<_>>()
+            .filter(|name| !name.as_encoded_bytes().starts_with(b"in-use-"))
+            .count()
     };
-    let mut commands = 0;
-    while left() != ["kept"] {
+    let other = LockName::new("in-use-0").expect("a valid name");
+    let mut parts = 0;
+    while left() > 0 {
         for _ in 0..500 {
-            let peeked = store.run(store.command_timeout(), &kept, Peek).await;
+            let peeked = store.run(store.command_timeout(), &other, Peek).await;
             peeked.expect("an answer");
         }
-        commands += 500;
-        assert!(commands < 100_000, "{} files are left", left().len());
+        parts += 1;
+        assert!(left() + parts * 1000 >= ended, "too much at a time");
+        assert!(parts < 100, "{} files are left", left());
     }
+    let all = fs::read_dir(here.folder.join("state")).expect("a folder");
+    assert_eq!(all.count(), in_use);
 }
 
 #[tokio::test]
