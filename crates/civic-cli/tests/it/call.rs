@@ -156,15 +156,21 @@ fn mistakes_on_the_command_line_are_exit_code_2() {
 
 #[test]
 fn a_url_that_no_client_can_use_is_a_failure_in_json() {
-    for url in [
-        "https://localhost:1/x",
-        "ftp://localhost/x",
-        "http://h:99999/x",
-    ] {
+    for url in ["ftp://localhost/x", "http://h:99999/x"] {
         let failed = failure(&call(&["GET", url]));
         assert_eq!(failed["kind"], "config", "{url}");
         assert_eq!(failed["attempts"], 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_https_url_is_spoken_to_with_tls_or_not_at_all() {
+    // It answers a TLS greeting with plain HTTP.
+    let peer = Upstream::start([Step::status(400)]).await;
+    let url = peer.url().replace("http://", "https://");
+    let failed = failure(&call(&["GET", &format!("{url}/x"), "--retries", "0"]));
+    assert_eq!(failed["kind"], "connect");
+    assert_eq!(peer.attempts().len(), 0, "nothing was sent in the clear");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
