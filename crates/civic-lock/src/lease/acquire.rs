@@ -39,6 +39,10 @@ use crate::store::redis::Scripted;
 use crate::store::store::Store;
 use crate::timing::{Timing, Ttl};
 
+/// For how long after its deadline an acquire counts as one that the store may still carry out. The
+/// deadline is given to the store by its own clock, which is known only approximately.
+const SETTLED_MARGIN: Duration = Duration::from_millis(500);
+
 /// Acquires leases from one store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Leases(Arc<Inner>);
@@ -344,6 +348,9 @@ impl Leases {
             let orphan = Orphan {
                 holder: pending.holder,
                 undo: pending.undo,
+                // The store carries no command out after the deadline of its caller.
+                settled: pending.sent + self.0.store.command_timeout() + SETTLED_MARGIN,
+                tries: 0,
                 until: boot_clock::now() + within + self.0.store.command_timeout(),
                 _live: Arc::new(pending.live),
             };
@@ -422,6 +429,8 @@ mod tests {
                     _live: Arc::new(leases.live().add(&holder)),
                     holder: holder.clone(),
                     undo: Ending::Release { hold: None },
+                    settled: Duration::ZERO,
+                    tries: 0,
                     until: Duration::MAX,
                 };
                 leases.0.orphans.keep(&name, orphan);

@@ -13,6 +13,7 @@ use crate::lease::live::LiveLease;
 use crate::lease::task::MAX_RETRY_DELAY;
 use crate::mutex::Mutex;
 use crate::name::LockName;
+use crate::store::answer::Ownership;
 use crate::store::holder::Holder;
 use crate::store::store::Store;
 use crate::timing::Backoff;
@@ -20,9 +21,10 @@ use crate::timing::Backoff;
 /// The values of this process that may be under a key although no lease uses them. Cheap to clone.
 ///
 /// An acquire whose answer was lost may have been carried out, so its value is an orphan. One task
-/// per name takes its orphans back until that is confirmed, or until their ttl has passed. A value
-/// whose acquire was never sent is none, and neither is one that a lease uses, or one that is kept
-/// for a minimum hold.
+/// per name takes its orphans back until that is confirmed, or until it is worth no more. That
+/// there is nothing to take back confirms it only when the acquire cannot be carried out any more:
+/// it may be overtaken by its own undo. A value whose acquire was never sent is none, and neither
+/// is one that a lease uses, or one that is kept for a minimum hold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orphans(Arc<Mutex<HashMap<LockName, Family>>>);
 
@@ -39,6 +41,10 @@ pub(super) struct Orphan {
     pub(super) holder: Holder,
     /// What takes it back.
     pub(super) undo: Ending,
+    /// By the boot clock. Until then the acquire may still be carried out.
+    pub(super) settled: Duration,
+    /// How often its undo was sent: those that were tried less often come first.
+    pub(super) tries: u32,
     /// From then on it is left as it is: the key has expired by itself.
     pub(super) until: Duration,
     /// Until it is taken back, the end of the process has something to wait for.
@@ -77,10 +83,16 @@ impl Orphans {
     async fn take_back(self, store: Store, name: LockName) {
         let mut backoff = Backoff::new(MAX_RETRY_DELAY);
         while let Some(orphan) = self.next(&name) {
+            let sent = boot_clock::now();
             match orphan.undo.send(&store, &name, &orphan.holder).await {
-                Ok(_) => {
+                Ok(ended) if ended.ownership() == Ownership::Ours || sent >= orphan.settled => {
                     self.remove(&name, &orphan.holder);
                     backoff = Backoff::new(MAX_RETRY_DELAY);
+                }
+                // There is nothing to undo yet, and the acquire may still arrive.
+                Ok(_) => {
+                    let left = orphan.settled.saturating_sub(boot_clock::now());
+                    tokio::time::sleep(backoff.wait().min(left)).await;
                 }
                 Err(error) => {
                     tracing::debug!(
@@ -101,7 +113,14 @@ impl Orphans {
         let mut all = self.0.lock();
         let family = all.get_mut(name)?;
         family.orphans.retain(|_, orphan| now < orphan.until);
-        let next = family.orphans.values().next().cloned();
+        let next = family
+            .orphans
+            .values_mut()
+            .min_by_key(|orphan| orphan.tries);
+        let next = next.map(|orphan| {
+            orphan.tries = orphan.tries.saturating_add(1);
+            orphan.clone()
+        });
         if next.is_none() {
             all.remove(name);
         }
@@ -120,5 +139,128 @@ impl Orphans {
 impl Borrow<str> for Holder {
     fn borrow(&self) -> &str {
         self.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use civic_testkit::redis::RedisServer;
+
+    use super::*;
+    use crate::delivery::Delivery;
+    use crate::lease::live::LiveLeases;
+    use crate::namespace::Namespace;
+    use crate::store::host::HostStore;
+    use crate::store::once::{Begun, Detail, OnceBegin, OncePeek, OnceTerms};
+    use crate::store::redis::RedisStore;
+    use crate::store::settings::Settings;
+    use crate::timing::Ttl;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// An execution whose begin got no answer, on one store.
+    struct Case {
+        store: Store,
+        name: LockName,
+        holder: Holder,
+        orphans: Orphans,
+    }
+
+    impl Case {
+        fn new(store: Store) -> Self {
+            Self {
+                store,
+                name: LockName::new("once:payment").expect("a valid name"),
+                holder: Holder::new("pod:1:1"),
+                orphans: Orphans::default(),
+            }
+        }
+
+        fn add(&self, settled: Duration) {
+            let orphan = Orphan {
+                _live: Arc::new(LiveLeases::default().add(&self.holder)),
+                holder: self.holder.clone(),
+                undo: Ending::OnceUnbegin,
+                settled,
+                tries: 0,
+                until: Duration::MAX,
+            };
+            self.orphans.add(&self.store, &self.name, orphan);
+        }
+
+        async fn begin(&self) -> Begun<u64> {
+            let begin = OnceBegin {
+                holder: self.holder.clone(),
+                ttl: Ttl::new(MINUTE).expect("a valid ttl"),
+                keep: MINUTE,
+                terms: OnceTerms {
+                    delivery: Delivery::AtMostOnce,
+                    fingerprint: String::new(),
+                    retain: MINUTE,
+                },
+                orphans: Vec::new(),
+            };
+            self.store.run(&self.name, begin).await.expect("begin")
+        }
+
+        /// How often its undo was sent; `None` if it is no orphan any more.
+        fn tries(&self) -> Option<u32> {
+            let all = self.orphans.0.lock();
+            let orphan = all.get(&self.name)?.orphans.get(self.holder.as_str())?;
+            Some(orphan.tries)
+        }
+
+        async fn until(&self, is_so: impl Fn(Option<u32>) -> bool) {
+            while !is_so(self.tries()) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn on_each_store(case: impl AsyncFn(Case)) {
+        let settings = || Settings {
+            command_timeout: Duration::from_secs(10),
+            replica_acks: 0,
+            namespace: Namespace::default(),
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let host = HostStore::open(Some(folder.path().join("locks")), settings());
+        case(Case::new(Store::Host(Arc::new(
+            host.expect("a private folder"),
+        ))))
+        .await;
+        let server = RedisServer::start().await;
+        let redis = RedisStore::new(&server.url(), settings());
+        case(Case::new(Store::Redis(Arc::new(
+            redis.expect("a valid URL"),
+        ))))
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_begin_that_is_overtaken_by_its_own_undo_is_taken_back_when_it_arrives() {
+        on_each_store(async |case| {
+            case.add(boot_clock::now() + MINUTE);
+            // The second is sent when the first was answered: there was nothing to undo.
+            case.until(|tries| tries.is_none_or(|tries| tries >= 2))
+                .await;
+            let begun = case.begin().await;
+            assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+            case.until(|tries| tries.is_none()).await;
+            let detail = Detail::State;
+            let peeked = case.store.run(&case.name, OncePeek { detail }).await;
+            let peeked = peeked.expect("peek");
+            assert_eq!((peeked.execution, peeked.holder), (None, None));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_not_carried_out_by_its_deadline_is_no_orphan_any_more() {
+        on_each_store(async |case| {
+            case.add(Duration::ZERO);
+            case.until(|tries| tries.is_none()).await;
+        })
+        .await;
     }
 }
