@@ -15,9 +15,9 @@ use crate::store::payload::Payload;
 use crate::store::store::Store;
 use crate::timing::Ttl;
 
-/// For how long a beginning under `once` is taken back at least. Its record does not expire with
-/// the key: an at-most-once one would be in doubt, although its work never began.
-const UNBEGIN_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// For how long the end of an execution is repeated at least. Its record does not expire with the
+/// key: an at-most-once one would be in doubt, although its work never began, or has ended.
+const ONCE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// The command that is sent to the store when a lease ends.
 #[derive(Clone, Debug)]
@@ -118,12 +118,36 @@ impl Ending {
         ownership.map(Ended::Key)
     }
 
-    /// How long it is worth being repeated while the store does not answer, as the undoing of an
-    /// acquire with this ttl.
+    /// How long it is worth being repeated while the store does not answer, for a lease with this
+    /// ttl.
     pub(super) fn worth_repeating_for(&self, ttl: Ttl) -> Duration {
         match self {
-            Self::OnceUnbegin => ttl.get().max(UNBEGIN_WITHIN),
+            Self::OnceComplete { .. } | Self::OnceForget | Self::OnceUnbegin => {
+                ttl.get().max(ONCE_WITHIN)
+            }
             _ => ttl.get(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_of_an_execution_is_repeated_for_ten_minutes_at_least_and_others_for_their_ttl() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let ttl = |ttl| Ttl::new(ttl).expect("a valid ttl");
+        for ending in [
+            Ending::OnceComplete { result: None },
+            Ending::OnceForget,
+            Ending::OnceUnbegin,
+        ] {
+            assert_eq!(ending.worth_repeating_for(ttl(minute)), minute * 10);
+            assert_eq!(ending.worth_repeating_for(ttl(hour)), hour);
+        }
+        for ending in [Ending::Release { hold: None }, Ending::Abandon] {
+            assert_eq!(ending.worth_repeating_for(ttl(minute)), minute);
         }
     }
 }

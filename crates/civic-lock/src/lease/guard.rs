@@ -140,7 +140,7 @@ impl LeaseGuard {
     /// releases the key.
     ///
     /// An error means that the store has not confirmed it. It is then repeated in the background
-    /// until it is confirmed or the ttl has passed.
+    /// until it is confirmed, for ten minutes at least: the record outlives the key.
     pub(crate) async fn complete_once(self, result: Option<Payload>) -> Result<Completed, Error> {
         match self.finish(Ending::OnceComplete { result }).await? {
             Ended::Execution(completed) => Ok(completed),

@@ -113,10 +113,11 @@ pub(super) async fn drive(
     send_until_confirmed(&store, &shared, request).await;
 }
 
-/// Sends the ending until it is confirmed, or until the key has expired.
+/// Sends the ending until it is confirmed, or until it is worth no more.
 async fn send_until_confirmed(store: &Store, shared: &Shared, request: EndRequest) {
     let EndRequest { ending, mut answer } = request;
-    let give_up = boot_clock::now() + shared.ttl().get() + store.command_timeout();
+    let within = ending.worth_repeating_for(shared.ttl());
+    let give_up = boot_clock::now() + within + store.command_timeout();
     let mut backoff = Backoff::new(MAX_RETRY_DELAY);
     loop {
         match ending

@@ -94,8 +94,9 @@ pub enum OnceOutcome<T, E> {
     /// The work ran to its end, and the store has not confirmed that. If another holder has begun
     /// the work since, or an operator has ended it, nothing is recorded
     /// ([`ErrorKind::Lost`](crate::ErrorKind::Lost)). If the store did not answer, the end is
-    /// recorded in the background if it comes back before the ttl has passed; if not, the work is
-    /// in doubt, or runs again.
+    /// recorded in the background if it comes back within 10 minutes, or within the ttl if that is
+    /// longer, and no other holder has begun the work by then; if not, the work is in doubt, or
+    /// runs again.
     NotRecorded {
         /// What it returned.
         value: T,

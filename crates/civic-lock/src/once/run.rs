@@ -89,9 +89,9 @@ impl OnceRun {
     /// Returns [`ErrorKind::Lost`] if the execution is not this holder's any more,
     /// [`ErrorKind::TooLarge`] for a result of more than 256 KiB, which
     /// [hands the execution back](OnceCompleteError::into_run), and another error if the store has
-    /// not confirmed it within the command timeout. The command is then repeated in the
-    /// background until it is confirmed or the ttl has passed. Without success `AtMostOnce` work is
-    /// in doubt.
+    /// not confirmed it within the command timeout. The command is then repeated in the background
+    /// until it is confirmed, for 10 minutes, or for the ttl if that is longer. Without success
+    /// `AtMostOnce` work is in doubt.
     ///
     /// # Cancel safety
     ///
@@ -157,7 +157,8 @@ impl OnceRun {
     ///
     /// Returns [`ErrorKind::Lost`] if the execution is not this holder's any more, and another
     /// error if the store has not confirmed it within the command timeout. The command is then
-    /// repeated in the background until it is confirmed or the ttl has passed.
+    /// repeated in the background until it is confirmed, for 10 minutes, or for the ttl if that is
+    /// longer.
     ///
     /// # Cancel safety
     ///

@@ -1,12 +1,18 @@
 //! What becomes of an execution when the server or the network fails.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use civic_lock::{Delivery, ErrorKind, LockService, OnUnavailable, OnceBegun, OnceOutcome};
+use civic_lock::{
+    Delivery, ErrorKind, LockEvent, LockService, OnUnavailable, OnceBegun, OnceOutcome,
+};
 use civic_testkit::proxy::{Fault, FaultProxy};
 use civic_testkit::redis::{RedisCluster, RedisServer, Reply};
 use rustix::process::Signal;
+use tokio::sync::Notify;
 
 use crate::support::holder::HolderProcess;
 use crate::support::lock::eventually;
@@ -141,6 +147,84 @@ async fn a_result_whose_confirmation_was_lost_is_recorded_in_the_background() {
 }
 
 #[tokio::test]
+async fn what_the_store_did_not_hear_of_is_repeated_for_longer_than_the_ttl() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let (ttl, timeout) = (Duration::from_secs(1), Duration::from_millis(500));
+    let granted = Arc::new(Notify::new());
+    let told = granted.clone();
+    let service = LockService::builder()
+        .redis_url(proxy.redis_url())
+        .command_timeout(timeout)
+        .on_event(move |event| {
+            if let LockEvent::Acquired { name, .. } = event
+                && name.as_str() == "once:gone"
+            {
+                told.notify_one();
+            }
+        })
+        .build()
+        .expect("valid settings");
+    let request = |key: &str| {
+        let request = service.once(key).delivery(Delivery::AtMostOnce);
+        request.ttl(ttl)
+    };
+    let begun = async |key: &str| {
+        let mut run = None;
+        eventually("it is begun", async || {
+            run = match request(key).begin().await {
+                OnceBegun::Started(run) => Some(run),
+                _ => None,
+            };
+            run.is_some()
+        })
+        .await;
+        run.expect("it was begun")
+    };
+    let (paid, failed) = (begun("paid").await, begun("failed").await);
+    // Granted, and its caller does not look at the answer.
+    let gone = loop {
+        let mut gone = Box::pin(request("gone").begin());
+        poll_fn(|context| {
+            assert!(gone.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        if tokio::time::timeout(timeout, granted.notified())
+            .await
+            .is_ok()
+        {
+            break gone;
+        }
+    };
+    proxy.set(Fault::BlackHole);
+    drop(gone);
+    paid.complete(b"paid").await.expect_err("no confirmation");
+    failed.forget().await.expect_err("no confirmation");
+    // What is given up on after the ttl and a command timeout is given up by now, even if it waits
+    // for two seconds before it is sent again.
+    tokio::time::sleep(ttl + timeout * 2 + Duration::from_secs(3)).await;
+    proxy.set(Fault::Pass);
+    let direct = locks_at(server.url());
+    eventually("the result is recorded", async || {
+        matches!(direct.once("paid").begin().await, OnceBegun::Done(_))
+    })
+    .await;
+    for (key, attempt) in [("failed", 2), ("gone", 1)] {
+        eventually("it may be begun", async || {
+            match direct.once(key).begin().await {
+                OnceBegun::Started(run) => {
+                    assert_eq!(run.attempt(), attempt, "{key}");
+                    true
+                }
+                _ => false,
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_server_that_syncs_has_begun_is_in_doubt_when_both_have_crashed() {
     let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
     let mut store = Fixture::Redis(RedisServer::start_with(&arguments).await);
@@ -184,7 +268,8 @@ async fn executions_work_in_a_cluster_where_all_their_keys_are_in_one_slot() {
 }
 
 #[tokio::test]
-async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_reported() {
+async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_repeated_until_one_does()
+ {
     let primary = RedisServer::start().await;
     let replica = RedisServer::replica_of(&primary).await;
     let service = LockService::builder()
