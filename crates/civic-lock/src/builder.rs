@@ -163,6 +163,10 @@ impl LockServiceBuilder {
     /// Sets how many replicas must have acknowledged a lock before it counts as acquired. Each
     /// acquire then waits for them (`WAIT`), one at a time, on a separate connection.
     ///
+    /// A result that is recorded under [`once`](LockService::once) waits for them as well, even if
+    /// it was recorded before and its confirmation was lost. What another caller finds recorded
+    /// does not: it may be a result that is not confirmed yet, which a failover can still forget.
+    ///
     /// This makes it less likely, not impossible, that a failover forgets a lock: only a fence
     /// helps against that. Ignored on the host.
     ///

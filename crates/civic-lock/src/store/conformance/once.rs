@@ -23,6 +23,7 @@ conformance! {
     a_holder_that_wakes_after_another_has_finished_overwrites_nothing,
     a_holder_that_wakes_before_anyone_else_has_begun_may_still_finish,
     a_completion_whose_answer_was_lost_is_confirmed_and_another_holders_is_not,
+    a_completion_lets_go_of_its_own_key_whatever_it_is_answered,
     a_forgotten_execution_is_begun_again_and_its_attempt_counts,
     a_forget_of_another_holder_frees_nothing,
     a_beginning_that_is_taken_back_leaves_nothing_behind,
@@ -311,6 +312,36 @@ async fn a_completion_whose_answer_was_lost_is_confirmed_and_another_holders_is_
     assert_eq!(case.complete("b", b"other").await, Completed::NotOurs);
     let execution = done(case.begin("c", LEAST).await);
     assert_eq!(execution.result.as_bytes(), b"one");
+}
+
+async fn a_completion_lets_go_of_its_own_key_whatever_it_is_answered(store: Store) {
+    let case = Case::new(&store, "migration");
+    let hold = async || fence_of(&acquire(&store, &case.name, "a").await);
+    hold().await;
+    assert_eq!(case.complete("b", b"").await, Completed::NotOurs);
+    assert_eq!(
+        case.peek().await.holder.as_deref(),
+        Some("a"),
+        "not its own"
+    );
+    assert_eq!(case.complete("a", b"").await, Completed::NotOurs);
+    assert_eq!(case.peek().await.holder, None, "there was no record");
+    granted(&case.begin("b", LEAST).await);
+    case.let_expire("b").await;
+    hold().await;
+    assert_eq!(case.complete("a", b"").await, Completed::NotOurs);
+    assert_eq!(case.peek().await.holder, None, "the record was another's");
+    granted(&case.begin("a", LEAST).await);
+    assert_eq!(case.forget("a").await, Ownership::Ours);
+    hold().await;
+    assert_eq!(case.complete("a", b"").await, Completed::NotOurs);
+    assert_eq!(case.peek().await.holder, None, "it was forgotten");
+    granted(&case.begin("a", LEAST).await);
+    for when in ["recorded", "recorded before"] {
+        hold().await;
+        recorded(case.complete("a", b"").await);
+        assert_eq!(case.peek().await.holder, None, "{when}");
+    }
 }
 
 async fn a_forgotten_execution_is_begun_again_and_its_attempt_counts(store: Store) {

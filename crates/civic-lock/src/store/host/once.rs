@@ -96,33 +96,34 @@ impl Transition for OnceBegin {
 impl Transition for OnceComplete {
     fn apply(self, state: &mut State, now: Moment, _: &Process) -> Completed {
         let holder = self.holder.as_str();
-        let Some(execution) = &mut state.once else {
-            return Completed::NotOurs;
-        };
-        if execution.phase == Phase::Done
-            && execution.author != Author::Operator
-            && execution.holder == holder
-        {
+        let answer = match &mut state.once {
+            Some(execution) if execution.is_begun_by(holder) => {
+                let completed = now.wall_ms();
+                let until = completed + execution.retain;
+                execution.phase = Phase::Done;
+                execution.completed = Some(completed);
+                execution.until = until;
+                execution.author = Author::of_result(self.result.as_ref());
+                execution.result = self.result.unwrap_or_default();
+                Completed::Recorded { completed, until }
+            }
             // The answer to the first call was lost.
-            return Completed::Recorded {
-                completed: execution.completed.unwrap_or_default(),
-                until: execution.until,
-            };
-        }
-        if !execution.is_begun_by(holder) {
-            return Completed::NotOurs;
-        }
-        let completed = now.wall_ms();
-        let until = completed + execution.retain;
-        execution.phase = Phase::Done;
-        execution.completed = Some(completed);
-        execution.until = until;
-        execution.author = Author::of_result(self.result.as_ref());
-        execution.result = self.result.unwrap_or_default();
+            Some(execution)
+                if execution.phase == Phase::Done
+                    && execution.author != Author::Operator
+                    && execution.holder == holder =>
+            {
+                Completed::Recorded {
+                    completed: execution.completed.unwrap_or_default(),
+                    until: execution.until,
+                }
+            }
+            _ => Completed::NotOurs,
+        };
         if state.held_by(&self.holder) {
             state.release(None, now);
         }
-        Completed::Recorded { completed, until }
+        answer
     }
 }
 

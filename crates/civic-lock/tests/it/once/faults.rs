@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio::sync::Notify;
 
 use crate::support::holder::HolderProcess;
-use crate::support::lock::eventually;
+use crate::support::lock::{MINUTE, eventually};
 use crate::support::once::{done, in_doubt, not_begun, started};
 use crate::support::store::{Fixture, locks_at};
 
@@ -225,6 +225,58 @@ async fn what_the_store_did_not_hear_of_is_repeated_for_longer_than_the_ttl() {
 }
 
 #[tokio::test]
+async fn a_command_that_the_server_refuses_leaves_no_execution_begun_and_no_record_without_an_end()
+{
+    let server = RedisServer::start().await;
+    let user = async |rules: &str| {
+        let words = format!("ACL SETUSER app {rules}");
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(server.command(&words).await.text(), "OK", "{rules}");
+    };
+    user("on >pw allkeys allchannels +@all").await;
+    let service = locks_at(format!("redis://app:pw@{}", server.addr()));
+    for refused in ["get", "hmget", "set", "hset", "pexpireat"] {
+        let request = || service.once(refused).delivery(Delivery::AtMostOnce);
+        user(&format!("-{refused}")).await;
+        assert_eq!(not_begun(request().begin().await), ErrorKind::Refused);
+        let key = format!("lock:once:{refused}");
+        for key in [format!("{{{key}}}:once"), key] {
+            assert_eq!(
+                server.command(&["EXISTS", &key]).await,
+                Reply::Int(0),
+                "{key}"
+            );
+        }
+        user(&format!("+{refused}")).await;
+        let run = started(request().begin().await);
+        assert_eq!(run.attempt(), 1);
+        run.forget().await.expect("it is forgotten");
+    }
+    for refused in ["hmget", "hset", "pexpireat", "del"] {
+        let key = format!("complete-{refused}");
+        let run = started(service.once(key.as_str()).begin().await);
+        user(&format!("-{refused}")).await;
+        let error = run.complete(b"paid").await.expect_err("it is refused");
+        assert_eq!(error.kind(), ErrorKind::Refused, "{refused}");
+        let left = server
+            .command(&["PTTL", &format!("{{lock:once:{key}}}:once")])
+            .await;
+        assert!(matches!(left, Reply::Int(1..)), "{refused}: {left:?}");
+        user(&format!("+{refused}")).await;
+        // Repeated in the background, to its end.
+        eventually("it is recorded and its key is free", async || {
+            server
+                .command(&["EXISTS", &format!("lock:once:{key}")])
+                .await
+                == Reply::Int(0)
+        })
+        .await;
+        let record = done(service.once(key.as_str()).begin().await);
+        assert_eq!(record.result(), b"paid");
+    }
+}
+
+#[tokio::test]
 async fn what_a_server_that_syncs_has_begun_is_in_doubt_when_both_have_crashed() {
     let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
     let mut store = Fixture::Redis(RedisServer::start_with(&arguments).await);
@@ -302,7 +354,12 @@ async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_repe
     let completed = run.expect("it was begun").complete(b"paid").await;
     let error = completed.expect_err("no acknowledgement");
     assert_eq!(error.kind(), ErrorKind::NotReplicated);
+    // The next command is the first of its connection, and finds the result recorded. It is not
+    // confirmed by that: WAIT has to wait for it too.
+    primary.command(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    assert_eq!(service.close(TIMEOUT * 2).await, 1);
     replica.cont();
+    assert_eq!(service.close(MINUTE).await, 0);
     eventually("it is recorded", async || {
         matches!(request().begin().await, OnceBegun::Done(_))
     })

@@ -78,6 +78,9 @@ if execution then
 end
 local fence = bump(KEYS[2], ARGV[4], execution and execution.fence)
 local until_ms = int(now + tonumber(ARGV[8]))
+-- Before the record as well, where it may do nothing: a server that refuses it has recorded
+-- nothing, and there is never a record without an end.
+redis.call('PEXPIREAT', KEYS[3], until_ms)
 redis.call('HSET', KEYS[3], 'version', '1', 'phase', 'begun', 'holder', echo,
   'attempt', int(attempts + 1), 'fence', fence, 'delivery', ARGV[5], 'fingerprint', ARGV[6],
   'begun', int(now), 'until', until_ms, 'retain', ARGV[7])

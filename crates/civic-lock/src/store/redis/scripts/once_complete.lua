@@ -1,4 +1,4 @@
--- Records that an execution is finished, and releases the key.
+-- Records that an execution is finished, and releases the key, whatever the answer.
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:once
@@ -9,19 +9,21 @@
 -- Reply: 'recorded', completed, until
 --        'not_ours'
 local execution = execution_of(KEYS[2])
-if not execution or execution.holder ~= echo then
-  return answer('not_ours')
+local ours = execution and execution.holder == echo
+local outcome = {'not_ours'}
+if ours and execution.phase == 'begun' then
+  local until_ms = int(now + execution.retain)
+  -- Before the result: a server that refuses it has recorded nothing.
+  redis.call('PEXPIREAT', KEYS[2], until_ms)
+  redis.call('HSET', KEYS[2], 'phase', 'done', 'completed', int(now), 'until', until_ms,
+    'result', ARGV[3], 'author', ARGV[5])
+  outcome = {'recorded', int(now), until_ms}
+elseif ours and execution.phase == 'done' and execution.author ~= 'operator' then
+  local until_ms = int(execution['until'])
+  -- The answer to the first call was lost. Written again, so that the replicas are waited for: WAIT
+  -- counts the writes of its own connection only.
+  redis.call('PEXPIREAT', KEYS[2], until_ms)
+  outcome = {'recorded', execution.completed, until_ms}
 end
-if execution.phase == 'done' and execution.author ~= 'operator' then
-  -- The answer to the first call was lost.
-  return answer('recorded', execution.completed, int(execution['until']))
-end
-if execution.phase ~= 'begun' then
-  return answer('not_ours')
-end
-local until_ms = int(now + execution.retain)
-redis.call('HSET', KEYS[2], 'phase', 'done', 'completed', int(now), 'until', until_ms,
-  'result', ARGV[3], 'author', ARGV[5])
-redis.call('PEXPIREAT', KEYS[2], until_ms)
 let_go(KEYS[1], ARGV[4])
-return answer('recorded', int(now), until_ms)
+return answer(unpack(outcome))

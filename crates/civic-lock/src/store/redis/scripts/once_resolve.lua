@@ -25,8 +25,8 @@ if ARGV[5] == 'free' then
   redis.call('HSET', KEYS[2], 'phase', 'free')
 else
   local until_ms = int(now + execution.retain)
+  redis.call('PEXPIREAT', KEYS[2], until_ms)
   redis.call('HSET', KEYS[2], 'phase', 'done', 'completed', int(now), 'until', until_ms,
     'author', 'operator')
-  redis.call('PEXPIREAT', KEYS[2], until_ms)
 end
 return answer('resolved')
