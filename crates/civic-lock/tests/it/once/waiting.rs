@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use civic_lock::{Delivery, OnceOutcome};
-use tokio::sync::oneshot;
+use civic_lock::{Delivery, LockEvent, OnceOutcome};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::support::lock::MINUTE;
 use crate::support::once::{in_doubt, ran_once, running, started};
-use crate::support::store::{Fixture, on_each_store};
+use crate::support::store::{Fixture, PATIENCE, on_each_store};
 
 on_each_store! {
     waiters_get_the_recorded_result_of_the_one_that_runs,
@@ -91,7 +91,20 @@ async fn a_waiter_runs_what_another_has_failed_at(store: Fixture) {
 }
 
 async fn a_waiter_is_told_of_a_doubt(store: Fixture) {
-    let (ours, other) = (store.replica(), store.replica());
+    let waits = Arc::new(Notify::new());
+    let told = waits.clone();
+    let other = store
+        .location()
+        .builder()
+        .command_timeout(PATIENCE)
+        .on_event(move |event| {
+            if let LockEvent::Busy { .. } = event {
+                told.notify_one();
+            }
+        })
+        .build()
+        .expect("valid settings");
+    let ours = store.replica();
     let run = started(
         ours.once("payment")
             .delivery(Delivery::AtMostOnce)
@@ -99,7 +112,8 @@ async fn a_waiter_is_told_of_a_doubt(store: Fixture) {
             .await,
     );
     let waiter = tokio::spawn(async move { other.once("payment").wait(MINUTE).begin().await });
-    tokio::task::yield_now().await;
+    // It has asked, and another one has the key.
+    waits.notified().await;
     let holder = run.lease().holder().to_owned();
     drop(run);
     assert_eq!(in_doubt(waiter.await.expect("no panic")), (holder, 1));

@@ -17,7 +17,8 @@ pub(crate) enum Location {
 }
 
 impl Location {
-    fn builder(&self) -> LockServiceBuilder {
+    /// For a service with settings of its own.
+    pub(crate) fn builder(&self) -> LockServiceBuilder {
         let builder = LockService::builder();
         match self {
             Self::Redis(url) => builder.redis_url(url),
