@@ -13,4 +13,5 @@ pub(crate) mod lease;
 pub(crate) mod live;
 pub(crate) mod machine;
 mod orphans;
+mod pace;
 mod task;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use crate::boot_clock;
+use crate::error::ErrorKind;
 use crate::lease::end::Ending;
 use crate::lease::live::LiveLease;
+use crate::lease::pace::Pace;
 use crate::lease::task::MAX_RETRY_DELAY;
 use crate::mutex::Mutex;
 use crate::name::LockName;
@@ -26,7 +28,11 @@ use crate::timing::Backoff;
 /// it may be overtaken by its own undo. A value whose acquire was never sent is none, and neither
 /// is one that a lease uses, or one that is kept for a minimum hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Orphans(Arc<Mutex<HashMap<LockName, Family>>>);
+pub(super) struct Orphans {
+    families: Arc<Mutex<HashMap<LockName, Family>>>,
+    /// A store whose answers were lost has many orphans, and may still be slow.
+    pace: Arc<Pace>,
+}
 
 /// The orphans of one name.
 #[derive(Debug, Default)]
@@ -56,14 +62,14 @@ pub(super) struct Orphan {
 impl Orphans {
     /// Returns the orphan of a name whose value is this one.
     pub(super) fn find(&self, name: &LockName, value: &str) -> Option<Holder> {
-        let all = self.0.lock();
+        let all = self.families.lock();
         let (holder, _) = all.get(name)?.orphans.get_key_value(value)?;
         Some(holder.clone())
     }
 
     /// Adds an orphan, and starts the task that takes it back if there is none.
     pub(super) fn add(&self, store: &Store, name: &LockName, orphan: Orphan) {
-        let mut all = self.0.lock();
+        let mut all = self.families.lock();
         let family = all.entry(name.clone()).or_default();
         family.orphans.insert(orphan.holder.clone(), orphan);
         if family.task.as_ref().is_none_or(AbortHandle::is_finished) {
@@ -75,22 +81,27 @@ impl Orphans {
     /// Adds an orphan that is not taken back: its undo does not get through.
     #[cfg(test)]
     pub(super) fn keep(&self, name: &LockName, orphan: Orphan) {
-        let mut all = self.0.lock();
+        let mut all = self.families.lock();
         let family = all.entry(name.clone()).or_default();
         family.orphans.insert(orphan.holder.clone(), orphan);
     }
 
     async fn take_back(self, store: Store, name: LockName) {
         let mut backoff = Backoff::new(MAX_RETRY_DELAY);
-        while let Some(orphan) = self.next(&name) {
+        while let Some(turn) = self.pace.turn().await
+            && let Some(orphan) = self.next(&name)
+        {
             let sent = boot_clock::now();
             match orphan.undo.send(&store, &name, &orphan.holder).await {
                 Ok(ended) if ended.ownership() == Ownership::Ours || sent >= orphan.settled => {
+                    self.pace.answered();
                     self.remove(&name, &orphan.holder);
                     backoff = Backoff::new(MAX_RETRY_DELAY);
                 }
                 // There is nothing to undo yet, and the acquire may still arrive.
                 Ok(_) => {
+                    self.pace.answered();
+                    drop(turn);
                     let left = orphan.settled.saturating_sub(boot_clock::now());
                     tokio::time::sleep(backoff.wait().min(left)).await;
                 }
@@ -100,7 +111,13 @@ impl Orphans {
                         %error,
                         "an acquire whose answer was lost is not undone yet"
                     );
-                    tokio::time::sleep(backoff.wait()).await;
+                    if error.kind() == ErrorKind::WrongType {
+                        // It is about this name only, and the others do not wait for it.
+                        drop(turn);
+                        tokio::time::sleep(backoff.wait()).await;
+                    } else {
+                        self.pace.failed(turn).await;
+                    }
                 }
             }
         }
@@ -110,7 +127,7 @@ impl Orphans {
     /// lock.
     fn next(&self, name: &LockName) -> Option<Orphan> {
         let now = boot_clock::now();
-        let mut all = self.0.lock();
+        let mut all = self.families.lock();
         let family = all.get_mut(name)?;
         family.orphans.retain(|_, orphan| now < orphan.until);
         let next = family
@@ -128,7 +145,7 @@ impl Orphans {
     }
 
     fn remove(&self, name: &LockName, holder: &Holder) {
-        if let Some(family) = self.0.lock().get_mut(name) {
+        if let Some(family) = self.families.lock().get_mut(name) {
             family.orphans.remove(holder);
         }
     }
@@ -144,11 +161,15 @@ impl Borrow<str> for Holder {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use civic_testkit::redis::RedisServer;
 
     use super::*;
     use crate::delivery::Delivery;
     use crate::lease::live::LiveLeases;
+    use crate::lease::pace::AT_A_TIME;
     use crate::namespace::Namespace;
     use crate::store::host::HostStore;
     use crate::store::once::{Begun, Detail, OnceBegin, OncePeek, OnceTerms};
@@ -205,7 +226,7 @@ mod tests {
 
         /// How often its undo was sent; `None` if it is no orphan any more.
         fn tries(&self) -> Option<u32> {
-            let all = self.orphans.0.lock();
+            let all = self.orphans.families.lock();
             let orphan = all.get(&self.name)?.orphans.get(self.holder.as_str())?;
             Some(orphan.tries)
         }
@@ -262,5 +283,83 @@ mod tests {
             case.until(|tries| tries.is_none()).await;
         })
         .await;
+    }
+
+    /// The orphans of 100 names on a store of the host.
+    fn many(folder: &tempfile::TempDir) -> Orphans {
+        let settings = Settings {
+            command_timeout: MINUTE,
+            replica_acks: 0,
+            namespace: Namespace::default(),
+        };
+        let store = HostStore::open(Some(folder.path().join("locks")), settings);
+        let store = Store::Host(Arc::new(store.expect("a private folder")));
+        let orphans = Orphans::default();
+        for number in 0..100 {
+            let name = LockName::new(format!("once:{number}")).expect("a valid name");
+            let holder = Holder::new("pod:1:1");
+            let orphan = Orphan {
+                _live: Arc::new(LiveLeases::default().add(&holder)),
+                holder,
+                undo: Ending::OnceUnbegin,
+                settled: Duration::ZERO,
+                tries: 0,
+                until: Duration::MAX,
+            };
+            orphans.add(&store, &name, orphan);
+        }
+        orphans
+    }
+
+    /// How often an undo was sent.
+    fn sent(orphans: &Orphans) -> u32 {
+        let all = orphans.families.lock();
+        let orphans = all.values().flat_map(|family| family.orphans.values());
+        orphans.map(|orphan| orphan.tries).sum()
+    }
+
+    #[tokio::test]
+    async fn a_slow_store_gets_few_undo_commands_at_a_time_and_in_the_end_all_of_them() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let few = AT_A_TIME as u32;
+        // A process that is stopped has every guard.
+        fs::create_dir(folder.path().join("locks")).expect("a folder");
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(folder.path().join("locks"), private).expect("its mode");
+        let guards: Vec<fs::File> = (0..64)
+            .map(|number| {
+                let path = folder.path().join(format!("locks/guard-{number:02x}"));
+                let guard = fs::File::create(path).expect("a guard");
+                guard.lock().expect("it is free");
+                guard
+            })
+            .collect();
+        let orphans = many(&folder);
+        while sent(&orphans) < few {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+            assert_eq!(sent(&orphans), few);
+        }
+        drop(guards);
+        while !orphans.families.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_fails_is_asked_for_undo_commands_at_one_pace() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let orphans = many(&folder);
+        drop(folder);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        // Each turn takes a second at least, after its first five.
+        let sent = sent(&orphans);
+        assert!(sent >= 10, "{sent}: it goes on");
+        assert!(
+            sent <= AT_A_TIME as u32 * 15,
+            "{sent}: each name on its own"
+        );
     }
 }
