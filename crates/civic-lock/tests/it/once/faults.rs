@@ -354,9 +354,14 @@ async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_repe
     let completed = run.expect("it was begun").complete(b"paid").await;
     let error = completed.expect_err("no acknowledgement");
     assert_eq!(error.kind(), ErrorKind::NotReplicated);
-    // The next command is the first of its connection, and finds the result recorded. It is not
-    // confirmed by that: WAIT has to wait for it too.
+    // The next command is the first of its connection, and finds the result recorded. It writes all
+    // the same: there are servers whose WAIT waits only for what its own connection has written.
     primary.command(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    let before = written(&primary).await;
+    eventually("it is written again", async || {
+        written(&primary).await > before
+    })
+    .await;
     assert_eq!(service.close(TIMEOUT * 2).await, 1);
     replica.cont();
     assert_eq!(service.close(MINUTE).await, 0);
@@ -364,4 +369,14 @@ async fn a_begin_that_no_replica_acknowledges_is_taken_back_and_a_result_is_repe
         matches!(request().begin().await, OnceBegun::Done(_))
     })
     .await;
+}
+
+/// How often the end of a record was written.
+async fn written(server: &RedisServer) -> u64 {
+    let info = server.command(&["INFO", "commandstats"]).await;
+    let calls = info.text().lines().find_map(|line| {
+        let stats = line.strip_prefix("cmdstat_pexpireat:calls=")?;
+        stats.split(',').next()?.parse().ok()
+    });
+    calls.expect("a record was written before")
 }

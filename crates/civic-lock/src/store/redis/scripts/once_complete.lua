@@ -20,8 +20,8 @@ if ours and execution.phase == 'begun' then
   outcome = {'recorded', int(now), until_ms}
 elseif ours and execution.phase == 'done' and execution.author ~= 'operator' then
   local until_ms = int(execution['until'])
-  -- The answer to the first call was lost. Written again, so that the replicas are waited for: WAIT
-  -- counts the writes of its own connection only.
+  -- The answer to the first call was lost. Written again, so that the replicas are waited for:
+  -- there are servers whose WAIT waits only for what its own connection has written.
   redis.call('PEXPIREAT', KEYS[2], until_ms)
   outcome = {'recorded', execution.completed, until_ms}
 end
