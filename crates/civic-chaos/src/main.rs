@@ -1,5 +1,5 @@
 //! `cargo xtask chaos`: random faults into real replicas and a real server, then the history of
-//! what happened is checked against what is promised. docs/reliability.md has the promises.
+//! what happened is checked against what is promised. The crate's README has the promises.
 //!
 //! | part | what it does |
 //! |---|---|

@@ -3,7 +3,7 @@
 /// The result for one promise.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// The number among the invariants of docs/reliability.md.
+    /// The number among the invariants of the crate's README.
     pub(crate) id: &'static str,
     pub(crate) promise: &'static str,
     /// How often the promise was tested.
