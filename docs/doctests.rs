@@ -16,8 +16,14 @@ mod documents {
     #[doc = include_str!("response-envelope.md")]
     struct ResponseEnvelope;
 
+    #[doc = include_str!("client-connections.md")]
+    struct ClientConnections;
+
     #[doc = include_str!("distributed-lock.md")]
     struct DistributedLock;
+
+    #[doc = include_str!("scheduled-jobs.md")]
+    struct ScheduledJobs;
 
     #[doc = include_str!("once.md")]
     struct Once;
@@ -36,6 +42,15 @@ mod documents {
 
     #[doc = include_str!("testing-a-client.md")]
     struct TestingAClient;
+
+    #[doc = include_str!("testing.md")]
+    struct Testing;
+
+    #[doc = include_str!("operations.md")]
+    struct Operations;
+
+    #[doc = include_str!("migrating-from-node.md")]
+    struct MigratingFromNode;
 }
 
 #[cfg(test)]
