@@ -1,6 +1,7 @@
 //! The figures of the page.
 
-use super::chart::{Chart, Mark, Row, Series, grouped, lines};
+use civic_plot::{Chart, Mark, Row, Series, grouped, lines};
+
 use super::number::{percent, time};
 use super::{File, Results};
 use crate::measurement::Measurement;

@@ -1,11 +1,9 @@
 //! The results, as a table for a terminal and as a page with charts.
 
 mod balanced;
-mod chart;
 mod figures;
 mod number;
 mod page;
-mod svg;
 mod table;
 mod verdict;
 mod wrap;
@@ -14,7 +12,6 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-pub use self::chart::{Chart, Mark, Row, Series, grouped, lines};
 pub use self::figures::figures;
 pub use self::page::page;
 pub use self::table::table;

@@ -1,14 +1,14 @@
-//! Two kinds of charts: rows of marks per scenario, and lines over time.
+//! Rows of marks per scenario, and lines over time.
 
-use super::svg::{Anchor, FAINT, GRID, INK, Style, Svg};
+use crate::svg::{Anchor, FAINT, GRID, INK, Style, Svg};
 
-const WIDTH: f64 = 900.0;
+pub(crate) const WIDTH: f64 = 900.0;
 const LEFT: f64 = 236.0;
 const RIGHT: f64 = 70.0;
-const TOP: f64 = 104.0;
+pub(crate) const TOP: f64 = 104.0;
 const LANE: f64 = 11.0;
 const GAP: f64 = 12.0;
-const PLOT_HEIGHT: f64 = 300.0;
+pub(crate) const PLOT_HEIGHT: f64 = 300.0;
 
 /// What a chart says about itself.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ pub fn lines(chart: &Chart<'_>, series: &[Series]) -> String {
 }
 
 /// The title, how to read the chart, and the legend.
-fn head(svg: &mut Svg, chart: &Chart<'_>) {
+pub(crate) fn head(svg: &mut Svg, chart: &Chart<'_>) {
     svg.text(
         (20.0, 30.0),
         Style::new(18, Anchor::Start).bold(),
@@ -196,7 +196,7 @@ fn head(svg: &mut Svg, chart: &Chart<'_>) {
 
 /// The logarithm to base two, without the platform's `log2`, whose last bits may differ: linear
 /// between powers of two, which at this scale cannot be told from a logarithm by eye.
-fn log2(value: f64) -> f64 {
+pub(crate) fn log2(value: f64) -> f64 {
     let mut exponent = 0.0;
     let mut mantissa = value;
     while mantissa >= 2.0 {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A picture in the making.
 #[derive(Debug)]
-pub(super) struct Svg {
+pub(crate) struct Svg {
     width: f64,
     height: f64,
     body: String,
@@ -12,7 +12,7 @@ pub(super) struct Svg {
 
 /// Where a text is anchored.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -20,24 +20,24 @@ pub(super) enum Anchor {
 
 /// How a text looks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    pub(super) size: u32,
-    pub(super) colour: &'static str,
-    pub(super) anchor: Anchor,
-    pub(super) weight: &'static str,
+pub(crate) struct Style {
+    pub(crate) size: u32,
+    pub(crate) colour: &'static str,
+    pub(crate) anchor: Anchor,
+    pub(crate) weight: &'static str,
 }
 
 /// The colour of texts.
-pub(super) const INK: &str = "#222222";
+pub(crate) const INK: &str = "#222222";
 
 /// The colour of texts that can be passed over.
-pub(super) const FAINT: &str = "#666666";
+pub(crate) const FAINT: &str = "#666666";
 
 /// The colour of the lines of a grid.
-pub(super) const GRID: &str = "#dddddd";
+pub(crate) const GRID: &str = "#dddddd";
 
 impl Style {
-    pub(super) const fn new(size: u32, anchor: Anchor) -> Self {
+    pub(crate) const fn new(size: u32, anchor: Anchor) -> Self {
         Self {
             size,
             colour: INK,
@@ -46,12 +46,12 @@ impl Style {
         }
     }
 
-    pub(super) const fn bold(mut self) -> Self {
+    pub(crate) const fn bold(mut self) -> Self {
         self.weight = "bold";
         self
     }
 
-    pub(super) const fn faint(mut self) -> Self {
+    pub(crate) const fn faint(mut self) -> Self {
         self.colour = FAINT;
         self
     }
@@ -59,7 +59,7 @@ impl Style {
 
 // Writing to a string cannot fail, so what `write!` returns is left alone.
 impl Svg {
-    pub(super) const fn new(width: f64, height: f64) -> Self {
+    pub(crate) const fn new(width: f64, height: f64) -> Self {
         Self {
             width,
             height,
@@ -67,14 +67,14 @@ impl Svg {
         }
     }
 
-    pub(super) fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), colour: &str) {
+    pub(crate) fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), colour: &str) {
         let _ = writeln!(
             self.body,
             r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="{colour}"/>"#
         );
     }
 
-    pub(super) fn line(&mut self, points: &[(f64, f64)], colour: &str, width: f64) {
+    pub(crate) fn line(&mut self, points: &[(f64, f64)], colour: &str, width: f64) {
         self.body.push_str("<polyline points=\"");
         for (index, (x, y)) in points.iter().enumerate() {
             let gap = if index == 0 { "" } else { " " };
@@ -86,14 +86,14 @@ impl Svg {
         );
     }
 
-    pub(super) fn circle(&mut self, (x, y): (f64, f64), radius: f64, colour: &str) {
+    pub(crate) fn circle(&mut self, (x, y): (f64, f64), radius: f64, colour: &str) {
         let _ = writeln!(
             self.body,
             r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius:.1}" fill="{colour}"/>"#
         );
     }
 
-    pub(super) fn text(&mut self, (x, y): (f64, f64), style: Style, text: &str) {
+    pub(crate) fn text(&mut self, (x, y): (f64, f64), style: Style, text: &str) {
         let anchor = match style.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -111,7 +111,7 @@ impl Svg {
 
     /// The picture, on white, so that it can be read on a dark page as well. `title` is what a
     /// screen reader says.
-    pub(super) fn finish(self, title: &str) -> String {
+    pub(crate) fn finish(self, title: &str) -> String {
         let Self {
             width,
             height,
