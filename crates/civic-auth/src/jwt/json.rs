@@ -56,7 +56,7 @@ impl NumericDate {
     /// The last second of the year 9999.
     const MAX: f64 = 253_402_300_799.0;
 
-    fn new(seconds: f64) -> Option<Self> {
+    pub(super) fn new(seconds: f64) -> Option<Self> {
         (0.0..=Self::MAX)
             .contains(&seconds)
             .then_some(Self(seconds))

@@ -6,6 +6,7 @@ pub(crate) mod compact;
 mod header;
 mod json;
 mod payload;
+mod service;
 
 pub(crate) use self::compact::Compact;
 pub(crate) use self::header::{Header, TokenType};

@@ -19,17 +19,18 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json::{NumericDate, Text, once};
+use super::{compact, service};
 
 const MAX_ROLE_CHARACTERS: usize = 64;
 
 /// The claims that the rules look at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Payload {
-    pub(crate) user_id: String,
-    pub(crate) email: String,
-    pub(crate) role: String,
-    pub(crate) municipality_id: Option<String>,
-    pub(crate) name: String,
+    pub(crate) user_id: Cow<'static, str>,
+    pub(crate) email: Cow<'static, str>,
+    pub(crate) role: Cow<'static, str>,
+    pub(crate) municipality_id: Option<Cow<'static, str>>,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) iat: Option<NumericDate>,
     pub(crate) exp: NumericDate,
     pub(crate) nbf: Option<NumericDate>,
@@ -39,6 +40,11 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
+    /// Reads the second part of a token.
+    pub(crate) fn read(part: &str) -> Option<Self> {
+        service::read(part).or_else(|| Self::parse(&compact::decode_text(part)?).ok())
+    }
+
     /// Reads the claims. The error tells an operator what is wrong with them.
     pub(crate) fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
@@ -86,7 +92,8 @@ impl Members<'_> {
                 .name
                 .ok_or_else(|| E::missing_field("name"))?
                 .0
-                .into_owned(),
+                .into_owned()
+                .into(),
             iat: self.iat,
             exp: self.exp.ok_or_else(|| E::missing_field("exp"))?,
             nbf: self.nbf,
@@ -97,7 +104,7 @@ impl Members<'_> {
     }
 }
 
-fn identity<E: Error>(claim: Option<Text<'_>>, name: &'static str) -> Result<String, E> {
+fn identity<E: Error>(claim: Option<Text<'_>>, name: &'static str) -> Result<Cow<'static, str>, E> {
     let Text(value) = claim.ok_or_else(|| E::missing_field(name))?;
     if value.is_empty() {
         return Err(E::custom(format_args!("{name} is empty")));
@@ -107,7 +114,7 @@ fn identity<E: Error>(claim: Option<Text<'_>>, name: &'static str) -> Result<Str
             "{name} contains a control character"
         )));
     }
-    Ok(value.into_owned())
+    Ok(Cow::Owned(value.into_owned()))
 }
 
 impl<'de> Deserialize<'de> for Payload {

@@ -6,7 +6,7 @@ use std::{env, fmt};
 use zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
-use super::crypto::{self, Signer};
+use super::crypto::{self, Signature, Signer};
 use super::pem;
 use super::secret::{Secret, is_key_id};
 use super::verifying::VerifyingKey;
@@ -159,7 +159,7 @@ impl SigningKey {
         Some(key.with_checked_id(self.id.clone()))
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         self.signer.sign(message)
     }
 }

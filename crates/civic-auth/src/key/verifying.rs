@@ -187,7 +187,7 @@ impl VerifyingKey {
         self.uses.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.checker.verify(message, signature)
     }
 }

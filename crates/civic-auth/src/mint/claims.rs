@@ -15,6 +15,9 @@ pub(crate) const SERVICE_EMAIL: &str = "service@internal";
 /// The `municipalityId` of every service.
 pub(crate) const SERVICE_MUNICIPALITY: &str = "internal";
 
+/// The `name` of every service.
+pub(crate) const SERVICE_NAME: &str = "Internal Service";
+
 /// The lifetime of a service token, in seconds.
 pub(crate) const SERVICE_LIFETIME_SECONDS: u64 = 30;
 
@@ -24,6 +27,10 @@ pub(crate) const SERVICE_CLAIMS_BEFORE_IAT: &str = concat!(
     r#"{"userId":"00000000-0000-0000-0000-000000000000","email":"service@internal","#,
     r#""role":"SERVICE_ACCOUNT","municipalityId":"internal","name":"Internal Service","iat":"#,
 );
+
+/// The number of bytes of the claims that are encoded once: base64url turns three bytes into four
+/// characters.
+pub(crate) const CONSTANT_CLAIMS: usize = SERVICE_CLAIMS_BEFORE_IAT.len() / 3 * 3;
 
 /// The claims of a user token that [`TokenMinter::mint_for`](crate::TokenMinter::mint_for) makes.
 #[derive(Clone)]

@@ -6,7 +6,8 @@ mod token;
 
 pub use self::claims::UserClaims;
 pub(crate) use self::claims::{
-    SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID,
+    CONSTANT_CLAIMS, SERVICE_CLAIMS_BEFORE_IAT, SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS,
+    SERVICE_MUNICIPALITY, SERVICE_NAME, SERVICE_USER_ID,
 };
 pub use self::minter::TokenMinter;
 pub use self::token::Token;

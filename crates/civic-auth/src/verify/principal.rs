@@ -1,5 +1,6 @@
 //! Who is calling.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::rules;
 use crate::error::{AuthError, Cause};
 use crate::jwt::{NumericDate, Payload};
 use crate::key::VerifyingKey;
-use crate::mint::{SERVICE_EMAIL, SERVICE_MUNICIPALITY, SERVICE_USER_ID, UserClaims};
+use crate::mint::{SERVICE_EMAIL, SERVICE_MUNICIPALITY, SERVICE_NAME, SERVICE_USER_ID, UserClaims};
 use crate::person::person_getters;
 use crate::role::{Role, RoleClaim};
 use crate::txn::OnBehalfOf;
@@ -23,12 +24,12 @@ use crate::txn::OnBehalfOf;
 #[serde(rename_all = "camelCase")]
 #[doc(alias = "RequestUser")]
 pub struct Principal {
-    user_id: String,
-    email: String,
+    user_id: Cow<'static, str>,
+    email: Cow<'static, str>,
     role: RoleClaim,
     #[serde(skip_serializing_if = "Option::is_none")]
-    municipality_id: Option<String>,
-    name: String,
+    municipality_id: Option<Cow<'static, str>>,
+    name: Cow<'static, str>,
     #[serde(rename = "iat", skip_serializing_if = "Option::is_none")]
     issued_at: Option<u64>,
     #[serde(rename = "exp")]
@@ -51,11 +52,11 @@ impl Principal {
     #[must_use]
     pub fn for_user(user: &UserClaims) -> Self {
         Self {
-            user_id: user.user_id().to_owned(),
-            email: user.email().to_owned(),
+            user_id: Cow::Owned(user.user_id().to_owned()),
+            email: Cow::Owned(user.email().to_owned()),
             role: RoleClaim::from(user.role().as_str()),
-            municipality_id: user.municipality_id().map(str::to_owned),
-            name: user.name().to_owned(),
+            municipality_id: user.municipality_id().map(|id| Cow::Owned(id.to_owned())),
+            name: Cow::Owned(user.name().to_owned()),
             issued_at: None,
             expires_at: 0,
             issuer: None,
@@ -73,7 +74,7 @@ impl Principal {
     pub fn for_service() -> Self {
         let service = UserClaims::new(SERVICE_USER_ID, SERVICE_EMAIL, Role::ServiceAccount)
             .with_municipality(SERVICE_MUNICIPALITY)
-            .with_name("Internal Service");
+            .with_name(SERVICE_NAME);
         Self {
             issued_at: Some(0),
             ..Self::for_user(&service)

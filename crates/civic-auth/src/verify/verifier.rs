@@ -36,7 +36,8 @@ use super::rules::{self, CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
 use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
-use crate::jwt::{Compact, Header, Payload, TokenType, compact};
+use crate::jwt::compact::{self, Signature};
+use crate::jwt::{Compact, Header, Payload, TokenType};
 use crate::key::{KeySet, KeySource, VerifyingKey};
 
 /// Verifies tokens against the keys of a [`KeySet`] or a [`KeySource`].
@@ -231,9 +232,7 @@ impl TokenVerifier {
         let header = Header::read(token.header, TokenType::Access)?;
         let keys = self.keys.current().ok_or(Cause::KeysUnavailable)?;
         let key = check_signature(&keys, &token, &header)?;
-        let payload = compact::decode_text(token.claims)
-            .and_then(|json| Payload::parse(&json).ok())
-            .ok_or(Cause::MalformedClaims)?;
+        let payload = Payload::read(token.claims).ok_or(Cause::MalformedClaims)?;
         let evidence = self.evidence(payload, source, Some(key.clone()));
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;
@@ -295,10 +294,10 @@ pub(crate) fn check_signature<'k>(
     if candidates.peek().is_none() {
         return Err(Cause::UnknownKey);
     }
-    let signature = compact::decode(token.signature).ok_or(Cause::WrongSignature)?;
+    let signature = Signature::decode(token.signature).ok_or(Cause::WrongSignature)?;
     let message = token.signed.as_bytes();
     candidates
-        .find(|key| key.verify(message, &signature))
+        .find(|key| key.verify(message, signature.as_bytes()))
         .ok_or(Cause::WrongSignature)
 }
 

@@ -15,6 +15,7 @@ mod forged_tokens;
 mod guard;
 mod internal_headers;
 mod keys;
+mod peer_library;
 mod properties;
 mod replay;
 mod rotation;
