@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: the benchmarks, optimised, one after the other.
 
 use std::path::PathBuf;
+use std::process::Command as Process;
 
 use crate::command::{Command, Help};
-use crate::{sh, tools};
+use crate::{interop, sh, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    summary: "run the benchmarks: ratios against a peer or a limit",
+    summary: "compare with what people would use instead, write docs/performance.md",
     help: Help::Text(HELP),
     run,
 };
@@ -15,21 +16,67 @@ pub(crate) const COMMAND: Command = Command {
 const HELP: &str = "\
 Usage: cargo xtask bench [NAME]...
 
-Runs all benchmarks, optimised, one after the other, or those that are named: the files of
-crates/civic-bench/benches, without `.rs`.
+Without a name: compares the crates with what people would use instead, optimised and one after the
+other, and writes docs/performance.md with its plots. The machine should be idle. Instructions are
+counted where valgrind is installed.
+
+With names, only these are run, and no page is written:
+  tokens, envelope, route, calls, lock, node, instructions
+                             the parts of the page
+  leases, operator, outage   one thing each against a limit: crates/civic-bench/benches
 ";
 
-/// Runs all benchmarks, or those that the arguments name.
+/// What is held against a limit, each a program of its own.
+const LIMITS: [&str; 3] = ["leases", "operator", "outage"];
+
 fn run(arguments: &[String]) -> Result<(), String> {
-    let mut command = sh::cargo_command(["bench", "--locked", "--package", "civic-bench"]);
-    if arguments.is_empty() {
-        command.arg("--benches");
+    let (limits, parts): (Vec<&String>, Vec<&String>) = arguments
+        .iter()
+        .partition(|name| LIMITS.contains(&name.as_str()));
+    if !parts.is_empty() || limits.is_empty() {
+        compare(&parts)?;
     }
-    for name in arguments {
+    if limits.is_empty() {
+        Ok(())
+    } else {
+        hold(&limits)
+    }
+}
+
+/// Builds the comparison, and runs all of it or the parts that are named.
+fn compare(parts: &[&String]) -> Result<(), String> {
+    let package = ["build", "--locked", "--release", "--package", "civic-bench"];
+    sh::run(&mut sh::cargo_command(package))?;
+    let mut program = Process::new(sh::target().join("release/civic-bench"));
+    program
+        .args(parts)
+        .env("CIVIC_REDIS_SERVER", tools::redis_server()?);
+    let wants_node = parts.is_empty() || parts.iter().any(|name| *name == "node");
+    if wants_node {
+        match interop::peers() {
+            Ok(peers) => {
+                let payloads = sh::root().join("crates/civic-fleet/src/payload");
+                program
+                    .env("CIVIC_NODE_PEERS", peers)
+                    .env("CIVIC_PAYLOADS", payloads);
+            }
+            Err(missing) => println!("without the Node platform: {missing}"),
+        }
+    }
+    if parts.is_empty() {
+        program.arg("--docs").arg(sh::root().join("docs"));
+    }
+    sh::run(&mut program)
+}
+
+/// Runs the programs that hold one thing against a limit.
+fn hold(limits: &[&String]) -> Result<(), String> {
+    let mut command = sh::cargo_command(["bench", "--locked", "--package", "civic-bench"]);
+    for name in limits {
         command.args(["--bench", name]);
     }
     command.env("CIVIC_REDIS_SERVER", tools::redis_server()?);
-    if arguments.is_empty() || arguments.iter().any(|name| name == "operator") {
+    if limits.iter().any(|name| *name == "operator") {
         command.env("CIVIC_PROGRAM", optimised_program()?);
     }
     sh::run(&mut command)

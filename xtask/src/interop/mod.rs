@@ -7,6 +7,7 @@
 mod node;
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use self::node::Nest;
@@ -73,6 +74,12 @@ fn run(arguments: &[String]) -> Result<(), String> {
         "cannot start interop: {}",
         command.args(arguments).exec()
     ))
+}
+
+/// Returns the folder with the peers of the older NestJS, installed, for the benchmarks.
+pub(crate) fn peers() -> Result<PathBuf, String> {
+    node::find()?;
+    node::install(Nest::V11, &sh::target().join(OUTPUT))
 }
 
 /// The driver, ready to start with these versions of the peers.

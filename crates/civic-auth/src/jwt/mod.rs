@@ -2,6 +2,7 @@
 //!
 //! What the claims mean is decided in `verify`.
 
+pub(crate) mod claims;
 pub(crate) mod compact;
 mod header;
 mod json;

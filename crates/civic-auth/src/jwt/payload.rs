@@ -19,7 +19,6 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json::{NumericDate, Text, once};
-use super::{compact, service};
 
 const MAX_ROLE_CHARACTERS: usize = 64;
 
@@ -40,11 +39,6 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Reads the second part of a token.
-    pub(crate) fn read(part: &str) -> Option<Self> {
-        service::read(part).or_else(|| Self::parse(&compact::decode_text(part)?).ok())
-    }
-
     /// Reads the claims. The error tells an operator what is wrong with them.
     pub(crate) fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)

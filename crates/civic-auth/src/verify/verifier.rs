@@ -37,7 +37,7 @@ use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
 use crate::jwt::compact::{self, Signature};
-use crate::jwt::{Compact, Header, Payload, TokenType};
+use crate::jwt::{Compact, Header, Payload, TokenType, claims};
 use crate::key::{KeySet, KeySource, VerifyingKey};
 
 /// Verifies tokens against the keys of a [`KeySet`] or a [`KeySource`].
@@ -232,7 +232,7 @@ impl TokenVerifier {
         let header = Header::read(token.header, TokenType::Access)?;
         let keys = self.keys.current().ok_or(Cause::KeysUnavailable)?;
         let key = check_signature(&keys, &token, &header)?;
-        let payload = Payload::read(token.claims).ok_or(Cause::MalformedClaims)?;
+        let payload = claims::read(token.claims).ok_or(Cause::MalformedClaims)?;
         let evidence = self.evidence(payload, source, Some(key.clone()));
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;

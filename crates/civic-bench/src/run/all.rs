@@ -1,0 +1,49 @@
+//! Which groups there are, and running them.
+
+use super::{calls, instructions, locks, memory, node};
+use crate::measure::Effort;
+use crate::report::Report;
+use crate::work;
+
+/// The names of the groups, in the order of the page.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    work::GROUPS
+        .iter()
+        .map(|group| group.name)
+        .chain([calls::NAME, locks::NAME, node::NAME, instructions::NAME])
+        .collect()
+}
+
+/// Runs the groups of these names, and says on standard error which one is at work.
+///
+/// # Panics
+///
+/// If something that is measured fails.
+#[must_use]
+pub fn run(chosen: &[&str], effort: Effort) -> Report {
+    let mut report = Report::default();
+    for group in work::GROUPS {
+        if chosen.contains(&group.name) {
+            eprintln!("{}", group.title);
+            memory::run(group, effort, &mut report);
+        }
+    }
+    if chosen.contains(&calls::NAME) {
+        eprintln!("{}", calls::TITLE);
+        calls::run(effort, &mut report);
+    }
+    if chosen.contains(&locks::NAME) {
+        eprintln!("{}", locks::TITLE);
+        locks::run(effort, &mut report);
+    }
+    if chosen.contains(&node::NAME) {
+        eprintln!("{}", node::TITLE);
+        node::run(effort, &mut report);
+    }
+    if chosen.contains(&instructions::NAME) {
+        eprintln!("{}", instructions::TITLE);
+        instructions::run(effort, &mut report);
+    }
+    report
+}

@@ -1,0 +1,83 @@
+//! Allocations of our side of each piece of work: they are the same on every machine.
+
+use allocation_counter::measure;
+use civic_bench::work::GROUPS;
+
+/// How often a piece is done before it is counted, so that nothing is made for the first time.
+const WARM_UP: usize = 3;
+
+/// The most allocations of each piece. When one needs a quarter fewer, write the smaller number
+/// here; when one needs more, say in the commit what for.
+const BANDS: &[(&str, u64)] = &[
+    ("mint a service token", 2),
+    ("verify a service token", 0),
+    ("verify a user token", 6),
+    ("sign with EdDSA", 4),
+    ("sign with ES256", 7),
+    ("verify EdDSA", 10),
+    ("verify ES256", 10),
+    ("unwrap 0.2 KB", 3),
+    ("unwrap 14 KB", 306),
+    ("unwrap 750 KB", 15912),
+    ("wrap 0.15 KB", 7),
+    ("wrap 14 KB", 7),
+    ("wrap 750 KB", 7),
+    ("route", 34),
+    ("+ guard", 40),
+    ("+ envelope", 50),
+    ("+ deadline", 58),
+    ("+ error shape", 66),
+    ("+ correlation", 79),
+    ("the standard stack of civic-server", 80),
+];
+
+#[test]
+fn each_piece_of_work_in_memory_allocates_as_often_as_its_band_says() {
+    let mut wrong = Vec::new();
+    let mut found = 0;
+    for group in GROUPS {
+        for mut piece in (group.pieces)() {
+            let ours = &mut piece.sides[0];
+            for _ in 0..WARM_UP {
+                ours.work();
+            }
+            let allocations = measure(|| ours.work()).count_total;
+            let band = BANDS.iter().find(|(name, _)| *name == piece.name);
+            found += usize::from(band.is_some());
+            let is_in_band =
+                band.is_some_and(|(_, most)| (*most * 3 / 4..=*most).contains(&allocations));
+            if !is_in_band {
+                wrong.push(format!("(\"{}\", {allocations}),", piece.name));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "not in the bands of the table:\n{}",
+        wrong.join("\n")
+    );
+    assert_eq!(
+        found,
+        BANDS.len(),
+        "the table has a piece that is not there"
+    );
+}
+
+#[test]
+fn wrapping_allocates_as_often_and_as_much_for_a_large_body_as_for_a_small_one() {
+    let mut counted = Vec::new();
+    for group in GROUPS {
+        for mut piece in (group.pieces)() {
+            if piece.name.starts_with("wrap ") {
+                piece.sides[0].work();
+                let info = measure(|| piece.sides[0].work());
+                counted.push((info.count_total, info.bytes_total));
+            }
+        }
+    }
+    assert_eq!(counted.len(), 3);
+    assert!(
+        counted.iter().all(|one| *one == counted[0]),
+        "not constant: {counted:?}"
+    );
+}

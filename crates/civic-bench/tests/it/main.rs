@@ -1,0 +1,3 @@
+//! What must not become dearer unnoticed, without a clock.
+
+mod allocations;
