@@ -88,6 +88,7 @@ const UNPUBLISHED: &[&str] = &[
     "civic-docs",
     "civic-fleet",
     "civic-interop",
+    "civic-progress",
     "civic-simulate",
     "civic-testkit",
 ];

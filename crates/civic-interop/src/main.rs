@@ -12,16 +12,19 @@
 //! | `local` | Rust services in this process, each behind a guard of its own |
 //! | `balancer` | several processes behind one name, as a Kubernetes Service has them |
 //! | `check` | the checks, one file each |
+//! | `compare` | `--compare`: reads, replayed against a Node service and a Rust one |
+//! | `defective` | a Rust service with a defect |
 //! | `findings`, `report` | which promises were kept, as one table |
 
 mod attempts;
 mod balancer;
 mod check;
+mod compare;
+mod defective;
 mod findings;
 mod local;
 mod options;
 mod process;
-mod progress;
 mod report;
 mod stage;
 mod text;
@@ -29,19 +32,27 @@ mod wire;
 
 use std::process::ExitCode;
 
+use civic_progress::Progress;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::attempts::Attempts;
+use crate::check::Check;
+use crate::compare::CompareOptions;
 use crate::options::Options;
 use crate::report::Report;
 use crate::stage::Stage;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
+    let outcome = async {
+        match CompareOptions::are_asked_for() {
+            true => compare::run(&CompareOptions::parse()).await,
+            false => run(&Options::parse()).await,
+        }
+    };
     tokio::select! {
-        kept = run(&options) => match kept {
+        kept = outcome => match kept {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
@@ -61,12 +72,15 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<bool, String> {
     let mut report = Report::new();
     let attempts = Attempts::install()?;
+    let progress = Progress::new();
     for (index, peers) in options.programs.peers.iter().enumerate() {
         let mut stage = Stage::new(&options.programs, options.extent(), peers, attempts.clone())?;
-        for check in options.checks() {
-            if index > 0 && !check.depends_on_peers() {
-                continue;
-            }
+        let checks: Vec<Check> = options
+            .checks()
+            .filter(|check| index == 0 || check.depends_on_peers())
+            .collect();
+        for (done, check) in checks.iter().enumerate() {
+            progress.mark(done as u64, checks.len() as u64, check.name());
             check.run(&mut stage, &mut report).await;
         }
         stage.close().await;

@@ -11,12 +11,24 @@ use tokio::time::timeout;
 /// Longer than any answer here takes.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_HEAD: usize = 64 * 1024;
+/// No chunk of an answer here is larger.
+const MAX_CHUNK: usize = 64 * 1024 * 1024;
 
 /// A connection that is kept for further requests.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     to: SocketAddr,
+    /// What becomes of the body of the next answer.
+    awaited: Awaited,
+}
+
+/// Whether an answer has a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Awaited {
+    Body,
+    /// The request was a HEAD.
+    Head,
 }
 
 /// What a server answered.
@@ -27,7 +39,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// In the order and the spelling of the wire.
     pub(crate) headers: Vec<(String, String)>,
+    /// As text: what is no UTF-8 is replaced.
     pub(crate) body: String,
+    /// The bytes of the body, without the frames of chunks.
+    pub(crate) content: Vec<u8>,
 }
 
 /// A request without the headers that every request has.
@@ -52,7 +67,11 @@ impl Connection {
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|error| format!("no connection to {to}: {error}"))?;
-        Ok(Self { stream, to })
+        Ok(Self {
+            stream,
+            to,
+            awaited: Awaited::Body,
+        })
     }
 
     pub(crate) async fn send(&mut self, request: &Request<'_>) -> Result<Answer, String> {
@@ -67,7 +86,14 @@ impl Connection {
             headers,
             json,
         } = request;
-        let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.to);
+        self.awaited = match *method {
+            "HEAD" => Awaited::Head,
+            _ => Awaited::Body,
+        };
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\n");
+        if headers.iter().all(|(name, _)| *name != "host") {
+            bytes.push_str(&format!("host: {}\r\n", self.to));
+        }
         for (name, value) in *headers {
             bytes.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -101,15 +127,27 @@ impl Connection {
             self.more(&mut raw).await?;
         };
         let mut answer = Answer::from_head(&raw[..head])?;
-        let length = answer.length()?;
-        while raw.len() < head + length {
-            self.more(&mut raw).await?;
+        if answer.is_chunked() && self.awaited == Awaited::Body {
+            answer.content = loop {
+                match chunks(&raw[head..])? {
+                    Some(content) => break content,
+                    None => self.more(&mut raw).await?,
+                }
+            };
+        } else {
+            let length = match self.awaited {
+                Awaited::Body => answer.length()?,
+                Awaited::Head => 0,
+            };
+            while raw.len() < head + length {
+                self.more(&mut raw).await?;
+            }
+            if raw.len() > head + length {
+                return Err("more bytes than the answer announced".to_owned());
+            }
+            answer.content = raw[head..].to_vec();
         }
-        if raw.len() > head + length {
-            return Err("more bytes than the answer announced".to_owned());
-        }
-        answer.body = String::from_utf8(raw[head..].to_vec())
-            .map_err(|_| "the body is not UTF-8".to_owned())?;
+        answer.body = String::from_utf8_lossy(&answer.content).into_owned();
         answer.raw = raw;
         Ok(answer)
     }
@@ -149,6 +187,7 @@ impl Answer {
             status,
             headers,
             body: String::new(),
+            content: Vec::new(),
         })
     }
 
@@ -158,6 +197,11 @@ impl Answer {
             .iter()
             .find(|(own, _)| own.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding")
+            .is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked"))
     }
 
     /// How long the body is. Neither the fleet nor Fastify chunks what is small and whole.
@@ -177,6 +221,53 @@ impl Answer {
         match self.header("date") {
             Some(date) => raw.replacen(date, "(now)", 1),
             None => raw.into_owned(),
+        }
+    }
+}
+
+/// The content of a chunked body, or `None` until all of it is there.
+fn chunks(mut raw: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let mut content = Vec::new();
+    loop {
+        let Some(end) = raw.windows(2).position(|two| two == b"\r\n") else {
+            return Ok(None);
+        };
+        let length = std::str::from_utf8(&raw[..end])
+            .ok()
+            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
+            .filter(|length| *length <= MAX_CHUNK)
+            .ok_or("the length of a chunk cannot be read")?;
+        raw = &raw[end + 2..];
+        if raw.len() < length + 2 {
+            return Ok(None);
+        }
+        if &raw[length..length + 2] != b"\r\n" {
+            return Err("a chunk is longer than it says".to_owned());
+        }
+        content.extend_from_slice(&raw[..length]);
+        raw = &raw[length + 2..];
+        if length == 0 {
+            return match raw.is_empty() {
+                true => Ok(Some(content)),
+                false => Err("more bytes than the answer announced".to_owned()),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunked_body_is_read_whole_or_not_yet() {
+        let whole = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
+        assert_eq!(chunks(whole), Ok(Some(b"abcde".to_vec())));
+        for cut in 0..whole.len() {
+            assert_eq!(chunks(&whole[..cut]), Ok(None), "{cut}");
+        }
+        for wrong in [&b"x\r\nabc\r\n"[..], b"1\r\nabc\r\n", b"0\r\n\r\nmore"] {
+            assert!(chunks(wrong).is_err(), "{wrong:?}");
         }
     }
 }

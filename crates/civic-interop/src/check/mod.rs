@@ -1,6 +1,7 @@
 //! The checks. Each promise that a check reports is a row of the report.
 
 mod closing;
+mod compare;
 mod correlation;
 mod envelopes;
 mod errors;
@@ -37,6 +38,8 @@ pub(crate) enum Check {
     Envelopes,
     /// The words of a Node service's errors reach the caller.
     Errors,
+    /// A comparison of a Rust service with the Node one finds each defect that is seeded.
+    Compare,
     /// One correlation id passes through every hop.
     Correlation,
     /// The user for whom a service calls is known behind several hops of both kinds.
@@ -63,12 +66,13 @@ pub(crate) enum Check {
 
 impl Check {
     /// In the order in which they run: the quick ones first.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Tokens,
         Self::Refusals,
         Self::Envelopes,
         Self::Errors,
         Self::NotFound,
+        Self::Compare,
         Self::Correlation,
         Self::OnBehalfOf,
         Self::Rotation,
@@ -104,6 +108,7 @@ impl Check {
             Self::Refusals => refusals::play(stage, findings).await,
             Self::Envelopes => envelopes::play(stage, findings).await,
             Self::Errors => errors::play(stage, findings).await,
+            Self::Compare => compare::play(stage, findings).await,
             Self::Correlation => correlation::play(stage, findings).await,
             Self::OnBehalfOf => on_behalf_of::play(stage, findings).await,
             Self::Rotation => rotation::play(stage, findings).await,
@@ -117,12 +122,13 @@ impl Check {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tokens => "tokens",
             Self::Refusals => "refusals",
             Self::Envelopes => "envelopes",
             Self::Errors => "errors",
+            Self::Compare => "compare",
             Self::Correlation => "correlation",
             Self::OnBehalfOf => "on-behalf-of",
             Self::Rotation => "rotation",
@@ -142,6 +148,7 @@ impl Check {
             Self::Refusals => "bad credentials, on both sides",
             Self::Envelopes => "the same payloads from both sides",
             Self::Errors => "errors of a Node service, read by `civic call`",
+            Self::Compare => "what `--compare` says of services with a defect and of one without",
             Self::Correlation => "one id through every hop",
             Self::OnBehalfOf => "the user behind a call, over hops of both kinds",
             Self::Rotation => "from a secret to a key to a new key, under load",

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use civic_client::{Error, ErrorKind, ServiceClient};
+use civic_progress::Progress;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -22,7 +23,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::balancer::Balancer;
 use crate::findings::Findings;
-use crate::progress::Progress;
 use crate::stage::{Extent, Peer, Stage};
 use crate::text::describe;
 

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use civic_progress::Progress;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -21,7 +22,6 @@ use tokio::time::{sleep, timeout};
 use super::restarts::{Tally, call_until, count};
 use crate::balancer::Balancer;
 use crate::findings::Findings;
-use crate::progress::Progress;
 use crate::stage::{PREFIX, Service, Stage};
 
 const REPLICAS: usize = 3;
