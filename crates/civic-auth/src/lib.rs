@@ -13,6 +13,7 @@ mod key;
 pub mod layer;
 mod mint;
 mod person;
+mod replay;
 mod role;
 mod txn;
 mod verify;
@@ -42,6 +43,10 @@ pub use self::layer::{
     internal_headers,
 };
 pub use self::mint::{Token, TokenMinter, UserClaims};
+pub use self::replay::{
+    MemoryReplayStore, OnStoreOutage, ReplayProtection, ReplayStore, ReplayStoreError, TokenUse,
+    UsedToken,
+};
 pub use self::role::{Role, RoleClaim, UnknownRole};
 pub use self::txn::{OnBehalfOf, TransactionTokens};
 pub use self::verify::{CookieRules, Inspection, Principal, Rule, RuleOutcome, TokenVerifier};

@@ -7,6 +7,7 @@
 //! | `HOST` | the address to listen on. Defaults to `127.0.0.1` |
 //! | `ASSESSMENT_ROLL_URL` | where `billing` finds its peer. Defaults to `http://localhost:3020` |
 //! | `CIVIC_DRAIN_DELAY_MS` | for how long connections are still accepted when a service stops. Defaults to 5000 |
+//! | `CIVIC_REPLAY_PROTECTION` | `refuse` or `accept`: `billing` accepts each service token that has a `jti` once, and does this while its store does not answer. Defaults to accepting tokens again |
 //! | `REDIS_URL` | where `billing` keeps its idempotency keys, see `LockService::from_env`. Without it: files of this machine, and in production no start |
 //! | `NODE_ENV` | `production` makes a failed validation of an answer a warning |
 //! | `RUST_LOG` | what is logged on stderr. Defaults to `info` |
@@ -16,7 +17,9 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use civic_auth::{KeyRing, TokenMinter, TokenVerifier};
+use civic_auth::{
+    AuthLayer, KeyRing, OnStoreOutage, ReplayProtection, ReplayStore, TokenMinter, TokenVerifier,
+};
 use civic_server::Service;
 
 /// The settings that the process was started with.
@@ -26,6 +29,7 @@ pub(crate) struct Environment {
     host: String,
     port: Option<u16>,
     drain_delay: Option<Duration>,
+    on_store_outage: Option<OnStoreOutage>,
 }
 
 /// Why a command ended in failure.
@@ -55,6 +59,7 @@ impl Environment {
             host: std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned()),
             port,
             drain_delay: drain_delay.map(Duration::from_millis),
+            on_store_outage: on_store_outage()?,
         })
     }
 
@@ -64,8 +69,30 @@ impl Environment {
     ///
     /// Fails if no route can have this prefix.
     pub(crate) fn service(&self, prefix: &str) -> Result<Service, StartError> {
-        let verifier = TokenVerifier::new(self.secrets.clone());
-        Service::new(prefix, verifier).map_err(|error| StartError::refused(&error))
+        let guard = AuthLayer::new(self.verifier());
+        Service::new(prefix, guard).map_err(|error| StartError::refused(&error))
+    }
+
+    /// Returns a service without routes, behind the platform's guard, which accepts each service
+    /// token once if the environment says so.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no route can have this prefix.
+    pub(crate) fn service_that_remembers_tokens(
+        &self,
+        prefix: &str,
+        store: impl ReplayStore + 'static,
+    ) -> Result<Service, StartError> {
+        let mut guard = AuthLayer::new(self.verifier());
+        if let Some(choice) = self.on_store_outage {
+            guard = guard.with_replay_protection(ReplayProtection::new(store, choice));
+        }
+        Service::new(prefix, guard).map_err(|error| StartError::refused(&error))
+    }
+
+    fn verifier(&self) -> TokenVerifier {
+        TokenVerifier::new(self.secrets.clone())
     }
 
     pub(crate) fn minter(&self) -> TokenMinter {
@@ -95,6 +122,19 @@ fn number<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>, StartErro
             .map(Some)
             .map_err(|_| StartError::config(format!("{name} must be {expected}, not {text:?}"))),
         Err(error) => Err(StartError::config(format!("{name}: {error}"))),
+    }
+}
+
+/// Reads whether used tokens are remembered, and what happens while that is not possible.
+fn on_store_outage() -> Result<Option<OnStoreOutage>, StartError> {
+    match std::env::var("CIVIC_REPLAY_PROTECTION").as_deref() {
+        Err(std::env::VarError::NotPresent) | Ok("") => Ok(None),
+        Ok("refuse") => Ok(Some(OnStoreOutage::Refuse)),
+        Ok("accept") => Ok(Some(OnStoreOutage::Accept)),
+        Ok(_) | Err(std::env::VarError::NotUnicode(_)) => Err(StartError::config(
+            "CIVIC_REPLAY_PROTECTION must be `refuse` or `accept`, which is what happens to a \
+             request while the store of used tokens does not answer",
+        )),
     }
 }
 

@@ -8,6 +8,7 @@ mod assessment_roll_client;
 mod cli;
 mod cmd;
 mod environment;
+mod replay_store;
 mod serve;
 
 use std::process::ExitCode;

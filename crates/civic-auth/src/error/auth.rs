@@ -30,8 +30,8 @@ pub enum AuthErrorKind {
     InvalidRequest,
     /// 403: the token is accepted, but its role is too low.
     InsufficientRole,
-    /// 503: the service has no keys to verify with, or no room to remember used tokens. Try again,
-    /// after `Retry-After`.
+    /// 503: the service has no keys to verify with, or cannot tell whether the token was used
+    /// before. Try again, with a new token, after `Retry-After`.
     Unavailable,
     /// 403: the token is accepted, but the request is for no municipality.
     NoTenant,
@@ -80,7 +80,9 @@ impl AuthError {
             | Cause::ExpiredTransaction => AuthErrorKind::InvalidToken,
             Cause::NoTenant => AuthErrorKind::NoTenant,
             Cause::ForeignTenant => AuthErrorKind::ForeignTenant,
-            Cause::KeysUnavailable | Cause::ReplayWindowFull => AuthErrorKind::Unavailable,
+            Cause::KeysUnavailable | Cause::ReplayStoreFull | Cause::ReplayStoreUnavailable => {
+                AuthErrorKind::Unavailable
+            }
         }
     }
 
@@ -123,7 +125,7 @@ impl AuthError {
     /// ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     ///
     /// `None` for a [cross-site request](AuthErrorKind::CrossSite) and
-    /// [without keys](AuthErrorKind::Unavailable): no other token would be let in.
+    /// [where tokens cannot be judged](AuthErrorKind::Unavailable): no other token would be let in.
     #[must_use]
     pub fn challenge(&self) -> Option<&'static str> {
         match self.kind() {

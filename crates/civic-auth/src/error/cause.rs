@@ -67,8 +67,10 @@ pub enum Cause {
     NoTokenId,
     /// The token was used before, and each may be used only once.
     Replayed,
-    /// More tokens are remembered than the memory of used tokens can hold.
-    ReplayWindowFull,
+    /// The store of used tokens has no room for another one.
+    ReplayStoreFull,
+    /// The store of used tokens does not answer.
+    ReplayStoreUnavailable,
     /// The role does not satisfy the requirement.
     RoleTooLow,
     /// The token came in a cookie, and another site's page may have made the request.
@@ -111,7 +113,8 @@ impl Cause {
             Self::ForeignTenant => "foreign_tenant",
             Self::NoTokenId => "no_token_id",
             Self::Replayed => "replayed",
-            Self::ReplayWindowFull => "replay_window_full",
+            Self::ReplayStoreFull => "replay_store_full",
+            Self::ReplayStoreUnavailable => "replay_store_unavailable",
             Self::RoleTooLow => "role_too_low",
             Self::CrossSite => "cross_site",
         }

@@ -2,6 +2,8 @@
 //!
 //! - A request that [`TokenVerifier::verify`] accepts goes on with its [`Principal`] in the
 //!   extensions.
+//! - With [replay protection](AuthLayer::with_replay_protection), a last question goes to the store
+//!   of used tokens, and the request waits for its answer.
 //! - Any other request is answered here and never reaches the inner service. Its body is read
 //!   first, to its end, for 32 MiB or for 2 s, so that the answer to a large upload arrives.
 //! - A request for a public path goes on without a principal, and its token is not looked at. The
@@ -31,6 +33,7 @@ use super::future::AuthFuture;
 use super::refusals::Refusals;
 use crate::context::RequestContext;
 use crate::error::{AuthError, Cause};
+use crate::replay::ReplayProtection;
 use crate::txn::TransactionTokens;
 use crate::verify::{Principal, TokenVerifier};
 
@@ -48,6 +51,7 @@ pub struct AuthLayer {
     refusals: Arc<Refusals>,
     transactions: Option<TransactionTokens>,
     auditor: Option<Auditor>,
+    replay: Option<ReplayProtection>,
 }
 
 /// Lets a request in only if it has an accepted token. Made by [`AuthLayer`].
@@ -60,6 +64,7 @@ pub struct Auth<S> {
     refusals: Arc<Refusals>,
     transactions: Option<TransactionTokens>,
     auditor: Option<Auditor>,
+    replay: Option<ReplayProtection>,
 }
 
 /// What becomes of a request without any token.
@@ -82,6 +87,7 @@ impl AuthLayer {
             refusals: Arc::default(),
             transactions: None,
             auditor: None,
+            replay: None,
         }
     }
 
@@ -136,6 +142,20 @@ impl AuthLayer {
         self
     }
 
+    /// Accepts each service token that has a `jti` once: a request that someone has captured and
+    /// sends again is answered with 401.
+    ///
+    /// The question to the store is the last one, about a token that has kept every other rule. A
+    /// guard that is asked twice about one request refuses it, so with one store such a request
+    /// passes one guard only.
+    ///
+    /// Defaults to accepting a token any number of times until it expires.
+    #[must_use]
+    pub fn with_replay_protection(mut self, protection: ReplayProtection) -> Self {
+        self.replay = Some(protection);
+        self
+    }
+
     /// Lets a request without any token in, without a principal.
     ///
     /// A token that is sent is checked all the same, and refused as ever if it is not accepted. Ask
@@ -167,6 +187,7 @@ impl<S> Layer<S> for AuthLayer {
             refusals: Arc::clone(&self.refusals),
             transactions: self.transactions.clone(),
             auditor: self.auditor.clone(),
+            replay: self.replay.clone(),
         }
     }
 }
@@ -195,12 +216,12 @@ impl<S> Auth<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
     ReqB: Body,
 {
     type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = AuthFuture<S::Future, ReqB>;
+    type Future = AuthFuture<S, ReqB>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -213,15 +234,12 @@ where
             return AuthFuture::inner(self.inner.call(request));
         }
         let mut audit = self.auditor.as_ref().map(|auditor| auditor.begin(&request));
-        match self.admit(&request) {
-            Ok(principal) => {
-                if let Some(audit) = &mut audit {
-                    audit.caller(&principal);
-                }
-                request.extensions_mut().insert(principal);
-            }
+        let principal = match self.admit(&request) {
+            Ok(principal) => principal,
             Err(error)
-                if error.cause() == Cause::NothingSent && self.anonymous == Anonymous::Admitted => {
+                if error.cause() == Cause::NothingSent && self.anonymous == Anonymous::Admitted =>
+            {
+                return AuthFuture::audited(self.inner.call(request), audit);
             }
             Err(error) => {
                 self.refusals.note(error.cause(), &self.verifier);
@@ -230,7 +248,23 @@ where
                 }
                 return AuthFuture::refused(error, request);
             }
+        };
+        if let Some(audit) = &mut audit {
+            audit.caller(&principal);
         }
-        AuthFuture::audited(self.inner.call(request), audit)
+        let question = self.replay.as_ref().and_then(|replay| {
+            let until = self.verifier.accepts_until(&principal);
+            replay.question(request.method(), &principal, until)
+        });
+        request.extensions_mut().insert(principal);
+        match question {
+            None => AuthFuture::audited(self.inner.call(request), audit),
+            Some(question) => {
+                // The instance that was polled ready goes along, and a clone of it stays.
+                let next = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, next);
+                AuthFuture::asked(question, ready, request, audit)
+            }
+        }
     }
 }

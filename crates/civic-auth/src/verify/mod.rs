@@ -3,7 +3,6 @@
 mod cookie;
 mod inspect;
 mod principal;
-mod replay;
 mod rules;
 mod source;
 mod verifier;

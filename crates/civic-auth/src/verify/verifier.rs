@@ -19,20 +19,19 @@
 //! Nothing that a peer sends causes a panic. Verifying allocates no more than a few times the size
 //! of a token of 4096 bytes.
 //!
-//! It is not promised that a token is used only once. With a shared secret it is not promised
-//! either which service minted a token: every holder of the secret can mint for all. No result is
-//! cached, because the tokens of services never repeat.
+//! It is not promised that a token is used only once: see `replay`. With a shared secret it is not
+//! promised either which service minted a token: every holder of the secret can mint for all. No
+//! result is cached, because the tokens of services never repeat.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, Request, Uri};
 
 use super::cookie::CookieRules;
 use super::principal::Principal;
-use super::replay::ReplayWindow;
-use super::rules::{self, CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
+use super::rules::{CLAIM_RULES, Evidence, MAX_SKEW, Names, Presence};
 use super::source::{self, Source};
 use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
@@ -51,7 +50,6 @@ pub struct TokenVerifier {
     skew: Duration,
     cookie: CookieRules,
     names: Names,
-    replay: Option<Arc<ReplayWindow>>,
 }
 
 impl TokenVerifier {
@@ -68,7 +66,6 @@ impl TokenVerifier {
             skew: Duration::ZERO,
             cookie: CookieRules::default(),
             names: Names::default(),
-            replay: None,
         }
     }
 
@@ -139,29 +136,14 @@ impl TokenVerifier {
     /// Switch it on when every caller mints with [`TokenMinter::with_token_ids`]. Node services do
     /// not. A user's token needs none: it comes with every request of the user.
     ///
+    /// That each is used only once is [another setting](crate::AuthLayer::with_replay_protection).
+    ///
     /// Defaults to accepting it.
     ///
     /// [`TokenMinter::with_token_ids`]: crate::TokenMinter::with_token_ids
     #[must_use]
     pub fn require_token_id(mut self) -> Self {
         self.names.token_id = Presence::Required;
-        self
-    }
-
-    /// Accepts a service token that has a `jti` once, for as long as it could be used. A second use
-    /// is answered with 401.
-    ///
-    /// A token without `jti` cannot be told from another one, so
-    /// [require one](Self::require_token_id) when every caller mints it. The memory holds
-    /// `max_tokens` (about 100 bytes each), and when it is full, further tokens are answered with
-    /// 503: allow for the requests of 40 seconds. It is that of this verifier and its clones, and
-    /// of this process: a replica does not know which tokens another one has seen. A verifier that
-    /// is asked twice about one request refuses it, so such a request passes one guard only.
-    ///
-    /// Defaults to accepting a token any number of times.
-    #[must_use]
-    pub fn with_replay_window(mut self, max_tokens: usize) -> Self {
-        self.replay = Some(Arc::new(ReplayWindow::new(max_tokens)));
         self
     }
 
@@ -237,12 +219,6 @@ impl TokenVerifier {
         for rule in &CLAIM_RULES {
             (rule.check)(&evidence)?;
         }
-        if let (Some(window), Some(id)) = (&self.replay, &evidence.payload.jti)
-            && rules::is_service(&evidence.payload)
-        {
-            let issuer = evidence.payload.iss.as_deref();
-            window.admit(issuer, id, evidence.accepted_until(), evidence.now)?;
-        }
         key.count_use();
         Ok(Principal::new(evidence.payload, key))
     }
@@ -250,6 +226,14 @@ impl TokenVerifier {
     /// Returns the time since 1970. With a clock that stands before 1970 every token has expired.
     pub(crate) fn now(&self) -> Duration {
         self.clock.since_epoch().unwrap_or(Duration::MAX)
+    }
+
+    /// Returns when this verifier stops to accept the token of this caller.
+    pub(crate) fn accepts_until(&self, principal: &Principal) -> SystemTime {
+        // A time that every platform can represent. No service token lives that long.
+        const YEAR_10000: u64 = 253_402_300_800;
+        let expires_at = Duration::from_secs(principal.expires_at().min(YEAR_10000));
+        UNIX_EPOCH + expires_at + self.skew
     }
 
     /// Returns what the rules about claims look at, at the present time.

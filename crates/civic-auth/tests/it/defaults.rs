@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +14,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use civic_auth::{
     Algorithm, AuthLayer, CORRELATION_ID, Cause, CookieRules, CorrelationIdLayer,
-    InternalHeadersLayer, KeyRing, KeySet, Principal, Profile, RequestContext, RequireRoleLayer,
-    Role, SigningKey, TokenMinter, TokenVerifier, TransactionTokens, UserClaims, VerifyingKey,
+    InternalHeadersLayer, KeyRing, KeySet, MemoryReplayStore, OnStoreOutage, Principal, Profile,
+    ReplayProtection, ReplayStore, ReplayStoreError, RequestContext, RequireRoleLayer, Role,
+    SigningKey, TokenMinter, TokenUse, TokenVerifier, TransactionTokens, UsedToken, UserClaims,
+    VerifyingKey,
 };
 use civic_testkit::defaults::documented;
 use civic_testkit::log::Capture;
@@ -117,6 +120,14 @@ const DEFAULTS: &[Default] = &[
         },
     },
     Default {
+        at: "layer/auth.rs with_replay_protection",
+        holds: || {
+            let headers = bearer(minter().with_token_ids().mint().as_str());
+            let guard = AuthLayer::new(verifier());
+            (0..3).all(|_| status_of(guard.clone(), headers.clone()) == 200)
+        },
+    },
+    Default {
         at: "layer/auth.rs with_transactions",
         holds: || {
             let mut headers = service_headers();
@@ -168,6 +179,39 @@ const DEFAULTS: &[Default] = &[
     Default {
         at: "mint/minter.rs with_token_ids",
         holds: || claims_of(minter().mint().as_str())["jti"].is_null(),
+    },
+    Default {
+        at: "replay/memory.rs with_clock",
+        holds: || {
+            let store = MemoryReplayStore::new(10);
+            let token = UsedToken::new(None, "a");
+            let ahead = Duration::from_secs(600);
+            let mut uses = [ahead, ahead, Duration::ZERO]
+                .into_iter()
+                .map(|ahead| run(store.remember(token, SystemTime::now() + ahead)).ok());
+            uses.next() == Some(Some(TokenUse::First))
+                && uses.all(|again| again == Some(TokenUse::Repeated))
+                // What has ended by now is forgotten at once.
+                && [TokenUse::First; 2].into_iter().all(|first| {
+                    let token = UsedToken::new(None, "b");
+                    run(store.remember(token, SystemTime::now() - ahead)).ok() == Some(first)
+                })
+        },
+    },
+    Default {
+        at: "replay/protection.rs with_every_method",
+        holds: || {
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE]
+                .into_iter()
+                .all(|method| second_use(method) == 200)
+                && [Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
+                    .into_iter()
+                    .all(|method| second_use(method) == 401)
+        },
+    },
+    Default {
+        at: "replay/protection.rs with_timeout",
+        holds: waits_a_second_for_the_store,
     },
     Default {
         at: "txn/tokens.rs with_clock",
@@ -244,14 +288,6 @@ const DEFAULTS: &[Default] = &[
         },
     },
     Default {
-        at: "verify/verifier.rs with_replay_window",
-        holds: || {
-            let headers = bearer(minter().with_token_ids().mint().as_str());
-            let verifier = verifier();
-            (0..3).all(|_| verifier.verify(&headers).is_ok())
-        },
-    },
-    Default {
         at: "verify/verifier.rs with_service_name",
         holds: || {
             let minter = minter().for_audience("another");
@@ -286,6 +322,51 @@ fn no_deadline() -> bool {
     return RequestContext::default().deadline().is_none();
     #[cfg(not(feature = "deadline"))]
     true
+}
+
+/// The answer to the second of two requests with one token.
+fn second_use(method: Method) -> StatusCode {
+    let protection = ReplayProtection::new(MemoryReplayStore::new(10), OnStoreOutage::Refuse);
+    let guard = AuthLayer::new(verifier()).with_replay_protection(protection);
+    let headers = bearer(minter().with_token_ids().mint().as_str());
+    let mut answers = (0..2).map(|_| {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = method.clone();
+        *request.headers_mut() = headers.clone();
+        respond(guard.clone(), request)
+    });
+    assert_eq!(answers.next(), Some(StatusCode::OK));
+    answers.next().expect("two answers")
+}
+
+fn waits_a_second_for_the_store() -> bool {
+    struct Silent;
+
+    impl ReplayStore for Silent {
+        fn remember(
+            &self,
+            _: UsedToken,
+            _: SystemTime,
+        ) -> Pin<Box<dyn Future<Output = Result<TokenUse, ReplayStoreError>> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    let protection = ReplayProtection::new(Silent, OnStoreOutage::Refuse);
+    let guard = AuthLayer::new(verifier()).with_replay_protection(protection);
+    let service = ServiceBuilder::new().layer(guard).service_fn(answer);
+    let mut request = Request::post("/").body(Empty::new()).expect("a request");
+    *request.headers_mut() = bearer(minter().with_token_ids().mint().as_str());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let began = tokio::time::Instant::now();
+        let response = service.oneshot(request).await.expect("infallible");
+        response.status() == 503 && began.elapsed().as_millis() == 1000
+    })
 }
 
 fn run<F: Future>(future: F) -> F::Output {

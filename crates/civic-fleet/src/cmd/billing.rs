@@ -8,6 +8,9 @@
 //! With an `Idempotency-Key` the bill is made once, however often the request arrives. The layer
 //! stands inside the guard and the role, directly around the handler.
 //!
+//! With `CIVIC_REPLAY_PROTECTION`, a service token that has a `jti` comes in once, whichever replica
+//! it is sent to.
+//!
 //! | what went wrong | answer |
 //! |---|---|
 //! | the id is missing, or cannot be part of a path, such as `..` | 422, before any call |
@@ -31,6 +34,7 @@ use uuid::Uuid;
 
 use crate::assessment_roll_client::{Assessment, AssessmentRollClient};
 use crate::environment::{Environment, StartError};
+use crate::replay_store::OnceReplayStore;
 use crate::serve::serve_with_locks;
 
 const DEFAULT_PORT: u16 = 3021;
@@ -68,7 +72,7 @@ pub(crate) async fn run(environment: &Environment) -> Result<(), StartError> {
         async move { peer.ping().await }
     });
     let service = environment
-        .service(PREFIX)?
+        .service_that_remembers_tokens(PREFIX, OnceReplayStore::new(&locks))?
         .guarded(routes(roll, &locks))
         .readiness(readiness);
     serve_with_locks(service, environment, DEFAULT_PORT, &locks).await

@@ -4,6 +4,7 @@ mod billing;
 mod idempotency;
 mod node_responses;
 mod penalty_scheduler;
+mod replay;
 mod routes;
 mod silent_name_servers;
 mod start_and_stop;
