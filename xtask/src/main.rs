@@ -6,6 +6,7 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci/` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `fuzz` | searches for bytes that break a promise of a parser | `fuzz/` |
 //! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
 //! | `models` | the lock's protocol as small models, visited whole, and which broken rules they find | `models.rs` |
 //! | `postgres` | the recipe for one effect in a database, against a real server | `postgres/` |
@@ -20,6 +21,7 @@ mod chaos;
 mod ci;
 mod command;
 mod demo;
+mod fuzz;
 mod interop;
 mod metadata;
 mod models;
@@ -45,6 +47,7 @@ const COMMANDS: &[Command] = &[
     tidy::COMMAND,
     stress::COMMAND,
     chaos::COMMAND,
+    fuzz::COMMAND,
     models::COMMAND,
     postgres::COMMAND,
     simulate::COMMAND,

@@ -3,6 +3,7 @@
 mod bodies;
 mod contract;
 mod cookies;
+mod corpus;
 mod correlation;
 #[cfg(feature = "deadline")]
 mod deadline;

@@ -1,0 +1,116 @@
+//! Any template and any parameters through the client: a path goes out exactly if a second
+//! statement of the rules allows it, and then each parameter is one segment, or part of one, that
+//! decodes to what was given.
+//!
+//! The first line of the input is the template, each other one a parameter, `name=value`.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use civic_client::{Body, Error, ErrorKind, ServiceClient};
+use http::{Request, Response};
+use tower::service_fn;
+
+use super::support::block_on;
+
+pub(crate) fn run(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let mut lines = text.split('\n');
+    let template = lines.next().unwrap_or_default();
+    let params: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once('=')).collect();
+
+    let sent = send(template, &params);
+    match (&sent, expected(template, &params)) {
+        (Ok(path), Some(segments)) => {
+            let legal = |byte: u8| {
+                byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/".contains(&byte)
+            };
+            assert!(path.bytes().all(legal), "{path}");
+            let decoded: Vec<Vec<u8>> = path[1..].split('/').map(decode).collect();
+            assert_eq!(decoded, segments, "{path}");
+        }
+        (Err(kind), None) => assert_eq!(*kind, ErrorKind::Request),
+        (sent, expected) => panic!("{sent:?}, and not {expected:?}"),
+    }
+}
+
+/// What the path's segments have to decode to. `None` if it must not go out.
+fn expected(template: &str, params: &[(&str, &str)]) -> Option<Vec<Vec<u8>>> {
+    let mut used = vec![0; params.len()];
+    let rest = template.strip_prefix('/')?;
+    // A slash within braces is part of a name, which no parameter has to have.
+    let mut segments = vec![Vec::new()];
+    let mut characters = rest.chars();
+    while let Some(character) = characters.next() {
+        let last = segments.len() - 1;
+        match character {
+            '/' => segments.push(Vec::new()),
+            '{' => {
+                let (name, after) = characters.as_str().split_once('}')?;
+                characters = after.chars();
+                let mut given = params.iter().enumerate().filter(|(_, (own, _))| *own == name);
+                let (at, (_, value)) = given.next()?;
+                if given.next().is_some() || value.is_empty() {
+                    return None;
+                }
+                used[at] += 1;
+                segments[last].extend_from_slice(value.as_bytes());
+            }
+            '%' => {
+                let digits = [characters.next()?, characters.next()?];
+                let [high, low] = digits.map(|digit| digit.to_digit(16));
+                segments[last].push(u8::try_from(high? * 16 + low?).ok()?);
+            }
+            legal if legal.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(legal) => {
+                segments[last].push(legal as u8);
+            }
+            _ => return None,
+        }
+    }
+    let unused = used.contains(&0);
+    let dots = segments
+        .iter()
+        .any(|segment| matches!(&segment[..], b"." | b".."));
+    (!unused && !dots).then_some(segments)
+}
+
+fn decode(segment: &str) -> Vec<u8> {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let mut hex = || char::from(bytes.next().expect("two digits")).to_digit(16);
+        decoded.push(match byte {
+            b'%' => (hex().expect("a digit") * 16 + hex().expect("a digit")) as u8,
+            byte => byte,
+        });
+    }
+    decoded
+}
+
+/// Returns the path that went out.
+fn send(template: &str, params: &[(&str, &str)]) -> Result<String, ErrorKind> {
+    let path = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&path);
+    let peer = service_fn(move |request: Request<Body>| {
+        assert_eq!(request.uri().query(), None);
+        assert_eq!(request.uri().host(), Some("peer"));
+        *seen.lock().expect("one call") = Some(request.uri().path().to_owned());
+        std::future::ready(Ok::<_, Infallible>(Response::new(Bytes::from_static(b"{}"))))
+    });
+    // An error of the stack is one of the client's.
+    let stack = tower::ServiceBuilder::new()
+        .map_err(|never: Infallible| -> Error { match never {} })
+        .service(peer);
+    let client = ServiceClient::builder("http://peer")
+        .build_over(stack)
+        .expect("a client");
+    let call = params
+        .iter()
+        .fold(client.get(template), |call, (name, value)| call.param(name, value));
+    block_on(call.send()).map_err(|error| error.kind())?;
+    let path = path.lock().expect("one call").take();
+    Ok(path.expect("it went out"))
+}
