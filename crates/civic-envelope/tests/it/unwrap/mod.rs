@@ -1,5 +1,6 @@
 //! What a client makes of each kind of body.
 
+mod corpus;
 mod payloads;
 mod refusals;
 mod rules;
