@@ -102,7 +102,10 @@ mod tests {
         assert_eq!(select(&["all"]), Ok(all));
         assert_eq!(select(&["path"]), Ok(vec!["path".to_owned()]));
         let error = select(&["path", "oath"]).expect_err("no target");
-        assert_eq!(error, "there is no target `oath`; the targets are token, path");
+        assert_eq!(
+            error,
+            "there is no target `oath`; the targets are token, path"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! has no end.
 
 mod list;
+mod miri;
 mod options;
 mod program;
 
@@ -39,6 +40,7 @@ fn run(args: &[String]) -> Result<(), String> {
             "--package",
             "civic-fuzz",
         ])),
+        Options::Miri => miri::run(),
         Options::Search(search) => searched(&list::select(&rows, &search.targets)?, &search),
     }
 }

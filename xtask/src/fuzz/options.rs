@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub(super) const HELP: &str = "\
 Usage: cargo xtask fuzz TARGET... [--seconds N] [--jobs N]
-       cargo xtask fuzz --list | --build | --replay
+       cargo xtask fuzz --list | --build | --replay | --miri
 
 Searches for bytes that break a promise of a parser. Begins with the seeds of the target and with
 what earlier searches have found, in crates/civic-fuzz/corpus. Exits non-zero if it finds such
@@ -22,6 +22,8 @@ Options:
   --list         print the targets and what each is given
   --build        build the program that searches, and search nothing
   --replay       run each target over its seeds, as `cargo xtask ci` does; needs no C++ compiler
+  --miri         run the targets of civic-envelope over their seeds in Miri, an interpreter that
+                 sees undefined behaviour; needs a nightly compiler with the component miri
 ";
 
 /// What is asked for.
@@ -30,6 +32,7 @@ pub(super) enum Options {
     List,
     Build,
     Replay,
+    Miri,
     Search(Search),
 }
 
@@ -50,6 +53,7 @@ impl Options {
             [only] if only == "--list" => return Ok(Self::List),
             [only] if only == "--build" => return Ok(Self::Build),
             [only] if only == "--replay" => return Ok(Self::Replay),
+            [only] if only == "--miri" => return Ok(Self::Miri),
             _ => {}
         }
         let mut search = Search {
@@ -63,7 +67,7 @@ impl Options {
             match name.as_str() {
                 "--seconds" => search.time = Duration::from_secs(number(name, value()?)?),
                 "--jobs" => search.jobs = number(name, value()?)?,
-                "--list" | "--build" | "--replay" => {
+                "--list" | "--build" | "--replay" | "--miri" => {
                     return Err(format!("{name} stands alone\n\n{HELP}"));
                 }
                 target if !target.starts_with('-') => search.targets.push(target.to_owned()),
@@ -100,6 +104,7 @@ mod tests {
         assert_eq!(parse(&["--list"]), Ok(Options::List));
         assert_eq!(parse(&["--build"]), Ok(Options::Build));
         assert_eq!(parse(&["--replay"]), Ok(Options::Replay));
+        assert_eq!(parse(&["--miri"]), Ok(Options::Miri));
         let defaults = Search {
             targets: vec!["token".into()],
             time: Duration::from_secs(60),

@@ -43,7 +43,10 @@ pub(super) struct Program {
 impl Program {
     /// Builds the program.
     pub(super) fn build() -> Result<Self, String> {
-        if ["c++", "g++", "clang++"].iter().all(|name| sh::which(name).is_none()) {
+        if ["c++", "g++", "clang++"]
+            .iter()
+            .all(|name| sh::which(name).is_none())
+        {
             return Err(
                 "libFuzzer needs a C++ compiler, and there is none on the PATH: install g++ or \
                  clang, for example with `apt-get install g++`. To run the targets over their \
@@ -141,7 +144,9 @@ impl Searched {
             .collect::<Vec<_>>()
             .join("\n");
         Self {
-            executions: last("stat::number_of_executed_units:").or(begun).unwrap_or_default(),
+            executions: last("stat::number_of_executed_units:")
+                .or(begun)
+                .unwrap_or_default(),
             coverage: last(" cov:").unwrap_or_default(),
             broken: artifact.map(|path| format!("{}\n{panic}", Path::new(path).display())),
         }

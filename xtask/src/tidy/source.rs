@@ -140,7 +140,7 @@ impl Source {
 
 fn is_test_file(path: &str) -> bool {
     path.split('/')
-        .any(|part| matches!(part, "tests" | "benches" | "civic-fuzz" | "tests.rs"))
+        .any(|part| matches!(part, "tests" | "benches" | "tests.rs"))
 }
 
 /// What a line of another text file says to its reader: of a document all, else what is in its

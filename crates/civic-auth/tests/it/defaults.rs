@@ -326,7 +326,8 @@ fn no_deadline() -> bool {
 
 /// The answer to the second of two requests with one token.
 fn second_use(method: Method) -> StatusCode {
-    let protection = ReplayProtection::new(MemoryReplayStore::new(10), OnStoreOutage::Refuse);
+    let store = MemoryReplayStore::new(10).with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
+    let protection = ReplayProtection::new(store, OnStoreOutage::Refuse);
     let guard = AuthLayer::new(verifier()).with_replay_protection(protection);
     let headers = bearer(minter().with_token_ids().mint().as_str());
     let mut answers = (0..2).map(|_| {

@@ -88,7 +88,10 @@ async fn send(guard: &AuthLayer, request: Request<Full<Bytes>>) -> Result<(), Au
     );
     let response = service.oneshot(request).await.expect("infallible");
     let refusal = response.extensions().get::<AuthError>().copied();
-    assert_eq!(reached.load(Ordering::SeqCst), usize::from(refusal.is_none()));
+    assert_eq!(
+        reached.load(Ordering::SeqCst),
+        usize::from(refusal.is_none())
+    );
     refusal.map_or(Ok(()), Err)
 }
 
@@ -219,14 +222,20 @@ async fn a_request_that_changes_nothing_may_be_repeated_unless_every_method_coun
         let once = guard();
         let headers = bearer(service("a"));
         for _ in 0..3 {
-            assert_eq!(send(&once, request(method.clone(), headers.clone())).await, Ok(()));
+            assert_eq!(
+                send(&once, request(method.clone(), headers.clone())).await,
+                Ok(())
+            );
         }
     }
     let protection = ReplayProtection::new(Clock::new().store(9), OnStoreOutage::Refuse);
     let every = AuthLayer::new(verifier()).with_replay_protection(protection.with_every_method());
     for method in safe {
         let headers = bearer(service(method.as_str()));
-        assert_eq!(send(&every, request(method.clone(), headers.clone())).await, Ok(()));
+        assert_eq!(
+            send(&every, request(method.clone(), headers.clone())).await,
+            Ok(())
+        );
         let again = send(&every, request(method, headers.clone())).await;
         assert_eq!(again.map_err(|error| error.cause()), Err(Cause::Replayed));
         // Nor does its token serve for another request.
@@ -253,17 +262,32 @@ async fn only_a_token_that_has_kept_every_other_rule_is_remembered() {
             format!("{message}.{}", "A".repeat(43)),
             Cause::WrongSignature,
         ),
-        ("expired", claims().set("iat", NOW - 30).set("exp", NOW).token(), Cause::Expired),
-        ("for another service", claims().set("aud", r#""bills""#).token(), Cause::WrongAudience),
-        ("half a user", claims().set("role", r#""AUDITOR""#).token(), Cause::MixedProfiles),
+        (
+            "expired",
+            claims().set("iat", NOW - 30).set("exp", NOW).token(),
+            Cause::Expired,
+        ),
+        (
+            "for another service",
+            claims().set("aud", r#""bills""#).token(),
+            Cause::WrongAudience,
+        ),
+        (
+            "half a user",
+            claims().set("role", r#""AUDITOR""#).token(),
+            Cause::MixedProfiles,
+        ),
     ] {
         assert_eq!(cause(&once, &refused).await, Err(expected), "{name}");
     }
     let mut open = post(bearer(&token));
     *open.uri_mut() = "/open".parse().expect("a path");
-    let service = ServiceBuilder::new().layer(once.clone()).service_fn(
-        |_: Request<Full<Bytes>>| ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))),
-    );
+    let service =
+        ServiceBuilder::new()
+            .layer(once.clone())
+            .service_fn(|_: Request<Full<Bytes>>| {
+                ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+            });
     let response = service.oneshot(open).await.expect("infallible");
     assert_eq!(response.status(), 200, "a public path is not guarded");
     assert_eq!(asked.taken(), []);
@@ -277,7 +301,10 @@ async fn only_a_token_that_has_kept_every_other_rule_is_remembered() {
     let claims = claims().set("iss", r#""billing""#).set("aud", r#""roll""#);
     assert_eq!(cause(&once, &claims.token()).await, Ok(()));
     let until = until + Duration::from_millis(500);
-    assert_eq!(asked.taken(), [(UsedToken::new(Some("billing"), "a"), until)]);
+    assert_eq!(
+        asked.taken(),
+        [(UsedToken::new(Some("billing"), "a"), until)]
+    );
 }
 
 #[tokio::test]
@@ -301,7 +328,9 @@ async fn a_token_is_remembered_for_as_long_as_it_could_be_used_and_the_memory_is
 
         // Full: to forget one of them would be to let it in twice.
         clock.set(NOW);
-        let error = send(&once, post(bearer(service("c")))).await.expect_err("full");
+        let error = send(&once, post(bearer(service("c"))))
+            .await
+            .expect_err("full");
         assert_eq!(error.cause(), Cause::ReplayStoreFull);
         assert_eq!(error.kind(), AuthErrorKind::Unavailable);
 
@@ -347,11 +376,20 @@ async fn without_an_answer_of_the_store_the_choice_decides_and_the_log_says_so()
     let broken = || Scripted(|| ready(Err(ReplayStoreError::unavailable("connection refused"))));
     let silent = || Scripted(pending::<Result<TokenUse, ReplayStoreError>>);
     let full = || Scripted(|| ready(Err(ReplayStoreError::Full)));
-    let refuse =
-        |store: Arc<dyn ReplayStore>| ReplayProtection::new(store, OnStoreOutage::Refuse);
+    let refuse = |store: Arc<dyn ReplayStore>| ReplayProtection::new(store, OnStoreOutage::Refuse);
     for (name, protection, expected, waited) in [
-        ("broken", refuse(Arc::new(broken())), Cause::ReplayStoreUnavailable, 0),
-        ("silent", refuse(Arc::new(silent())), Cause::ReplayStoreUnavailable, 1000),
+        (
+            "broken",
+            refuse(Arc::new(broken())),
+            Cause::ReplayStoreUnavailable,
+            0,
+        ),
+        (
+            "silent",
+            refuse(Arc::new(silent())),
+            Cause::ReplayStoreUnavailable,
+            1000,
+        ),
         (
             "silent, with a timeout",
             refuse(Arc::new(silent())).with_timeout(Duration::from_millis(50)),
@@ -362,7 +400,9 @@ async fn without_an_answer_of_the_store_the_choice_decides_and_the_log_says_so()
     ] {
         let began = Instant::now();
         let once = AuthLayer::new(verifier()).with_replay_protection(protection);
-        let error = send(&once, post(bearer(service("a")))).await.expect_err(name);
+        let error = send(&once, post(bearer(service("a"))))
+            .await
+            .expect_err(name);
         assert_eq!(error.cause(), expected, "{name}");
         assert_eq!(began.elapsed().as_millis(), waited, "{name}");
         assert_eq!(error.kind(), AuthErrorKind::Unavailable, "{name}");
@@ -372,7 +412,11 @@ async fn without_an_answer_of_the_store_the_choice_decides_and_the_log_says_so()
         assert_eq!(response.headers()["retry-after"], "1", "{name}");
         assert!(!response.headers().contains_key("x-should-retry"), "{name}");
     }
-    assert!(capture.text().contains("connection refused"), "{}", capture.text());
+    assert!(
+        capture.text().contains("connection refused"),
+        "{}",
+        capture.text()
+    );
 
     let accept = ReplayProtection::new(broken(), OnStoreOutage::Accept);
     let once = AuthLayer::new(verifier()).with_replay_protection(accept);
@@ -389,7 +433,10 @@ async fn without_an_answer_of_the_store_the_choice_decides_and_the_log_says_so()
     assert_eq!(warnings(), 2);
     assert!(capture.text().contains("requests=5"), "{}", capture.text());
     // What the other rules say counts all the same.
-    let expired = Claims::service().set("iat", NOW - 30).set("exp", NOW).token();
+    let expired = Claims::service()
+        .set("iat", NOW - 30)
+        .set("exp", NOW)
+        .token();
     assert_eq!(cause(&once, &expired).await, Err(Cause::Expired));
 }
 
@@ -399,14 +446,19 @@ async fn a_refused_repetition_is_drained_and_audited_and_its_caller_is_told_no_m
     let once = guard().with_audit(|_| Some("/bills".to_owned()));
     let headers = bearer(service("a"));
     assert_eq!(send(&once, post(headers.clone())).await, Ok(()));
-    let service = ServiceBuilder::new().layer(once).service_fn(
-        |_: Request<Full<Bytes>>| ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))),
-    );
+    let service = ServiceBuilder::new()
+        .layer(once)
+        .service_fn(|_: Request<Full<Bytes>>| {
+            ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+        });
     let response = service.oneshot(post(headers)).await.expect("infallible");
     assert_eq!(response.status(), 401);
     let body = response.into_body().collect().await.expect("infallible");
     let body = String::from_utf8(body.to_bytes().to_vec()).expect("text");
-    assert!(body.contains("Invalid or expired token") && !body.contains("replay"), "{body}");
+    assert!(
+        body.contains("Invalid or expired token") && !body.contains("replay"),
+        "{body}"
+    );
     let log = capture.text();
     assert!(log.contains(r#"outcome="replayed""#), "{log}");
 }
@@ -416,13 +468,13 @@ async fn a_caller_that_goes_while_the_store_is_asked_is_not_served() {
     let reached = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&reached);
     let once = guard_over(Scripted(pending::<Result<TokenUse, ReplayStoreError>>));
-    let service = ServiceBuilder::new().layer(once).service_fn(
-        move |_: Request<Full<Bytes>>| {
+    let guarded = ServiceBuilder::new()
+        .layer(once)
+        .service_fn(move |_: Request<Full<Bytes>>| {
             count.fetch_add(1, Ordering::SeqCst);
             ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
-        },
-    );
-    let call = tokio::spawn(service.oneshot(post(bearer(service("a")))));
+        });
+    let call = tokio::spawn(guarded.oneshot(post(bearer(service("a")))));
     tokio::task::yield_now().await;
     call.abort();
     assert!(call.await.expect_err("aborted").is_cancelled());
@@ -444,7 +496,11 @@ fn the_name_of_a_used_token_is_a_hash_that_any_store_can_keep() {
     let text = name.to_string();
     assert_eq!(text.len(), 64);
     assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let hex: String = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = name
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(text, hex);
     assert!(!format!("{name:?}{name}").contains("billing"));
     let others = [

@@ -77,7 +77,10 @@ pub(crate) fn run(data: &[u8]) {
             }
         }
         Err(kind) => {
-            assert_eq!(status, 200, "the status of an error counts, whatever its body");
+            assert_eq!(
+                status, 200,
+                "the status of an error counts, whatever its body"
+            );
             match kind {
                 ErrorKind::Transport => assert!(end == End::Broken || is_gzip),
                 ErrorKind::BodyTooLarge if !is_gzip => assert!(body.len() > CAP),

@@ -56,7 +56,8 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 fn is_id(bytes: &[u8]) -> bool {
-    const ALLOWED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:#/=+@~-";
+    const ALLOWED: &[u8] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:#/=+@~-";
     !bytes.is_empty() && bytes.len() < 129 && bytes.iter().all(|byte| ALLOWED.contains(byte))
 }
 

@@ -23,7 +23,10 @@ const NOW: Duration = Duration::from_secs(40_000_000_000_000);
 pub(crate) fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     let mut fields = Vec::new();
-    for line in data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in data
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         if let Ok(value) = HeaderValue::from_bytes(line) {
             headers.append(X_FENCE, value);
             fields.push(line);

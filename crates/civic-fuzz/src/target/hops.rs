@@ -23,7 +23,10 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let mut headers = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let (name, value) = match line {
             [b'T', value @ ..] => (TIMEOUT, value),
             value => (ATTEMPT, value),
@@ -51,7 +54,8 @@ fn milliseconds(value: &[u8]) -> Option<u64> {
         return None;
     }
     let number = value.iter().fold(0_u64, |sum, digit| {
-        sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+        sum.saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
     });
     (1..=600_000).contains(&number).then_some(number)
 }
@@ -74,11 +78,14 @@ async fn serve(headers: HeaderMap, takes: u64, timeout: Option<u64>, attempt: Op
     let response = service.oneshot(request).await;
     let response = response.unwrap_or_else(|never| match never {});
     // The answer counts if it is there when the time is over.
-    let status = if timeout.is_some_and(|millis| millis < takes) { 504 } else { 200 };
+    let status = if timeout.is_some_and(|millis| millis < takes) {
+        504
+    } else {
+        200
+    };
     assert_eq!(response.status(), status);
     let took = takes.min(timeout.unwrap_or(u64::MAX));
     // Timers are exact to 1 ms.
     assert!(began.elapsed().abs_diff(Duration::from_millis(took)) <= Duration::from_millis(1));
     assert!(response.headers().contains_key("x-correlation-id"));
 }
-

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
-use civic_lock::layer::IdempotencyVerdict;
+use civic_lock::layer::{IdempotencyRequestBody, IdempotencyVerdict};
 use civic_lock::{IdempotencyLayer, LockService};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ fn is_key(field: &[u8]) -> bool {
 }
 
 async fn send(headers: HeaderMap) -> Option<IdempotencyVerdict> {
-    let handler = service_fn(|_: Request<_>| {
+    let handler = service_fn(|_: Request<IdempotencyRequestBody<Frames>>| {
         let response = Response::new(Frames::cut(b"", 0, End::Clean));
         std::future::ready(Ok::<_, Infallible>(response))
     });

@@ -46,11 +46,9 @@ pub(crate) fn run(data: &[u8]) {
                 assert!(!format!("{key:?}").contains(pem));
             }
         }
-        (4, Ok(json)) => {
-            // Not the other way round: a duplicate member is refused, and this reading takes one.
-            if VerifyingKey::from_jwk(json).is_ok() {
-                assert!(is_public_key(&serde_json::from_str(json).expect("JSON")));
-            }
+        // Not the other way round: a duplicate member is refused, and this reading takes one.
+        (4, Ok(json)) if VerifyingKey::from_jwk(json).is_ok() => {
+            assert!(is_public_key(&serde_json::from_str(json).expect("JSON")));
         }
         _ => {}
     }
@@ -86,7 +84,9 @@ fn is_public_key(key: &Value) -> bool {
         Some(Value::String(text)) => Some(Some(text.as_str())),
         Some(_) => None,
     };
-    let members = ["kty", "crv", "alg", "use", "kid", "x", "y", "k", "issuer", "profile"];
+    let members = [
+        "kty", "crv", "alg", "use", "kid", "x", "y", "k", "issuer", "profile",
+    ];
     if !key.is_object() || members.iter().any(|name| text(name).is_none()) {
         return false;
     }

@@ -38,7 +38,10 @@ pub(crate) fn run(data: &[u8]) {
     };
     let status = if choice % 2 == 0 { 200 } else { 429 };
     let mut headers = HeaderMap::new();
-    for (name, line) in NAMES.into_iter().zip(lines.splitn(4, |byte| *byte == b'\n')) {
+    for (name, line) in NAMES
+        .into_iter()
+        .zip(lines.splitn(4, |byte| *byte == b'\n'))
+    {
         if let (false, Ok(value)) = (line.is_empty(), HeaderValue::from_bytes(line)) {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -65,7 +68,9 @@ fn pause(status: u16, headers: &HeaderMap) -> Pause {
         }
         Some(_) => None,
     };
-    let name = text("x-ratelimit-limit").map(str::trim).filter(|name| name.len() <= 64);
+    let name = text("x-ratelimit-limit")
+        .map(str::trim)
+        .filter(|name| name.len() <= 64);
     let (Some(remaining), Some(reset), Some(after)) = (
         number("x-ratelimit-remaining"),
         number("x-ratelimit-reset"),
@@ -122,6 +127,9 @@ async fn exchange(status: u16, headers: HeaderMap, expected: Pause) {
     };
     if let Pause::Exactly(expected) = expected {
         // Timers are exact to 1 ms.
-        assert!(pause.abs_diff(expected) <= Duration::from_millis(1), "{pause:?}, {expected:?}");
+        assert!(
+            pause.abs_diff(expected) <= Duration::from_millis(1),
+            "{pause:?}, {expected:?}"
+        );
     }
 }

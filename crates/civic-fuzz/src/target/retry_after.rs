@@ -40,7 +40,8 @@ pub(crate) fn run(data: &[u8]) {
     };
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = value.bytes().fold(0_u64, |sum, digit| {
-            sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+            sum.saturating_mul(10)
+                .saturating_add(u64::from(digit - b'0'))
         });
         assert_eq!(pause, Some(Duration::from_secs(seconds.min(DAY))));
         return;
@@ -48,7 +49,10 @@ pub(crate) fn run(data: &[u8]) {
     let Some(until) = imf_date(value) else {
         // One of the two older forms, or nothing that counts.
         let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
-        assert!(pause.is_none() || (letters >= 6 && value.contains(':')), "{value:?}");
+        assert!(
+            pause.is_none() || (letters >= 6 && value.contains(':')),
+            "{value:?}"
+        );
         return;
     };
     let since = match date {
@@ -58,7 +62,11 @@ pub(crate) fn run(data: &[u8]) {
     // A `Date` in an older form is not read a second time here.
     if let Some(since) = since {
         let seconds = until.saturating_sub(since).min(DAY);
-        assert_eq!(pause, Some(Duration::from_secs(seconds)), "{value:?}, {date:?}");
+        assert_eq!(
+            pause,
+            Some(Duration::from_secs(seconds)),
+            "{value:?}, {date:?}"
+        );
     }
 }
 
@@ -78,7 +86,15 @@ fn imf_date(text: &str) -> Option<u64> {
         let all = digits.bytes().all(|byte| byte.is_ascii_digit());
         all.then(|| digits.parse().ok()).flatten()
     };
-    let fixed = [(3, ", "), (7, " "), (11, " "), (16, " "), (19, ":"), (22, ":"), (25, " GMT")];
+    let fixed = [
+        (3, ", "),
+        (7, " "),
+        (11, " "),
+        (16, " "),
+        (19, ":"),
+        (22, ":"),
+        (25, " GMT"),
+    ];
     if !fixed.iter().all(|(at, sign)| text[*at..].starts_with(sign)) {
         return None;
     }
@@ -86,7 +102,9 @@ fn imf_date(text: &str) -> Option<u64> {
     let month = MONTHS.iter().position(|month| text[8..11] == **month)?;
     let (day, year) = (number(5, 7)?, number(12, 16)?);
     let (hour, minute, second) = (number(17, 19)?, number(20, 22)?, number(23, 25)?);
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let length = LENGTHS[month] + u64::from(month == 1 && leap(year));
     let legal = (1970..9999).contains(&year) && (1..=length).contains(&day);
     if !legal || hour > 23 || minute > 59 || second > 59 {

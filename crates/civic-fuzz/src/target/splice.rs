@@ -87,10 +87,8 @@ fn expected(payload: &[u8], end: End, says: Says) -> Sent {
     let is_blank = shown.iter().all(|byte| b" \t\r\n".contains(byte));
     let too_long = said.is_some_and(|said| length > said);
     let too_short = said.is_some_and(|said| length < said);
-    let ends_well = end != End::Broken
-        && !too_long
-        && !too_short
-        && (payload.is_empty() || !is_blank);
+    let ends_well =
+        end != End::Broken && !too_long && !too_short && (payload.is_empty() || !is_blank);
     let mut bytes = PREFIX.to_vec();
     // Of a body that is too long, it depends on the frames how much was sent before that was seen.
     if !too_long {
@@ -118,7 +116,9 @@ fn send(payload: &[u8], pattern: u8, end: End, says: Says) -> Sent {
             body = body.with_hint(said);
         }
         let response = Response::builder().header("content-type", "application/json");
-        std::future::ready(Ok::<_, Infallible>(response.body(body).expect("a response")))
+        std::future::ready(Ok::<_, Infallible>(
+            response.body(body).expect("a response"),
+        ))
     });
     let layer = EnvelopeLayer::new().with_clock(|| UNIX_EPOCH + NOW);
     block_on(async {

@@ -112,7 +112,10 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(user.is_some(), response.status() == 200);
     if let Some(user) = user {
         assert_ne!(data.first(), Some(&0), "no one has signed it");
-        let claims = token.split(|byte| *byte == b'.').nth(1).expect("three parts");
+        let claims = token
+            .split(|byte| *byte == b'.')
+            .nth(1)
+            .expect("three parts");
         let claims = URL_SAFE_NO_PAD.decode(claims).expect("base64url");
         accepted(user, &serde_json::from_slice(&claims).expect("JSON"));
     } else {
@@ -135,7 +138,10 @@ fn accepted(user: &OnBehalfOf, claims: &Value) {
     let seconds = |name: &str| claims[name].as_u64().expect("a whole number");
     let (iat, exp) = (seconds("iat"), seconds("exp"));
     assert!(exp > NOW && exp > iat && exp - iat <= 300 && iat <= NOW + 5);
-    assert_eq!((&claims["aud"], &claims["scope"]), (&"internal".into(), &"internal".into()));
+    assert_eq!(
+        (&claims["aud"], &claims["scope"]),
+        (&"internal".into(), &"internal".into())
+    );
     let context = &claims["tctx"];
     for (value, read) in [
         (&claims["sub"], user.user_id()),

@@ -1,5 +1,6 @@
 //! One request of the corpus.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -46,10 +47,10 @@ pub(super) struct Entry {
 pub(super) struct ClaimsOf {
     of: Option<String>,
     first: Vec<(String, String)>,
-    set: std::collections::BTreeMap<String, String>,
+    set: BTreeMap<String, String>,
     without: Vec<String>,
     add: Vec<(String, String)>,
-    pub(super) text: Option<String>,
+    text: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]

@@ -23,18 +23,31 @@ async fn no_bit_of_a_signature_may_change_and_none_may_be_missing() {
         let (signed, mac) = token.rsplit_once('.').expect("three parts");
         // 43 characters of 6 bits, of which the last 2 carry nothing and must be zero.
         for (at, character) in mac.bytes().enumerate() {
-            let value = ALPHABET.iter().position(|own| *own == character).expect("base64url");
+            let value = ALPHABET
+                .iter()
+                .position(|own| *own == character)
+                .expect("base64url");
             for bit in 0..6 {
                 let mut changed = mac.as_bytes().to_vec();
                 changed[at] = ALPHABET[value ^ (1 << bit)];
                 let changed = String::from_utf8(changed).expect("ASCII");
                 let token = format!("{signed}.{changed}");
-                judge(&entry(format!("bit {bit} of {at}"), token, "wrong_signature")).await;
+                judge(&entry(
+                    format!("bit {bit} of {at}"),
+                    token,
+                    "wrong_signature",
+                ))
+                .await;
             }
         }
         for length in 1..mac.len() {
             let token = format!("{signed}.{}", &mac[..length]);
-            judge(&entry(format!("{length} characters"), token, "wrong_signature")).await;
+            judge(&entry(
+                format!("{length} characters"),
+                token,
+                "wrong_signature",
+            ))
+            .await;
         }
     }
 }

@@ -25,9 +25,7 @@ struct Entry {
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
 enum Verdict {
-    Value {
-        value: Value,
-    },
+    Value { value: Value },
     Kind(String),
 }
 
@@ -119,10 +117,21 @@ fn every_family_of_the_corpus_has_siblings_and_every_name_is_its_own() {
     let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in corpus() {
         let names = families.entry(entry.family.clone()).or_default();
-        assert!(names.insert(entry.name.clone()), "twice: {}: {}", entry.family, entry.name);
+        assert!(
+            names.insert(entry.name.clone()),
+            "twice: {}: {}",
+            entry.family,
+            entry.name
+        );
     }
-    let counts: Vec<_> = families.iter().map(|(family, names)| (family, names.len())).collect();
-    assert!(counts.len() >= 6 && counts.iter().all(|(_, count)| *count >= 8), "{counts:?}");
+    let counts: Vec<_> = families
+        .iter()
+        .map(|(family, names)| (family, names.len()))
+        .collect();
+    assert!(
+        counts.len() >= 6 && counts.iter().all(|(_, count)| *count >= 8),
+        "{counts:?}"
+    );
 }
 
 #[test]
@@ -136,7 +145,12 @@ fn an_envelope_of_the_corpus_that_is_cut_anywhere_never_is_a_success_behind_the_
         let whole = body.trim_ascii_end().len();
         for end in 0..whole {
             let cut = UnwrapMode::Strict.response::<Value>(&marked, &body[..end]);
-            assert!(cut.is_err(), "{}: {} cut at {end}", entry.family, entry.name);
+            assert!(
+                cut.is_err(),
+                "{}: {} cut at {end}",
+                entry.family,
+                entry.name
+            );
         }
     }
 }
