@@ -14,7 +14,7 @@ pub struct Target {
     run: fn(&[u8]),
 }
 
-/// Every target.
+/// Lists every target.
 pub const TARGETS: &[Target] = target::ALL;
 
 // ===== impl Target =====

@@ -1,8 +1,8 @@
 //! Used tokens: each service token that has a `jti` comes in once.
 //!
 //! A token is a bearer token: someone who has captured a request can send it again until the token
-//! expires, 30 seconds later. [`ReplayProtection`] makes a guard remember the tokens that it has let
-//! in, in a [`ReplayStore`], and refuse a token that it remembers with 401.
+//! expires, 30 seconds later. [`ReplayProtection`] makes a guard remember the tokens that it has
+//! let in, in a [`ReplayStore`], and refuse a token that it remembers with 401.
 //!
 //! - **What is remembered** is a hash of issuer and `jti` ([`UsedToken`]): the id is one of its
 //!   issuer, so another issuer cannot use it up.
@@ -21,12 +21,14 @@
 //! A client that repeats a call mints a new token for each attempt, so its retries are not replays.
 
 mod memory;
+mod on_outage;
 mod outages;
 mod protection;
 mod store;
 mod used_token;
 
 pub use self::memory::MemoryReplayStore;
-pub use self::protection::{OnStoreOutage, ReplayProtection};
+pub use self::on_outage::OnStoreOutage;
+pub use self::protection::ReplayProtection;
 pub use self::store::{ReplayStore, ReplayStoreError, TokenUse};
 pub use self::used_token::UsedToken;

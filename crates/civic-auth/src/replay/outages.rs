@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::protection::OnStoreOutage;
+use super::on_outage::OnStoreOutage;
 
 /// The time between two warnings.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::Method;
 use tokio::time::timeout;
 
+use super::on_outage::OnStoreOutage;
 use super::outages::Outages;
 use super::store::{ReplayStore, ReplayStoreError, TokenUse};
 use super::used_token::UsedToken;
@@ -42,19 +43,6 @@ pub struct ReplayProtection {
     methods: Methods,
     timeout: Duration,
     outages: Arc<Outages>,
-}
-
-/// What becomes of a request while the store of used tokens cannot tell whether its token was used.
-///
-/// It is chosen by the caller of [`ReplayProtection::new`] and has no default: one choice can stop
-/// the service, and the other can let a captured request in. The enum is exhaustive on purpose:
-/// there is no third choice.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum OnStoreOutage {
-    /// It is answered with 503 and `Retry-After: 1`, and was not executed: a client repeats it.
-    Refuse,
-    /// It is let in, as without the protection. A warning says so, at most once per minute.
-    Accept,
 }
 
 /// Whose tokens are remembered.

@@ -43,9 +43,9 @@ pub trait ReplayStore: Send + Sync {
 /// The enum is exhaustive on purpose: a store that cannot tell has failed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TokenUse {
-    /// It was not, and is remembered from now on.
+    /// The token was not used before, and is remembered from now on.
     First,
-    /// It was.
+    /// The token was used before.
     Repeated,
 }
 

@@ -8,8 +8,8 @@
 //! With an `Idempotency-Key` the bill is made once, however often the request arrives. The layer
 //! stands inside the guard and the role, directly around the handler.
 //!
-//! With `CIVIC_REPLAY_PROTECTION`, a service token that has a `jti` comes in once, whichever replica
-//! it is sent to.
+//! With `CIVIC_REPLAY_PROTECTION`, a service token that has a `jti` comes in once, whichever
+//! replica it is sent to.
 //!
 //! | what went wrong | answer |
 //! |---|---|
