@@ -1,5 +1,6 @@
 //! The body of a request.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Frame, SizeHint};
 
 /// The body of a request: complete in memory, or a stream.
@@ -129,6 +131,12 @@ impl Body {
             Kind::Stream(stream) => stream.shared().is_none(),
         }
     }
+}
+
+/// Whether the body of the request is a stream of which a part has passed already.
+pub(crate) fn is_begun<B: 'static>(request: &Request<B>) -> bool {
+    let body: &dyn Any = request.body();
+    body.downcast_ref().is_some_and(Body::is_begun)
 }
 
 // ===== impl Streamed =====

@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -25,21 +25,36 @@ use crate::error::Error;
 /// [`send_stream`](crate::RequestBuilder::send_stream) sets it. On its way through the layers, the
 /// body of such a response is empty, if it is a success: it has not arrived yet. A layer of your
 /// own that looks at bodies, or keeps responses as a cache does, passes these on as they are.
-/// One that keeps them all the same, or rebuilds them from their status and headers, is noticed:
-/// where the body is missing, the call is an error and not an empty success. (The response carries
-/// the header `x-civic-streamed` until it is with the caller.) A layer that keeps a response whose
-/// caller has gone keeps its connection, and its place among the calls under way.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct WantsStream;
+/// One that keeps them all the same, or rebuilds them, is noticed: where the body is missing, the
+/// call is an error and not an empty success. (The response carries the header `x-civic-streamed`
+/// until it is with the caller.)
+///
+/// The body belongs to the call. It is gone, and its connection closed, once the caller has gone
+/// before the response was there, whoever has kept a copy of it; and once no copy of the response
+/// is left.
+#[derive(Clone, Debug)]
+pub struct WantsStream {
+    arrivals: Weak<Mutex<Vec<Arc<Place>>>>,
+}
+
+/// What has arrived for one call, from each of its attempts. The call keeps it until its own end.
+#[derive(Default)]
+pub(crate) struct Arrivals(Arc<Mutex<Vec<Arc<Place>>>>);
+
+/// Where the body of a success is until it is read.
+struct Place(Mutex<Option<Streaming>>);
 
 /// Marks a response whose body is in its extensions. Unlike them, it is still there after a layer
 /// has rebuilt the response.
 pub(crate) const STREAMED: HeaderName = HeaderName::from_static("x-civic-streamed");
 
-/// The body of a success, in the extensions of its response. The first to ask for it gets it.
+/// Leads to the body of a success, from the extensions of its response. The first to ask for it
+/// gets it.
 #[derive(Clone)]
-pub(crate) struct StreamSlot(Arc<Mutex<Option<Streaming>>>);
+pub(crate) struct StreamSlot(Arc<Claim>);
+
+/// What all copies of a response share. The body goes with the last of them.
+struct Claim(Weak<Place>);
 
 /// The body of a success as it arrives, with what belongs to it until its end.
 pub(crate) struct Streaming {
@@ -62,47 +77,93 @@ pub(crate) trait Held: Send {
 
 impl Held for OwnedSemaphorePermit {}
 
-// ===== impl StreamSlot =====
+// ===== impl WantsStream =====
 
-impl StreamSlot {
-    pub(crate) fn new<B>(body: B) -> Self
+impl WantsStream {
+    /// Hands over the body of a success. Once the caller has gone, it is dropped.
+    pub(crate) fn arrived<B>(&self, body: B) -> StreamSlot
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        Self(Arc::new(Mutex::new(Some(Streaming::new(body)))))
+        let place = Arc::new(Place(Mutex::new(Some(Streaming::new(body)))));
+        let slot = StreamSlot(Arc::new(Claim(Arc::downgrade(&place))));
+        if let Some(arrivals) = self.arrivals.upgrade() {
+            lock(&arrivals).push(place);
+        }
+        slot
+    }
+}
+
+// ===== impl Arrivals =====
+
+impl Arrivals {
+    /// Returns the mark of a request of the call.
+    pub(crate) fn wanted(&self) -> WantsStream {
+        WantsStream {
+            arrivals: Arc::downgrade(&self.0),
+        }
     }
 
+    /// Returns whether the body of a success has arrived.
+    pub(crate) fn are_there(&self) -> bool {
+        !lock(&self.0).is_empty()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// ===== impl StreamSlot =====
+
+impl StreamSlot {
     pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
     }
 
-    fn streaming(&self) -> MutexGuard<'_, Option<Streaming>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Has the body read inside of `span`.
     pub(crate) fn within(&self, span: Span) {
-        if let Some(streaming) = &mut *self.streaming() {
-            streaming.span = span;
-        }
+        self.0.change(|streaming| streaming.span = span);
     }
 
     /// Keeps `guard` until the body has ended or is dropped.
     pub(crate) fn hold(&self, guard: impl Held + 'static) {
-        if let Some(streaming) = &mut *self.streaming() {
-            streaming.held.push(Box::new(guard));
-        }
+        self.0
+            .change(|streaming| streaming.held.push(Box::new(guard)));
     }
 
     pub(crate) fn take(&self) -> Option<Streaming> {
-        self.streaming().take()
+        self.0.take()
     }
 }
 
 impl fmt::Debug for StreamSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StreamSlot")
+    }
+}
+
+// ===== impl Claim =====
+
+impl Claim {
+    fn change(&self, change: impl FnOnce(&mut Streaming)) {
+        if let Some(place) = self.0.upgrade()
+            && let Some(streaming) = &mut *lock(&place.0)
+        {
+            change(streaming);
+        }
+    }
+
+    fn take(&self) -> Option<Streaming> {
+        let place = self.0.upgrade()?;
+        lock(&place.0).take()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 

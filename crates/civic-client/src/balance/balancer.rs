@@ -147,12 +147,28 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
     }
 
     /// Notes that an exchange has ended.
-    pub(super) fn end(&self, key: &K, mut ended: Ended) {
+    pub(super) fn end(&self, key: &K, ended: Ended) {
+        self.note(key, ended, Record::end);
+    }
+
+    /// Notes how the body has ended of an exchange whose head was a success at `head`.
+    pub(super) fn settle(&self, key: &K, ended: Ended, head: Instant) {
+        self.note(key, ended, |record, ended, policy, now| {
+            record.settle(ended, head, policy, now)
+        });
+    }
+
+    fn note(
+        &self,
+        key: &K,
+        mut ended: Ended,
+        note: impl FnOnce(&mut Record, Ended, &BreakerPolicy, Instant) -> Change,
+    ) {
         let change = {
             let mut state = self.state();
             ended.chance = state.random.unit();
             match state.records.get_mut(key) {
-                Some(record) => record.end(ended, &self.0.policy, Instant::now()),
+                Some(record) => note(record, ended, &self.0.policy, Instant::now()),
                 // There was no room for it.
                 None => Change::None,
             }
@@ -192,6 +208,16 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
         let mut state = self.state();
         keys.iter()
             .map(|key| state.view(key, used, now).weight)
+            .collect()
+    }
+
+    /// Returns those of `keys` that are not `used`, have not asked for time and are not shut.
+    pub(crate) fn well(&self, keys: &[K], used: &[K]) -> Vec<K> {
+        let weights = self.weights(keys, used).into_iter();
+        let of_each = keys.iter().zip(weights);
+        of_each
+            .filter(|(_, weight)| *weight < USED)
+            .map(|(key, _)| key.clone())
             .collect()
     }
 }

@@ -16,9 +16,9 @@ const JITTER: f64 = 0.5;
 /// - of at least 5 exchanges in the last 10 s, fewer than 80 % succeeded. Here 429 counts as
 ///   failed too. It does not count as one of the row, and ends it.
 ///
-/// A response that is read as a stream is a success with its head, and a failure as well if it
-/// breaks off or falls silent after that. Other 4xx are successes, and what the caller gave up or
-/// its deadline cut short is neither.
+/// A response that is read as a stream counts once: as a success from its head on, and as a failure
+/// instead if it breaks off or falls silent after that. In the row it counts at its end. Other 4xx
+/// are successes, and what the caller gave up or its deadline cut short is neither.
 ///
 /// An open breaker lets nothing through for a second. Then exactly one request is let through as a
 /// probe; of several endpoints, each call is that with the probability of a random choice, so that

@@ -46,6 +46,58 @@ use crate::error::Error;
 ///
 /// The addresses of a name need no source: [`Transport`](crate::Transport) looks them up, follows
 /// their changes, and balances over them by the same rules.
+///
+/// # SRV records
+///
+/// They are not looked up here. A task of your own asks for them (`hickory-resolver` can), each
+/// time that their TTL is over, and sends what it has found through the channel above: of the
+/// records with the lowest priority, each target and its port as an [`Endpoint`]. An endpoint that
+/// is there twice gets two shares; that is the way to give weights. If the question fails, the task
+/// sends nothing, and the last list serves on.
+///
+/// # A part of many endpoints
+///
+/// A client has connections to each endpoint that it uses. Where hundreds of callers have hundreds
+/// of endpoints, each caller is better off with a part of them, another one for each caller, that
+/// changes little when the list does. A source hands out such a part:
+///
+/// ```
+/// use std::hash::{DefaultHasher, Hash, Hasher};
+/// use std::sync::Arc;
+///
+/// use civic_client::balance::Endpoint;
+///
+/// /// The `size` endpoints that are this caller's own. `caller` is the name of its process, such
+/// /// as that of its pod.
+/// fn part(endpoints: &[Endpoint], caller: &str, size: usize) -> Arc<[Endpoint]> {
+///     let rank = |endpoint: &Endpoint| {
+///         let mut hasher = DefaultHasher::new();
+///         (caller, endpoint.authority()).hash(&mut hasher);
+///         hasher.finish()
+///     };
+///     let mut ranked = endpoints.to_vec();
+///     ranked.sort_by_cached_key(rank);
+///     ranked.truncate(size);
+///     ranked.into()
+/// }
+///
+/// # fn main() -> Result<(), civic_client::Error> {
+/// let endpoint = |number| Endpoint::new(&format!("10.0.0.{number}:3020"));
+/// let all: Vec<_> = (0..100).map(endpoint).collect::<Result<_, _>>()?;
+/// let own = part(&all, "billing-7", 20);
+/// assert_eq!(own.len(), 20);
+/// assert_ne!(own, part(&all, "billing-8", 20));
+///
+/// // One that goes away is replaced by one other.
+/// let fewer: Vec<_> = all.iter().filter(|endpoint| **endpoint != own[0]).cloned().collect();
+/// let after = part(&fewer, "billing-7", 20);
+/// assert_eq!(after.iter().filter(|endpoint| own.contains(*endpoint)).count(), 19);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Twenty are enough for the choice of the least loaded of two, and leave nineteen where one is
+/// sick.
 pub trait Discover: Send + Sync + 'static {
     /// Returns the endpoints. It must not block.
     ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Extensions, StatusCode};
@@ -35,10 +36,26 @@ pub(crate) struct Exchange<K: Clone + Eq + fmt::Debug + Hash> {
     is_ended: bool,
 }
 
-/// Notes that the body of a stream broke off: a failure of its endpoint, besides the success that
-/// its head was. It stands in the extensions of the response until there is a body to watch.
+/// An exchange whose head was a success, and whose body is read as slowly as the caller likes. It
+/// stands in the extensions of the response until there is a body to watch. The first of its copies
+/// that says how the body has ended is believed.
 #[derive(Clone)]
-pub(crate) struct BreakWatch(Arc<dyn Fn(Outcome) + Send + Sync>);
+pub(crate) struct BreakWatch(Arc<dyn Settle>);
+
+trait Settle: Send + Sync {
+    /// Notes how the body has ended.
+    fn settle(&self, outcome: Outcome);
+}
+
+/// What is known about such an exchange. If it is dropped, the reader has had enough.
+struct Arrived<K: Clone + Eq + fmt::Debug + Hash> {
+    balancer: Balancer<K>,
+    choice: Choice<K>,
+    penalty: Duration,
+    /// When the head was there.
+    head: Instant,
+    is_settled: AtomicBool,
+}
 
 /// How long the exchange may take.
 #[derive(Clone, Copy, Debug)]
@@ -129,19 +146,18 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Exchange<K> {
 }
 
 impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync + 'static> Exchange<K> {
-    /// Ends an exchange whose body is read as slowly as the caller likes. What is returned notes
-    /// that the body broke off.
+    /// Ends an exchange whose body is read as slowly as the caller likes. Whether it has succeeded
+    /// is known at the end of the body; until then it counts as a success.
     pub(crate) fn complete_head(self) -> BreakWatch {
-        let (balancer, key) = (self.balancer.clone(), self.key().clone());
-        let limits = Limits {
-            until: None,
-            ..self.limits
+        let arrived = Arrived {
+            balancer: self.balancer.clone(),
+            choice: self.choice.clone(),
+            penalty: self.limits.penalty,
+            head: Instant::now(),
+            is_settled: AtomicBool::new(false),
         };
-        self.complete();
-        BreakWatch(Arc::new(move |outcome| {
-            let choice = balancer.begin(&key);
-            Self::new(&balancer, choice, limits).end(outcome);
-        }))
+        self.end(Outcome::Begun);
+        BreakWatch(Arc::new(arrived))
     }
 }
 
@@ -169,11 +185,44 @@ impl<K: Clone + Eq + fmt::Debug + Hash> fmt::Debug for Exchange<K> {
     }
 }
 
+// ===== impl Arrived =====
+
+impl<K: Clone + Eq + fmt::Debug + Hash> Arrived<K> {
+    fn settle_once(&self, outcome: Outcome) {
+        if self.is_settled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let ended = Ended {
+            id: self.choice.id,
+            outcome,
+            penalty: self.penalty,
+            chance: 0.0,
+        };
+        self.balancer.settle(&self.choice.key, ended, self.head);
+    }
+}
+
+impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync> Settle for Arrived<K> {
+    fn settle(&self, outcome: Outcome) {
+        self.settle_once(outcome);
+    }
+}
+
+impl<K: Clone + Eq + fmt::Debug + Hash> Drop for Arrived<K> {
+    fn drop(&mut self) {
+        self.settle_once(Outcome::Succeeded);
+    }
+}
+
 // ===== impl BreakWatch =====
 
 impl Held for BreakWatch {
+    fn completed(&mut self) {
+        self.0.settle(Outcome::Succeeded);
+    }
+
     fn broke(&mut self, error: &Error) {
-        (self.0)(Outcome::of_error(error));
+        self.0.settle(Outcome::of_error(error));
     }
 }
 

@@ -19,6 +19,9 @@
 //! - **A retry goes elsewhere**: an endpoint that an earlier attempt of the call used comes after
 //!   those that are well. So does one that has answered 503 with `Retry-After`, until that time is
 //!   over, and at most for a minute.
+//! - **What was not taken need not wait.** Of several endpoints, one that cannot be reached is left
+//!   for another one within the same attempt, and after a 503 with `Retry-After` the first retry
+//!   goes to another one at once: see [`BalanceLayer`](crate::layer::BalanceLayer).
 //!
 //! Nothing is left without an endpoint by these rules: if there is no better one, the attempt goes
 //! to the least bad ([`WhenAllOpen`]).
@@ -44,7 +47,7 @@ pub use self::endpoint::Endpoint;
 pub(crate) use self::endpoint::HostName;
 pub(crate) use self::exchange::{BreakWatch, Exchange};
 pub(crate) use self::outcome::Outcome;
-pub(crate) use self::pause::pause_asked;
+pub(crate) use self::pause::{AnotherIsWell, pause_asked};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ use crate::error_kind::ErrorKind;
 pub(crate) enum Outcome {
     /// It was answered.
     Succeeded,
+    /// It was answered, and its body is still to come: a success until it breaks off.
+    Begun,
     /// It was answered with a status that blames the caller.
     Blamed,
     /// It was answered with 429: the endpoint works, and does not work for this caller.

@@ -10,6 +10,11 @@ use crate::layer::retry::said_no::said_no;
 /// The longest time for which an endpoint is believed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
+/// Says of a response that its endpoint did not take the request, and that another one is well: in
+/// its extensions, for the retry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnotherIsWell;
+
 /// Returns for how long an endpoint asks to be left alone: 503 with `Retry-After` says that the
 /// request was not taken, and when another one may be.
 ///

@@ -66,6 +66,14 @@ pub(super) struct Ended {
     pub(super) chance: f64,
 }
 
+/// Whether an exchange that has failed counts already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Counted {
+    NotYet,
+    /// Its head was a success.
+    AsSuccess,
+}
+
 /// What the end of an exchange has changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Change {
@@ -160,10 +168,11 @@ impl Record {
         // A body that is read for hours is no measure of what is to be expected.
         let took = now.saturating_duration_since(began).min(ended.penalty);
         let change = match ended.outcome {
-            Outcome::Succeeded | Outcome::Blamed => self.succeeded(ended, began, took, now),
+            Outcome::Succeeded | Outcome::Begun | Outcome::Blamed => {
+                self.succeeded(ended, began, took, now)
+            }
             Outcome::Failed | Outcome::Limited => {
-                self.penalty = ended.penalty;
-                self.failed(ended, began, policy, now)
+                self.failed(ended, began, Counted::NotYet, policy, now)
             }
             Outcome::Abandoned => {
                 self.estimate.note_at_least(took, now);
@@ -179,6 +188,23 @@ impl Record {
             return Change::StillOpen;
         }
         change
+    }
+
+    /// Notes how the body has ended of an exchange whose head was a success at `head`.
+    pub(super) fn settle(
+        &mut self,
+        ended: Ended,
+        head: Instant,
+        policy: &BreakerPolicy,
+        now: Instant,
+    ) -> Change {
+        if ended.outcome == Outcome::Failed {
+            return self.failed(ended, head, Counted::AsSuccess, policy, now);
+        }
+        if self.opens_at().is_none() {
+            self.consecutive = 0;
+        }
+        Change::None
     }
 
     fn succeeded(&mut self, ended: Ended, began: Instant, took: Duration, now: Instant) -> Change {
@@ -202,7 +228,9 @@ impl Record {
             return Change::None;
         }
         self.estimate.note(took, now);
-        self.consecutive = 0;
+        if ended.outcome != Outcome::Begun {
+            self.consecutive = 0;
+        }
         self.window.note(ended.outcome, now);
         Change::None
     }
@@ -211,9 +239,11 @@ impl Record {
         &mut self,
         ended: Ended,
         began: Instant,
+        counted: Counted,
         policy: &BreakerPolicy,
         now: Instant,
     ) -> Change {
+        self.penalty = ended.penalty;
         let due = |failed_probes| later(now, policy.wait(failed_probes, ended.chance));
         let was_open = self.opens_at().is_some();
         if let Some(trouble) = &mut self.trouble {
@@ -233,7 +263,10 @@ impl Record {
             Outcome::Failed => self.consecutive.saturating_add(1),
             _ => 0,
         };
-        self.window.note(ended.outcome, now);
+        match counted {
+            Counted::NotYet => self.window.note(ended.outcome, now),
+            Counted::AsSuccess => self.window.amend(began, now),
+        }
         let counts = self.window.sum(now);
         let trips = policy.trips(self.consecutive, counts.all, counts.failed);
         // A 429 asks for less, and not to be left alone: the others would get what it does not.

@@ -49,7 +49,19 @@ impl Window {
         match outcome {
             Outcome::Failed | Outcome::Limited => counts.failed += 1,
             Outcome::Blamed => counts.blamed += 1,
-            Outcome::Succeeded | Outcome::Abandoned | Outcome::NotMade => {}
+            Outcome::Succeeded | Outcome::Begun | Outcome::Abandoned | Outcome::NotMade => {}
+        }
+    }
+
+    /// Counts as failed an exchange that has counted as a success since `noted`.
+    pub(super) fn amend(&mut self, noted: Instant, now: Instant) {
+        let length = self.bucket * BUCKETS as u32;
+        if now.saturating_duration_since(noted) < length {
+            self.move_on(now);
+            self.counts[index(self.newest)].failed += 1;
+        } else {
+            // It counts no longer.
+            self.note(Outcome::Failed, now);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::facade::call::Call;
 use crate::layer::retry::attempts::Attempts;
 use crate::layer::retry::retry_after::retry_after;
 use crate::not_retried::NotRetried;
-use crate::streaming::{STREAMED, StreamSlot, Streaming};
+use crate::streaming::{Arrivals, STREAMED, StreamSlot, Streaming};
 use crate::transmission::Transmission;
 
 /// The successful response to a call: its status, its headers, and the payload of its body.
@@ -241,18 +241,23 @@ impl Answer {
             .map_err(|error| self.annotate(error))
     }
 
-    /// Returns the body as it arrives. One that is in memory comes at once.
-    pub(super) fn take_stream(&mut self) -> Result<Streaming, Error> {
+    /// Returns the body as it arrives: one of `arrivals`. One that is in memory comes at once.
+    pub(super) fn take_stream(&mut self, arrivals: &Arrivals) -> Result<Streaming, Error> {
         let is_marked = self.response.headers_mut().remove(STREAMED).is_some();
         let slot: Option<StreamSlot> = self.response.extensions_mut().remove();
         match slot {
             Some(slot) => slot.take().ok_or_else(|| self.annotate(kept())),
-            None if is_marked => Err(self.annotate(kept())),
+            None if is_marked || self.lacks(arrivals) => Err(self.annotate(kept())),
             None => {
                 let read = std::mem::take(self.response.body_mut());
                 Ok(Streaming::new(Body::from(read)))
             }
         }
+    }
+
+    /// Whether the body has arrived and is in none of the places where it can be.
+    fn lacks(&self, arrivals: &Arrivals) -> bool {
+        self.response.body().is_empty() && !self.has_no_body() && arrivals.are_there()
     }
 
     /// Refuses the response of a stream, whose body is not here.

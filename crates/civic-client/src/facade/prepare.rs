@@ -20,7 +20,7 @@ use crate::facade::path;
 use crate::facade::request::RequestBuilder;
 use crate::options::CallOptions;
 use crate::stack::ClientService;
-use crate::streaming::WantsStream;
+use crate::streaming::Arrivals;
 use crate::transmission::Transmission;
 
 /// A call that is ready to be sent. It borrows nothing.
@@ -129,13 +129,16 @@ impl Prepared {
         }
     }
 
-    /// Asks for the body of a success as a stream.
-    pub(super) fn want_stream(&mut self) {
-        self.request.extensions_mut().insert(WantsStream);
+    /// Asks for the body of a success as a stream. What arrives is kept as long as what is
+    /// returned.
+    pub(super) fn want_stream(&mut self) -> Arrivals {
+        let arrivals = Arrivals::default();
+        self.request.extensions_mut().insert(arrivals.wanted());
         self.request
             .headers_mut()
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("*/*"));
+        arrivals
     }
 
     /// Sends the request, and returns the response whatever its status.

@@ -150,6 +150,11 @@ impl RequestBuilder<'_> {
     /// The request carries `accept: */*`, unless it has an `accept` of its own. The body comes as
     /// the peer sent it: no envelope is looked for, and nothing is decompressed.
     ///
+    /// Over a stack of your own ([`build_over`](super::ServiceClientBuilder::build_over)) it is
+    /// [`CollectBodyLayer`](crate::layer::CollectBodyLayer) that lets the body through as it
+    /// arrives. A stack without it has read the body by itself: the stream then is of one piece,
+    /// which is in memory, and the timeout of the attempt covers it.
+    ///
     /// ```
     /// # use civic_client::{Error, ServiceClient};
     /// # async fn example(client: &ServiceClient, file: &mut Vec<u8>) -> Result<(), Error> {
@@ -171,9 +176,9 @@ impl RequestBuilder<'_> {
     pub async fn send_stream(self) -> Result<StreamedAnswer, Error> {
         let idle_timeout = self.idle_timeout;
         let mut prepared = self.prepare()?;
-        prepared.want_stream();
+        let arrivals = prepared.want_stream();
         let answer = prepared.exchange().await?.success()?;
-        StreamedAnswer::new(answer, idle_timeout)
+        StreamedAnswer::new(answer, &arrivals, idle_timeout)
     }
 
     async fn exchange(self) -> Result<Answer, Error> {

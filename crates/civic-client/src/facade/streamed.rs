@@ -17,7 +17,7 @@ use crate::error_kind::ErrorKind;
 use crate::facade::answer::Answer;
 use crate::not_retried::NotRetried;
 use crate::phase::Phase;
-use crate::streaming::Streaming;
+use crate::streaming::{Arrivals, Streaming};
 
 /// The successful response to a call whose body is read as it arrives.
 ///
@@ -52,8 +52,12 @@ enum Silence {
 // ===== impl StreamedAnswer =====
 
 impl StreamedAnswer {
-    pub(super) fn new(mut answer: Answer, idle_timeout: Duration) -> Result<Self, Error> {
-        let mut streaming = Some(answer.take_stream()?);
+    pub(super) fn new(
+        mut answer: Answer,
+        arrivals: &Arrivals,
+        idle_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let mut streaming = Some(answer.take_stream(arrivals)?);
         // Without a body the call has ended.
         if let Some(mut ended) = streaming.take_if(|streaming| streaming.is_end_stream()) {
             ended.complete();

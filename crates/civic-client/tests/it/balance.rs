@@ -1,6 +1,5 @@
 //! Several endpoints: which one an attempt goes to, alone and in the stack.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,107 +16,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::in_process::answer;
+use crate::support::fleet::{Does, Fleet, client};
 use crate::support::names::{Names, client as by_name, peers, received};
 use crate::support::{bare, call, ends, exact};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What an endpoint in this process does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Does {
-    Answer(u16, Duration),
-    /// It takes the request and never answers.
-    Swallow,
-    /// It answers 200 at once and never ends the body.
-    Drip,
-}
-
-/// Endpoints in this process, by their hosts `a`, `b` and so on.
-#[derive(Clone, Debug)]
-struct Fleet(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    does: BTreeMap<String, Does>,
-    received: BTreeMap<String, usize>,
-}
-
-impl Fleet {
-    fn new(does: impl IntoIterator<Item = (&'static str, Does)>) -> Self {
-        let does = does.into_iter().map(|(name, does)| (name.to_owned(), does));
-        Self(Arc::new(Mutex::new(State {
-            does: does.collect(),
-            received: BTreeMap::new(),
-        })))
-    }
-
-    fn now(&self, name: &str, does: Does) {
-        self.0.lock().unwrap().does.insert(name.to_owned(), does);
-    }
-
-    fn received(&self, name: &str) -> usize {
-        let state = self.0.lock().unwrap();
-        state.received.get(name).copied().unwrap_or_default()
-    }
-
-    fn endpoints(&self) -> StaticEndpoints {
-        let state = self.0.lock().unwrap();
-        StaticEndpoints::new(state.does.keys().map(|name| Endpoint::new(name).unwrap())).unwrap()
-    }
-
-    async fn answer(self, request: Request<Body>) -> Result<Response<Dripping>, Infallible> {
-        let name = request.uri().host().unwrap().to_owned();
-        let does = {
-            let mut state = self.0.lock().unwrap();
-            *state.received.entry(name.clone()).or_default() += 1;
-            state.does[&name]
-        };
-        Ok(match does {
-            Does::Answer(status, after) => {
-                sleep(after).await;
-                answer(status).map(Dripping::Whole)
-            }
-            Does::Swallow => std::future::pending().await,
-            Does::Drip => answer(200).map(|_| Dripping::Never),
-        })
-    }
-}
-
-/// A body that may never end.
-#[derive(Debug)]
-enum Dripping {
-    Whole(Body),
-    Never,
-}
-
-impl http_body::Body for Dripping {
-    type Data = bytes::Bytes;
-    type Error = <Body as http_body::Body>::Error;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-        match self.get_mut() {
-            Self::Whole(body) => std::pin::Pin::new(body).poll_frame(cx),
-            Self::Never => std::task::Poll::Pending,
-        }
-    }
-}
-
-/// The layers of the default stack that endpoints need, over a fleet.
-fn client(fleet: &Fleet, layer: BalanceLayer) -> ServiceClient {
-    let peer = fleet.clone();
-    let stack = ServiceBuilder::new()
-        .layer(RetryLayer::new(RetryPolicy::new()))
-        .layer(AttemptTimeoutLayer::default())
-        .layer(layer.with_seed(2026))
-        .layer(CollectBodyLayer::new())
-        .service(service_fn(move |request| peer.clone().answer(request)));
-    bare("http://service").build_over(stack).unwrap()
-}
 
 /// How the calls of a while ended.
 struct Ended {

@@ -5,6 +5,7 @@ mod any_peer;
 mod attempts;
 mod balance;
 mod connections;
+mod elsewhere;
 mod expecting;
 mod facade;
 mod foreign_layers;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use civic_auth::CorrelationId;
 use civic_client::{
     Body, ClientService, Error, ErrorKind, NotRetried, Phase, StreamedAnswer, Transmission,
-    WantsStream,
+    Transport, TransportConfig, WantsStream,
 };
 use civic_envelope::Failure;
 use civic_testkit::log::Capture;
@@ -21,6 +21,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::layer_fn;
@@ -316,6 +317,98 @@ async fn a_stream_that_a_layer_has_kept_is_an_error_and_not_an_empty_body() {
 }
 
 #[tokio::test]
+async fn a_layer_that_keeps_the_stream_of_a_caller_that_has_gone_keeps_neither_its_connection_nor_its_place()
+ {
+    let peer = Upstream::start([Step::hang_in_body(), Step::status(204)]).await;
+    let kept = Arc::<Mutex<Vec<Response<Bytes>>>>::default();
+    // A cache that has work to do before it lets the response go.
+    let cache = layer_fn({
+        let kept = Arc::clone(&kept);
+        move |inner: ClientService| {
+            let kept = Arc::clone(&kept);
+            service_fn(move |request: Request<Body>| {
+                let (kept, inner) = (Arc::clone(&kept), inner.clone());
+                async move {
+                    let response = inner.oneshot(request).await?;
+                    kept.lock().unwrap().push(response.clone());
+                    match response.status() {
+                        StatusCode::OK => std::future::pending().await,
+                        _ => Ok::<_, Error>(response),
+                    }
+                }
+            })
+        }
+    });
+    let builder = exact(&peer.url()).max_in_flight(1).layer_call(cache);
+    let client = builder.build().unwrap();
+    let mut going = Box::pin(client.get("/").send_stream());
+    let kept_one = async {
+        while kept.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut going => panic!("the layer does not let it go"),
+        () = kept_one => {}
+    }
+    drop(going);
+    peer.abandoned(1).await;
+    let next = client.get("/").deadline(60 * SECOND);
+    assert_eq!(ends(next.send()).await.unwrap().status(), 204);
+    assert_eq!(kept.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_arrives_after_its_caller_has_gone_closes_its_connection() {
+    let peer = Upstream::start([Step::hang_in_body()]).await;
+    // It goes on with the calls of callers that have gone, as a cache may.
+    let tasks = Arc::<Mutex<JoinSet<Response<Bytes>>>>::default();
+    let detached = layer_fn({
+        let tasks = Arc::clone(&tasks);
+        move |inner: ClientService| {
+            let tasks = Arc::clone(&tasks);
+            service_fn(move |request: Request<Body>| {
+                let (tasks, inner) = (Arc::clone(&tasks), inner.clone());
+                async move {
+                    let mut tasks = tasks.lock().unwrap();
+                    tasks.spawn(async move { inner.oneshot(request).await.unwrap() });
+                    drop(tasks);
+                    std::future::pending::<Result<Response<Bytes>, Error>>().await
+                }
+            })
+        }
+    });
+    let client = exact(&peer.url()).layer_call(detached).build().unwrap();
+    let gone = tokio::time::timeout(Duration::ZERO, client.get("/").send_stream());
+    assert!(gone.await.is_err());
+    let mut tasks = std::mem::take(&mut *tasks.lock().unwrap());
+    let response = tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    peer.abandoned(1).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_a_layer_drops_closes_its_connection_while_the_call_goes_on() {
+    let peer = Upstream::start([Step::hang_in_body(), Step::status(200).body("12345")]).await;
+    // It is not content with the first answer.
+    let again = layer_fn(|inner: ClientService| {
+        service_fn(move |request: Request<Body>| {
+            let inner = inner.clone();
+            async move {
+                drop(inner.clone().oneshot(request.clone()).await?);
+                inner.oneshot(request).await
+            }
+        })
+    });
+    let config = TransportConfig::new().with_max_connections(1);
+    let builder = exact(&peer.url()).transport(config).layer_call(again);
+    let client = builder.build().unwrap();
+    let mut answer = ends(client.get("/").send_stream()).await.unwrap();
+    assert_eq!(read(&mut answer).await.unwrap(), 5);
+    assert_eq!(peer.attempts().len(), 2);
+}
+
+#[tokio::test]
 async fn a_stream_that_a_layer_has_rebuilt_is_an_error_and_not_an_empty_success() {
     // It keeps what a response looks like, and not its extensions.
     let rebuild = layer_fn(|inner: ClientService| {
@@ -330,10 +423,24 @@ async fn a_stream_that_a_layer_has_rebuilt_is_an_error_and_not_an_empty_success(
             }
         })
     });
+    // It keeps nothing but the status.
+    let strip = layer_fn(|inner: ClientService| {
+        service_fn(move |request: Request<Body>| {
+            let inner = inner.clone();
+            async move {
+                let (head, body) = inner.oneshot(request).await?.into_parts();
+                let mut rebuilt = Response::new(body);
+                *rebuilt.status_mut() = head.status;
+                Ok::<_, Error>(rebuilt)
+            }
+        })
+    });
     let peer = Upstream::start([Step::status(200).body("12345")]).await;
     let clients = [
         exact(&peer.url()).layer_call(rebuild),
         exact(&peer.url()).layer_attempt(rebuild),
+        exact(&peer.url()).layer_call(strip),
+        exact(&peer.url()).layer_attempt(strip),
     ];
     for client in clients {
         let client = client.build().unwrap();
@@ -444,6 +551,29 @@ async fn a_stack_that_reads_bodies_by_itself_gives_a_stream_of_one_piece() {
         Some(&b"12345"[..])
     );
     assert_eq!(answer.chunk().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn over_the_transport_a_stack_without_collect_body_layer_gives_a_stream_of_one_piece() {
+    let pieces = [
+        (Step::status(200).body("12345"), Some("12345")),
+        (Step::status(200).body(""), None),
+        (Step::status(204), None),
+    ];
+    for (step, expected) in pieces {
+        let peer = Upstream::start([step]).await;
+        // Its own way to read a body.
+        let stack = service_fn(|request: Request<Body>| async move {
+            let (head, body) = Transport::default().oneshot(request).await?.into_parts();
+            let whole = body.collect().await.map_err(Error::transport)?;
+            Ok::<_, Error>(Response::from_parts(head, whole.to_bytes()))
+        });
+        let client = bare(&peer.url()).build_over(stack).unwrap();
+        let mut answer = client.get("/").send_stream().await.unwrap();
+        let piece = answer.chunk().await.unwrap();
+        assert_eq!(piece.as_deref(), expected.map(str::as_bytes));
+        assert_eq!(answer.chunk().await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,55 @@ async fn a_broken_rule_is_logged_without_values_where_it_only_warns() {
     }
 }
 
+/// A page of two owners, of which the second breaks a rule.
+fn page() -> Step {
+    let items = format!(r#"[{{"name":"long enough","tags":[]}},{BROKEN}]"#);
+    let pagination = r#"{"page":1,"limit":100,"totalItems":2,"totalPages":1,"hasNextPage":false,"hasPreviousPage":false}"#;
+    Step::envelope(&format!(r#"{{"items":{items},"pagination":{pagination}}}"#))
+}
+
+#[tokio::test]
+async fn the_items_of_a_page_keep_their_rules_where_rules_are_enforced() {
+    let (peer, client) = peer([page()]).await;
+    let mut pages = client.get("/").pages_validated::<Owner>();
+    for asked in 1..=2 {
+        let error = pages.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        assert_eq!(error.not_retried(), Some(NotRetried::NotRetryable));
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            cause.contains("[1].name") && cause.contains("[1].tags[1]"),
+            "{cause}"
+        );
+        assert!(!cause.contains("[0]"), "{cause}");
+        assert_eq!(peer.attempts().len(), asked, "the page comes again");
+    }
+    // Without the rules they are values.
+    let mut pages = client.get("/").pages::<Owner>();
+    assert_eq!(pages.next().await.unwrap().unwrap().items().len(), 2);
+    let behind = client.get("/").pages_validated::<Owner>().starting_at(2);
+    assert_eq!(behind.next_page(), 2);
+}
+
+#[tokio::test]
+async fn a_page_whose_items_break_rules_is_logged_once_and_without_values_where_it_only_warns() {
+    let capture = Capture::start();
+    let peer = Upstream::start([page()]).await;
+    let client = exact(&peer.url()).validation(Validation::Warn);
+    let client = client.build().unwrap();
+    let mut pages = client.get("/owners").pages_validated::<Owner>();
+    assert_eq!(pages.next().await.unwrap().unwrap().items().len(), 2);
+    assert!(pages.next().await.is_none());
+    let log = capture.text();
+    assert_eq!(log.matches("breaks the rules of its type").count(), 1);
+    for said in ["[1].name: ", "[1].tags[1]: ", "/owners"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    for unsaid in ["Zoë", "secret-tag"] {
+        assert!(!log.contains(unsaid), "{unsaid}: {log}");
+    }
+}
+
 #[tokio::test]
 async fn structure_counts_in_either_mode() {
     let peer = Upstream::start([Step::envelope(r#"{"name":"long enough"}"#)]).await;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use civic_auth::RequestContext;
 use http::StatusCode;
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
@@ -38,18 +37,19 @@ impl Asked {
     }
 }
 
-/// Fetches a page. If the peer's rate limit is used up, it is waited for, unless there is a
-/// deadline.
-pub(super) async fn fetch<T: DeserializeOwned>(
+/// Fetches a page, which `read` makes of the answer. If the peer's rate limit is used up, it is
+/// waited for, unless there is a deadline.
+pub(super) async fn fetch<T>(
     prepared: Prepared,
     deadline: Deadline,
+    read: fn(&Answer) -> Result<List<T>, Error>,
 ) -> Result<List<T>, Error> {
     let mut pauses = 0;
     loop {
         let answer = prepared.another().exchange().await;
         let error = match answer.and_then(Answer::whole) {
             Ok(answer) => match answer.success() {
-                Ok(answer) => return answer.json(),
+                Ok(answer) => return read(&answer),
                 Err(error) => error,
             },
             Err(error) => error,

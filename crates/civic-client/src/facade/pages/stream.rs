@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::{fmt, mem};
 
 use civic_auth::{RequestContext, new_correlation_id};
 use futures_core::Stream;
+#[cfg(feature = "garde")]
+use garde::Validate;
 use http::Method;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::facade::answer::Answer;
 use crate::facade::pages::fetch::{Asked, Deadline, fetch};
 use crate::facade::pages::list::{List, Pagination};
 use crate::facade::pages::page::{Page, TotalShift};
@@ -65,6 +67,8 @@ const MAX_LOOK_AHEAD: usize = 8;
 ///   is used up for longer than 10 s, the page waits, for at most a minute at a time. A list of
 ///   100 000 items at 100 calls per minute takes ten minutes.
 /// - **A total that shifts is told**, by [`Page::shift`].
+/// - **The structure of the items always counts.** Their rules count in
+///   [`pages_validated`](RequestBuilder::pages_validated).
 /// - **A peer that answers another page than was asked for** is
 ///   [`ErrorKind::Protocol`]: one that ignores `page` would go on for ever. So is a page that
 ///   contradicts itself (more items than its limit, none though others follow it, a `hasNextPage`
@@ -85,7 +89,8 @@ pub struct Pages<'a, T> {
     state: State,
     /// The calls for `next` and the pages behind it, in their order.
     ahead: VecDeque<Task<T>>,
-    items: PhantomData<fn() -> T>,
+    /// Makes a page of an answer.
+    read: fn(&Answer) -> Result<List<T>, Error>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,6 +115,30 @@ impl<'a> RequestBuilder<'a> {
     where
         T: DeserializeOwned + Send + 'static,
     {
+        self.pages_read_by(Answer::json)
+    }
+
+    /// Does what [`pages`](Self::pages) does, and checks the rules of the items' type.
+    ///
+    /// Under [`Validation::Enforce`](crate::Validation::Enforce), a page with an item that breaks
+    /// them is an error, [`ErrorKind::Validation`], which says which item it was (`[3].name`). As
+    /// with any other error, the next call asks for the same page again: a caller that wants the
+    /// rest of the list begins behind it, with [`starting_at`](Pages::starting_at). Under
+    /// [`Validation::Warn`](crate::Validation::Warn) there is one line in the log per page.
+    #[cfg(feature = "garde")]
+    pub fn pages_validated<T>(self) -> Pages<'a, T>
+    where
+        T: DeserializeOwned + Send + Validate + 'static,
+        T::Context: Default,
+    {
+        self.pages_read_by(|answer| {
+            let List { items, pagination } = answer.json()?;
+            let items = answer.validate(items)?;
+            Ok(List { items, pagination })
+        })
+    }
+
+    fn pages_read_by<T>(self, read: fn(&Answer) -> Result<List<T>, Error>) -> Pages<'a, T> {
         Pages {
             list: self,
             limit: MAX_LIMIT,
@@ -118,7 +147,7 @@ impl<'a> RequestBuilder<'a> {
             last: None,
             state: State::New,
             ahead: VecDeque::new(),
-            items: PhantomData,
+            read,
         }
     }
 }
@@ -254,7 +283,8 @@ impl<T: DeserializeOwned + Send + 'static> Pages<'_, T> {
             }
             let limit = self.limit;
             let prepared = Asked { page, limit }.of(&self.list)?;
-            let fetching = fetch(prepared, Deadline::of(&self.list)).in_current_span();
+            let deadline = Deadline::of(&self.list);
+            let fetching = fetch(prepared, deadline, self.read).in_current_span();
             let context = RequestContext::current();
             self.ahead
                 .push_back(Task(tokio::spawn(context.scope(fetching))));

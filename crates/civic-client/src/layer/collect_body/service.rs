@@ -29,7 +29,7 @@ use crate::layer::collect_body::layer::{Caps, Codings, CollectBodyLayer};
 use crate::layer::collect_body::reading::Reading;
 use crate::layer::collect_body::step::Step;
 use crate::phase::Phase;
-use crate::streaming::{STREAMED, StreamSlot, WantsStream};
+use crate::streaming::{STREAMED, WantsStream};
 
 /// How long to wait for the rest of an error response's body.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -88,13 +88,10 @@ where
     )]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let attempt = Attempt::of(request.extensions()).cloned();
-        let delivery = match request.extensions().get() {
-            Some(WantsStream) => Delivery::Stream,
-            None => Delivery::Whole,
-        };
+        let wants_stream = request.extensions().get::<WantsStream>().cloned();
         #[cfg(feature = "gzip")]
         if self.layer.codings == Codings::Gzip
-            && delivery == Delivery::Whole
+            && wants_stream.is_none()
             && !request.headers().contains_key(RANGE)
         {
             request
@@ -108,17 +105,10 @@ where
             },
             caps: self.layer.caps,
             codings: self.layer.codings,
-            delivery,
+            wants_stream,
             attempt,
         }
     }
-}
-
-/// How the body of a success reaches the caller.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Delivery {
-    Whole,
-    Stream,
 }
 
 pin_project! {
@@ -128,7 +118,8 @@ pin_project! {
         state: State<F, B>,
         caps: Caps,
         codings: Codings,
-        delivery: Delivery,
+        // Without it, the body of a success is read whole.
+        wants_stream: Option<WantsStream>,
         attempt: Option<Attempt>,
     }
 }
@@ -179,8 +170,8 @@ where
                     let success = head.status.is_success();
                     // It says something between layers, and nothing if it comes from a peer.
                     head.headers.remove(STREAMED);
-                    if success && *this.delivery == Delivery::Stream {
-                        let slot = StreamSlot::new(body);
+                    if success && let Some(wanted) = this.wants_stream {
+                        let slot = wanted.arrived(body);
                         if let Some(watch) = head.extensions.remove::<BreakWatch>() {
                             slot.hold(watch);
                         }

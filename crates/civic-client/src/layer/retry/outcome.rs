@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode};
 
+use crate::balance::AnotherIsWell;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::layer::collect_body::closing::ClosingAnswer;
@@ -30,6 +31,8 @@ pub(super) struct Answered {
     pub(super) said_no: bool,
     /// Whether it is the answer of a Fastify that is closing, which executed nothing.
     pub(super) closing: bool,
+    /// Whether another endpoint is well, where this one did not take the request.
+    pub(super) another_is_well: bool,
 }
 
 impl Outcome {
@@ -40,6 +43,7 @@ impl Outcome {
                 retry_after: retry_after(response.headers(), now),
                 said_no: said_no(response.headers()),
                 closing: response.extensions().get::<ClosingAnswer>().is_some(),
+                another_is_well: response.extensions().get::<AnotherIsWell>().is_some(),
             }),
             Err(error) if error.kind() == ErrorKind::Deadline => Self::DeadlinePassed,
             Err(error) => Self::Failure {

@@ -1,6 +1,5 @@
 //! The loop over the attempts of a call.
 
-use std::any::Any;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -17,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attempt::EarlierAttempts;
-use crate::body::Body;
+use crate::body::is_begun;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::layer::retry::attempts::{AttemptNumber, Attempts};
@@ -42,7 +41,7 @@ use crate::url_template::UrlTemplate;
 /// become ready for a retry. The number of attempts, and why there was no further one, are in the
 /// [`Error`], or in the response's extensions as [`Attempts`].
 ///
-/// A [`Body`] that is a stream is sent at most once: once a part of it has passed, there is no
+/// A [`Body`](crate::Body) that is a stream is sent at most once: once a part of it has passed, there is no
 /// further attempt.
 ///
 /// `poll_ready` only polls the inner service.
@@ -180,7 +179,9 @@ where
                 if let Some(suppressed) = policy.memory().may_log(peer) {
                     log(&request, attempt, ended, Some(wait), suppressed, "retrying");
                 }
-                sleep(wait).await;
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
                 let ready = match admitted(&policy, call, peer, &route).await {
                     Ok(next) => ready_again(&mut inner, call).await.map(|()| next),
                     Err(refusal) => Err(refusal.reason()),
@@ -225,12 +226,6 @@ where
                 .with_not_retried(reason)),
         };
     }
-}
-
-/// Whether the body of the request is a stream of which a part has passed already.
-fn is_begun<B: 'static>(request: &Request<B>) -> bool {
-    let body: &dyn Any = request.body();
-    body.downcast_ref().is_some_and(Body::is_begun)
 }
 
 /// Why a call is not sent: the peer's limit is used up, or there is no time left.

@@ -1,5 +1,6 @@
 //! What most tests need.
 
+pub(crate) mod fleet;
 pub(crate) mod in_process;
 pub(crate) mod names;
 

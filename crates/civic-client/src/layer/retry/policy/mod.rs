@@ -40,6 +40,10 @@ const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// caller at the start of the chain repeats it; if every service on the way did so too, a peer at
 /// the end of a chain of four would get 27 requests for one.
 ///
+/// What an endpoint asks for with a 503, it asks for itself. Where a service has
+/// [endpoints](crate::layer::BalanceLayer) and another one is well, the first retry of such an
+/// answer goes there without a wait.
+///
 /// # What stands against a retry
 ///
 /// A retry that the table allows still does not happen, and the last outcome is returned with the
@@ -250,7 +254,10 @@ impl RetryPolicy {
             Ok(allowed) => allowed,
             Err(verdict) => return verdict,
         };
-        let Allowed { pause, cost } = allowed;
+        let Allowed { cost, .. } = allowed;
+        // A further one waits: the service may have no process left that has time.
+        let moves = allowed.another_is_well && retries_done == 0;
+        let pause = if moves { Duration::ZERO } else { allowed.pause };
         let Some(longest) = call.longest_wait() else {
             return Verdict::Stop(NotRetried::Deadline);
         };
@@ -263,6 +270,10 @@ impl RetryPolicy {
         }
         if retries_done >= call.retries {
             return Verdict::Stop(NotRetried::Exhausted);
+        }
+        if moves {
+            let wait = Duration::ZERO;
+            return Verdict::Retry { wait, cost };
         }
         let mut wait = self.backoff.wait(retries_done + 1, pause);
         if !pause.is_zero() {
@@ -294,8 +305,10 @@ impl RetryPolicy {
                 Asks::Retry(_) | Asks::RetryOfAny(_) | Asks::RetryUnexecuted if answer.said_no => {
                     return stop(NotRetried::PeerSaidNo);
                 }
-                Asks::RetryUnexecuted => return Ok(Allowed::FREE),
-                Asks::RetryOfAny(pause) => (Allowed::charged(pause), true),
+                Asks::RetryUnexecuted => {
+                    return Ok(Allowed::FREE.or_elsewhere(answer));
+                }
+                Asks::RetryOfAny(pause) => (Allowed::charged(pause).or_elsewhere(answer), true),
                 Asks::Retry(pause) => (Allowed::charged(pause), false),
             },
         };
@@ -338,18 +351,29 @@ enum Asks {
 struct Allowed {
     pause: Duration,
     cost: Cost,
+    another_is_well: bool,
 }
 
 impl Allowed {
     const FREE: Self = Self {
         pause: Duration::ZERO,
         cost: Cost::Free,
+        another_is_well: false,
     };
 
     const fn charged(pause: Duration) -> Self {
         Self {
             pause,
             cost: Cost::Charged,
+            another_is_well: false,
+        }
+    }
+
+    /// The same, at another endpoint if there is one that is well.
+    const fn or_elsewhere(self, answer: Answered) -> Self {
+        Self {
+            another_is_well: answer.another_is_well,
+            ..self
         }
     }
 }

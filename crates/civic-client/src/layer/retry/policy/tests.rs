@@ -246,6 +246,7 @@ fn outcomes() -> Vec<Outcome> {
                         retry_after: retry_after.map(Duration::from_secs),
                         said_no,
                         closing,
+                        another_is_well: false,
                     }));
                 }
             }
@@ -333,6 +334,7 @@ fn pausing(seconds: u64) -> Outcome {
         retry_after: Some(Duration::from_secs(seconds)),
         said_no: false,
         closing: false,
+        another_is_well: false,
     })
 }
 
