@@ -47,9 +47,25 @@ pub(crate) const WITHIN_BUDGET: &str = "Its retries in ten seconds are at most a
 
 /// Why a stack is behind the published ones where calls could wait in a queue of the client.
 pub(crate) const NEVER_QUEUES: &str = "The published clients let calls wait in a queue of their own until the servers \
-    have room, for minutes if need be: their simulations have no timeouts. An attempt has 10 s here, \
-    and a caller of ours that wants to wait says for how long. What does not fit ends at once, with an \
-    error that says when to come back.";
+    have room, for minutes if need be, and find out by themselves how many of them may be under way: \
+    their simulations have no timeouts. Ours lets a call wait only if it is told to, in front of a \
+    limit that it is told as well (`max_in_flight`). Without one, the calls that the servers cannot \
+    take fail, after their retries or after the wait for a remembered `429`.";
+
+/// Why a stack is behind the published ones where many clients share what one server can take.
+pub(crate) const SHARES_WITHOUT_A_QUEUE: &str = "The published clients let calls wait in a queue of their own, for half a \
+    minute in the mean, and find out by themselves how many of them may be under way. Ours has no \
+    limit that finds its own number, and no other one is of use here: ten clients share a node that \
+    takes two requests, so that one call per client is too many. A client that was told 429 keeps \
+    its calls at home and lets one of them ask, a second later; those that have waited for 10 s, or \
+    until their deadline, end with an error that says when to come back.";
+
+/// Why the default stack is behind a published one that knows how a node is for each of its routes.
+pub(crate) const COUNTS_PER_NODE: &str = "Each node fails on one route and is well on the other. The published clients do \
+    not repeat such a POST either; but conjure has a limit of its own for each node and route, and so \
+    learns which node is well for which route. Ours knows each node as a whole (as dialogue does: \
+    66.2 %), and each of the two fails half of its calls. A call that may be repeated \
+    (`.idempotent(true)` or a key), as in *civic, all on*, reaches the other node.";
 
 /// Why the default stack is behind the published ones where every server fails for seconds.
 pub(crate) const FAILS_WITHOUT_A_QUEUE: &str = "Every node answers 500 to half of the calls, and a POST that was \

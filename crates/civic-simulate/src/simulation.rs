@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::measurement::{Ended, Measurement};
 use crate::network::Network;
 use crate::policy::{Call, Client, Policy, Setting};
+use crate::published::Published;
 use crate::random::Random;
 use crate::scenario::{Load, Scenario};
 
@@ -36,6 +37,7 @@ async fn simulate(scenario: &Scenario, policy: Policy, seed: u64) -> Result<Meas
                 network: network.clone(),
                 attempt_timeout: scenario.attempt_timeout,
                 seed: Random::stream(seed, 1000 + index as u64).bits(),
+                max_in_flight: Published::of(scenario.name).waiting.unwrap_or(usize::MAX),
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -142,6 +142,22 @@ async fn a_retry_goes_to_another_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_is_not_avoided_for_what_it_decided_about_the_caller() {
+    let busy = Does::Pause(409, 1);
+    let fleet = Fleet::new([("a", busy), ("b", busy)]);
+    let client = client(&fleet, BalanceLayer::new(fleet.endpoints()));
+    let mut met_again = 0;
+    for _ in 0..20 {
+        let before = fleet.received("a");
+        let request = client.post("/").json(&1).idempotency_key("k").retries(1);
+        ends(request.send()).await.unwrap_err();
+        met_again += usize::from(fleet.received("a") - before != 1);
+    }
+    assert!(met_again > 0, "a retry may go to the same one");
+    assert_eq!(fleet.received("a") + fleet.received("b"), 40);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_post_that_must_not_be_sent_twice_is_not_sent_to_another_endpoint_either() {
     let sick = Does::Answer(500, MS);
     let fleet = Fleet::new([("a", sick), ("b", sick)]);

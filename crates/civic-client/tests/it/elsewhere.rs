@@ -51,6 +51,19 @@ async fn an_endpoint_that_cannot_be_reached_is_left_for_another_one_within_the_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_cannot_be_reached_attracts_no_load() {
+    let fleet = Fleet::new([("a", Does::Refuse(MS)), ("b", WELL)]);
+    let client = balanced(&fleet);
+    let start = Instant::now();
+    for _ in 0..1000 {
+        client.post("/").json(&1).send().await.unwrap();
+    }
+    // The first one, and a probe.
+    assert!(start.elapsed() < 2 * SECOND, "{:?}", start.elapsed());
+    assert!(fleet.received("a") <= 3, "{}", fleet.received("a"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_tries_at_most_three_endpoints_and_then_the_retry_waits() {
     let refuse = Does::Refuse(Duration::ZERO);
     let names = ["a", "b", "c", "d", "e"];
@@ -84,7 +97,7 @@ async fn an_endpoint_that_has_asked_for_time_or_is_shut_is_no_way_out() {
     let strict = BreakerPolicy::new().with_consecutive_failures(1);
     let cases = [
         (Does::Answer(500, MS), strict),
-        (Does::Pause(60), BreakerPolicy::new()),
+        (Does::Pause(503, 60), BreakerPolicy::new()),
     ];
     for (sick, policy) in cases {
         let fleet = Fleet::new([("a", WELL), ("b", sick)]);
@@ -164,7 +177,7 @@ async fn only_what_was_certainly_never_sent_goes_to_another_endpoint() {
 async fn after_a_503_with_retry_after_the_first_retry_goes_to_another_endpoint_at_once() {
     // Also where a call without a deadline would not wait so long.
     for seconds in [5, 30] {
-        let fleet = Fleet::new([("a", Does::Pause(seconds)), ("b", WELL)]);
+        let fleet = Fleet::new([("a", Does::Pause(503, seconds)), ("b", WELL)]);
         let client = balanced(&fleet);
         let mut most = 0;
         for _ in 0..20 {
@@ -201,7 +214,7 @@ async fn the_answer_of_an_endpoint_that_is_closing_sends_the_call_to_another_one
 
 #[tokio::test(start_paused = true)]
 async fn where_the_second_endpoint_asks_for_time_as_well_it_is_waited_for() {
-    let busy = Does::Pause(2);
+    let busy = Does::Pause(503, 2);
     for names in [&["a", "b"][..], &["a", "b", "c", "d"]] {
         let fleet = Fleet::new(names.iter().map(|name| (*name, busy)));
         let client = balanced(&fleet);
@@ -217,7 +230,7 @@ async fn where_the_second_endpoint_asks_for_time_as_well_it_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_at_another_endpoint_is_charged_to_the_budget() {
-    let fleet = Fleet::new([("a", Does::Pause(2)), ("b", Does::Pause(2))]);
+    let fleet = Fleet::new([("a", Does::Pause(503, 2)), ("b", Does::Pause(503, 2))]);
     let peer = fleet.clone();
     let budget = RetryBudget::new(0.0, 0).unwrap();
     let policy = RetryPolicy::new().with_peer_memory(PeerMemory::new().with_budget(budget));

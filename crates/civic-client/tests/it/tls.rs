@@ -1,11 +1,12 @@
 //! TLS: which certificates are accepted, who is shown, and what an operator is told.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use civic_client::balance::StaticEndpoints;
 use civic_client::transport::{ClientIdentity, TlsConfig};
-use civic_client::{ErrorKind, NotRetried, ServiceClient, Transmission};
+use civic_client::{
+    ErrorKind, NotRetried, ServiceClient, ServiceClientBuilder, Transmission, TransportConfig,
+};
 use http::Method;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,6 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -51,12 +53,24 @@ struct Served {
     port: u16,
     tls: Arc<Mutex<Arc<ServerConfig>>>,
     state: Arc<Mutex<State>>,
+    requests: watch::Sender<usize>,
     task: JoinHandle<()>,
+}
+
+impl Served {
+    /// Waits until so many requests were answered.
+    async fn answered(&self, count: usize) {
+        let mut requests = self.requests.subscribe();
+        requests.wait_for(|answered| *answered >= count).await.unwrap();
+    }
+
+    fn requests(&self) -> usize {
+        *self.requests.borrow()
+    }
 }
 
 #[derive(Default)]
 struct State {
-    requests: usize,
     /// The certificates that clients have shown, and the names that they have asked for.
     shown: Vec<Option<Vec<u8>>>,
     names: Vec<Option<String>>,
@@ -95,13 +109,15 @@ async fn serve(config: Arc<ServerConfig>) -> Served {
     let port = listener.local_addr().unwrap().port();
     let tls = Arc::new(Mutex::new(config));
     let state = Arc::new(Mutex::new(State::default()));
+    let requests = watch::Sender::new(0);
     let task = tokio::spawn({
         let (tls, state) = (Arc::clone(&tls), Arc::clone(&state));
+        let requests = requests.clone();
         async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let config = Arc::clone(&tls.lock().unwrap());
-                let state = Arc::clone(&state);
+                let (state, requests) = (Arc::clone(&state), requests.clone());
                 connections.spawn(async move {
                     let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else {
                         return;
@@ -126,11 +142,9 @@ async fn serve(config: Arc<ServerConfig>) -> Served {
                         }
                         read.clear();
                         let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-                        {
-                            let mut state = state.lock().unwrap();
-                            state.requests += 1;
-                            state.hosts.push(host.unwrap_or_default().to_owned());
-                        }
+                        let host = host.unwrap_or_default().to_owned();
+                        state.lock().unwrap().hosts.push(host);
+                        requests.send_modify(|answered| *answered += 1);
                         let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
                         if stream.write_all(answer).await.is_err() {
                             return;
@@ -144,16 +158,42 @@ async fn serve(config: Arc<ServerConfig>) -> Served {
         port,
         tls,
         state,
+        requests,
         task,
     }
 }
 
-fn client(served: &Served, tls: TlsConfig) -> ServiceClient {
+fn builder(served: &Served, tls: TlsConfig) -> ServiceClientBuilder {
     exact(&format!("https://roll.test:{}", served.port))
         .resolver(Names::local([1]))
         .tls(tls)
-        .build()
-        .unwrap()
+}
+
+fn client(served: &Served, tls: TlsConfig) -> ServiceClient {
+    builder(served, tls).build().unwrap()
+}
+
+/// Each request opens a connection, and closes it.
+fn once() -> TransportConfig {
+    TransportConfig::new().with_max_idle(0)
+}
+
+/// Makes 200 calls, four at a time.
+async fn load(client: ServiceClient) {
+    let calls = (0..4).map(|_| {
+        let client = client.clone();
+        async move {
+            for _ in 0..50 {
+                call(&client, &Method::POST).await.unwrap();
+            }
+        }
+    });
+    calls.collect::<JoinSet<_>>().join_all().await;
+}
+
+fn der(pem: (&[u8], &[u8])) -> Vec<u8> {
+    let certificate = CertificateDer::from_pem_slice(pem.0).unwrap();
+    certificate.as_ref().to_vec()
 }
 
 fn trusting() -> TlsConfig {
@@ -168,7 +208,7 @@ async fn the_certificate_of_a_private_authority_is_accepted_and_connections_are_
         call(&client, &Method::GET).await.unwrap();
     }
     let state = served.state.lock().unwrap();
-    assert_eq!((state.requests, state.names.len()), (5, 1));
+    assert_eq!((served.requests(), state.names.len()), (5, 1));
     assert_eq!(state.names[0].as_deref(), Some("roll.test"));
     assert_eq!(state.hosts[0], format!("roll.test:{}", served.port));
 }
@@ -200,32 +240,44 @@ async fn a_certificate_that_is_not_accepted_is_refused_once_in_words_that_an_ope
         assert_eq!(error.not_retried(), Some(NotRetried::NotRetryable));
         assert_eq!(error.attempts(), 1);
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(served.state.lock().unwrap().requests, 0);
+        assert_eq!(served.requests(), 0);
     }
 }
 
 #[tokio::test]
 async fn the_certificate_of_the_server_may_change_under_load() {
-    let served = serve(server_config(SERVER, false)).await;
-    let client = client(&served, trusting());
-    let calls = |count: usize| {
-        let client = client.clone();
-        async move {
-            for _ in 0..count {
-                call(&client, &Method::POST).await.unwrap();
-            }
+    for config in [TransportConfig::new(), once()] {
+        let served = serve(server_config(SERVER, false)).await;
+        let client = builder(&served, trusting()).transport(config).build();
+        let under_way = tokio::spawn(load(client.unwrap()));
+        for (quarter, identity) in (1..).zip([RENEWED, SERVER, RENEWED]) {
+            served.answered(50 * quarter).await;
+            *served.tls.lock().unwrap() = server_config(identity, false);
         }
-    };
-    let mut under_way = JoinSet::new();
-    for _ in 0..4 {
-        under_way.spawn(calls(50));
+        under_way.await.unwrap();
+        assert_eq!(served.requests(), 200);
     }
-    for identity in [RENEWED, SERVER, RENEWED] {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        *served.tls.lock().unwrap() = server_config(identity, false);
+}
+
+#[tokio::test]
+async fn the_certificate_of_the_client_may_change_under_load() {
+    let served = serve(server_config(SERVER, true)).await;
+    let identity = ClientIdentity::from_pem(CLIENT.0, CLIENT.1).unwrap();
+    let tls = trusting().with_identity(identity.clone()).unwrap();
+    let client = builder(&served, tls).transport(once()).build();
+    let under_way = tokio::spawn(load(client.unwrap()));
+    for (quarter, next) in (1..).zip([CLIENT_2, CLIENT, CLIENT_2]) {
+        served.answered(50 * quarter).await;
+        identity.replace(next.0, next.1).unwrap();
     }
-    under_way.join_all().await;
-    assert_eq!(served.state.lock().unwrap().requests, 200);
+    under_way.await.unwrap();
+    let shown = &served.state.lock().unwrap().shown;
+    assert_eq!((served.requests(), shown.len()), (200, 200));
+    let of = |pem| shown.iter().filter(|leaf| **leaf == Some(der(pem))).count();
+    // Four calls at a time may still have the one before.
+    let (first, second) = (of(CLIENT), of(CLIENT_2));
+    assert_eq!(first + second, 200);
+    assert!(first >= 50 && second >= 50, "{first} and {second}");
 }
 
 #[tokio::test]
@@ -233,18 +285,7 @@ async fn the_certificate_of_the_client_is_shown_and_may_change_without_a_restart
     let served = serve(server_config(SERVER, true)).await;
     let identity = ClientIdentity::from_pem(CLIENT.0, CLIENT.1).unwrap();
     let tls = trusting().with_identity(identity.clone()).unwrap();
-    let client = exact(&format!("https://roll.test:{}", served.port))
-        .resolver(Names::local([1]))
-        .transport(civic_client::TransportConfig::new().with_max_idle(0))
-        .tls(tls)
-        .build()
-        .unwrap();
-    let der = |pem: (&[u8], &[u8])| {
-        CertificateDer::from_pem_slice(pem.0)
-            .unwrap()
-            .as_ref()
-            .to_vec()
-    };
+    let client = builder(&served, tls).transport(once()).build().unwrap();
     call(&client, &Method::GET).await.unwrap();
     // What cannot be used changes nothing.
     let error = identity.replace(CLIENT_2.0, CLIENT.1).unwrap_err();
@@ -263,7 +304,7 @@ async fn a_client_without_a_certificate_does_not_get_in_where_one_is_asked_for()
     call(&client(&served, trusting()), &Method::GET)
         .await
         .unwrap_err();
-    assert_eq!(served.state.lock().unwrap().requests, 0);
+    assert_eq!(served.requests(), 0);
 }
 
 #[tokio::test]

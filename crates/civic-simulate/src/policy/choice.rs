@@ -24,6 +24,9 @@ pub enum Policy {
     CivicBalanced,
     /// [`CivicEverything`](Self::CivicEverything) with the servers as its endpoints.
     CivicBalancedEverything,
+    /// [`CivicBalanced`](Self::CivicBalanced) with a limit on the calls under way, in front of
+    /// which calls wait. It is run where the published clients let calls wait as well.
+    CivicWaiting,
 }
 
 // ===== impl Policy =====
@@ -56,6 +59,7 @@ impl Policy {
             Self::CivicWithoutBudget => "civic, no budget",
             Self::CivicBalanced => "civic, endpoints",
             Self::CivicBalancedEverything => "civic, all on, endpoints",
+            Self::CivicWaiting => "civic, waiting, endpoints",
             Self::NoRetry => "no retries",
             Self::ReqwestRetry => "reqwest-retry",
         }
@@ -71,6 +75,7 @@ impl Policy {
             Self::CivicWithoutBudget => "#009e73",
             Self::CivicBalanced => "#cc79a7",
             Self::CivicBalancedEverything => "#e69f00",
+            Self::CivicWaiting => "#f0e442",
             Self::NoRetry => "#999999",
             Self::ReqwestRetry => "#d55e00",
         }
@@ -85,6 +90,7 @@ impl Policy {
             Self::CivicWithoutBudget => civic::WITHOUT_BUDGET,
             Self::CivicBalanced => civic::BALANCED,
             Self::CivicBalancedEverything => civic::BALANCED_EVERYTHING,
+            Self::CivicWaiting => civic::WAITING,
             Self::NoRetry => {
                 "One attempt per call, with the same timeout per attempt as the others."
             }
@@ -101,7 +107,9 @@ impl Policy {
             | Self::CivicWithoutBudget
             | Self::NoRetry
             | Self::ReqwestRetry => Topology::OneName,
-            Self::CivicBalanced | Self::CivicBalancedEverything => Topology::NamePerNode,
+            Self::CivicBalanced | Self::CivicBalancedEverything | Self::CivicWaiting => {
+                Topology::NamePerNode
+            }
         }
     }
 
@@ -117,6 +125,7 @@ impl Policy {
             Self::CivicWithoutBudget => Civic::without_budget(setting).map(Client::civic),
             Self::CivicBalanced => Civic::default_stack(setting).map(Client::civic),
             Self::CivicBalancedEverything => Civic::everything(setting).map(Client::civic),
+            Self::CivicWaiting => Civic::waiting(setting).map(Client::civic),
             Self::NoRetry => Ok(Client::no_retry(setting)),
             Self::ReqwestRetry => Ok(Client::reqwest_retry(ReqwestRetry::new(setting))),
         }

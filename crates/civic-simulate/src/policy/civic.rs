@@ -6,7 +6,7 @@ use std::time::Duration;
 use civic_client::balance::{Discover, Endpoint};
 use civic_client::layer::{
     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, BalanceLayer, CollectBodyLayer,
-    IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
+    IdempotencyKeyLayer, InFlightLimitLayer, PropagateContextLayer, RetryLayer,
 };
 use civic_client::{Backoff, PeerMemory, RetryPolicy, ServiceClient};
 use http::StatusCode;
@@ -19,7 +19,8 @@ use crate::network::{CALL, Network, ONE_NAME, Topology};
 pub(super) const DEFAULT: &str = "civic-client's default stack: at most 2 retries after 500 ms and \
     1 s, each times uniform(0.8, 1.2). A POST is retried only where the server cannot have executed \
     it: never sent, or 429 and 503 with `Retry-After`, which is waited \
-    for. The retries of a client have its budget (20 % of the calls and 10 per second), and what a \
+    for (with endpoints, the first retry after a 503 goes to another one at once, if one is well). \
+    The retries of a client have its budget (20 % of the calls and 10 per second), and what a \
     429 says about the limit of a route is remembered for its other calls.";
 
 pub(super) const EVERYTHING: &str = "The same layers, set up for calls that may be repeated: the \
@@ -33,6 +34,11 @@ pub(super) const BALANCED: &str = "The same as *civic*, with the nodes as its en
 
 pub(super) const BALANCED_EVERYTHING: &str =
     "The same as *civic, all on*, with the nodes as its endpoints.";
+
+pub(super) const WAITING: &str = "The same as *civic, endpoints*, with `max_in_flight(n)`: of each \
+    client at most n calls are under way at once, and the others wait in front of the limit until \
+    the end of the scenario. How large n is, the scenario says. It is run where calls can wait for \
+    room.";
 
 /// The nodes that are there now.
 struct Nodes(Network);
@@ -65,7 +71,16 @@ impl Civic {
     /// The default stack, and calls that say nothing beyond their method and path.
     pub(super) fn default_stack(setting: Setting) -> Result<Self, String> {
         Ok(Self {
-            client: client(setting, PeerMemory::new())?,
+            client: client(setting, PeerMemory::new(), None)?,
+            per_call: PerCall::default(),
+        })
+    }
+
+    /// The default stack, in front of which calls wait until there is room for them.
+    pub(super) fn waiting(setting: Setting) -> Result<Self, String> {
+        let limit = InFlightLimitLayer::new(setting.max_in_flight).with_max_wait(Duration::MAX);
+        Ok(Self {
+            client: client(setting, PeerMemory::new(), Some(limit))?,
             per_call: PerCall::default(),
         })
     }
@@ -87,7 +102,7 @@ impl Civic {
             deadline: Some(setting.attempt_timeout * 3),
         };
         Ok(Self {
-            client: client(setting, memory)?,
+            client: client(setting, memory, None)?,
             per_call,
         })
     }
@@ -113,7 +128,11 @@ impl Civic {
 
 /// The layers of the default stack in their order, without identity: the simulated servers ask for
 /// no token. What the client draws at random comes from the seed.
-fn client(setting: Setting, memory: PeerMemory) -> Result<ServiceClient, String> {
+fn client(
+    setting: Setting,
+    memory: PeerMemory,
+    limit: Option<InFlightLimitLayer>,
+) -> Result<ServiceClient, String> {
     let backoff = Backoff::default().with_seed(setting.seed);
     let policy = RetryPolicy::new()
         .with_backoff(backoff)
@@ -129,6 +148,7 @@ fn client(setting: Setting, memory: PeerMemory) -> Result<ServiceClient, String>
     let stack = ServiceBuilder::new()
         .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
+        .layer(option_layer(limit))
         .layer(RetryLayer::new(policy))
         .layer(AttemptSpanLayer::new())
         .layer(AttemptTimeoutLayer::new(setting.attempt_timeout))

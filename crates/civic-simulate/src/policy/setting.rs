@@ -26,4 +26,6 @@ pub struct Setting {
     pub attempt_timeout: Duration,
     /// The seed of the client's own random numbers.
     pub seed: u64,
+    /// How many calls the client has under way at once, where its policy is to let calls wait.
+    pub max_in_flight: usize,
 }

@@ -9,6 +9,9 @@ pub struct Published {
     pub rows: &'static [Row],
     /// Why our stacks are behind the best of them, where they are.
     pub reasons: Reasons,
+    /// How many calls each of our clients has under way at once where calls are to wait, if that is
+    /// of use here.
+    pub waiting: Option<usize>,
 }
 
 /// What was published for a client with one policy.

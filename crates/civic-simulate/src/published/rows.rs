@@ -2,8 +2,8 @@
 
 use crate::published::published::{Published, Row};
 use crate::reasons::{
-    AHEAD_OF_THE_ANSWER, ASKS_WHETHER_IT_IS_WELL, BUDGET_BESIDE_A_QUEUE, FAILS_WITHOUT_A_QUEUE,
-    NEVER_QUEUES, NOT_REPEATED, REFUSED_SLOWLY, Reasons, WAITS_AS_ASKED,
+    AHEAD_OF_THE_ANSWER, ASKS_WHETHER_IT_IS_WELL, BUDGET_BESIDE_A_QUEUE, COUNTS_PER_NODE,
+    FAILS_WITHOUT_A_QUEUE, NEVER_QUEUES, REFUSED_SLOWLY, Reasons, SHARES_WITHOUT_A_QUEUE,
 };
 
 /// The names of the columns: three policies of each client.
@@ -83,6 +83,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -102,6 +103,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: because(NEVER_QUEUES, NEVER_QUEUES),
+            waiting: Some(9),
         },
     ),
     (
@@ -120,7 +122,8 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                     (100.0, 0.0846, 121.8),
                 ],
             ),
-            reasons: because(WAITS_AS_ASKED, WAITS_AS_ASKED),
+            reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -139,7 +142,8 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                     (100.0, 0.120_255, 5_400.4),
                 ],
             ),
-            reasons: because(WAITS_AS_ASKED, WAITS_AS_ASKED),
+            reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -159,6 +163,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -178,6 +183,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: default_because(ASKS_WHETHER_IT_IS_WELL),
+            waiting: None,
         },
     ),
     (
@@ -197,6 +203,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: default_because(AHEAD_OF_THE_ANSWER),
+            waiting: None,
         },
     ),
     (
@@ -216,6 +223,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: because(FAILS_WITHOUT_A_QUEUE, BUDGET_BESIDE_A_QUEUE),
+            waiting: None,
         },
     ),
     (
@@ -235,6 +243,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -253,7 +262,8 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                     (65.7, 0.6, 1_500.0),
                 ],
             ),
-            reasons: default_because(NOT_REPEATED),
+            reasons: default_because(COUNTS_PER_NODE),
+            waiting: None,
         },
     ),
     (
@@ -269,6 +279,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -286,6 +297,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: NO_REASONS,
+            waiting: None,
         },
     ),
     (
@@ -305,6 +317,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: because(BUDGET_BESIDE_A_QUEUE, BUDGET_BESIDE_A_QUEUE),
+            waiting: Some(190),
         },
     ),
     (
@@ -324,6 +337,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 ],
             ),
             reasons: because(REFUSED_SLOWLY, REFUSED_SLOWLY),
+            waiting: None,
         },
     ),
     (
@@ -335,6 +349,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 [(96.9, 24.93, 97.0), (96.9, 24.93, 97.0), (6.4, 3.87, 242.0)],
             ),
             reasons: because(NEVER_QUEUES, NEVER_QUEUES),
+            waiting: Some(1),
         },
     ),
     (
@@ -349,7 +364,8 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                     (0.7, 2.69, 1_349.0),
                 ],
             ),
-            reasons: because(NEVER_QUEUES, NEVER_QUEUES),
+            reasons: because(SHARES_WITHOUT_A_QUEUE, SHARES_WITHOUT_A_QUEUE),
+            waiting: None,
         },
     ),
 ];

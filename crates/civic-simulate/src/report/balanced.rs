@@ -49,6 +49,7 @@ pub(super) fn scenario(
     page: &mut String,
     scenario: &Scenario,
     measured: &[Measurement],
+    waiting: Option<&Measurement>,
 ) -> Result<(), String> {
     let published = Published::of(scenario.name);
     let Some(best) = published.best() else {
@@ -58,7 +59,9 @@ pub(super) fn scenario(
         "\nWith the nodes as endpoints:\n\n\
          |  | success | mean | server time per call | attempts per call |\n|---|---:|---:|---:|---:|\n",
     );
-    for (policy, ours) in Policy::BALANCED.into_iter().zip(measured) {
+    let waiting = waiting.map(|measured| (Policy::CivicWaiting, measured));
+    let balanced = Policy::BALANCED.into_iter().zip(measured).chain(waiting);
+    for (policy, ours) in balanced {
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {:.2} |",
@@ -106,6 +109,20 @@ pub(super) fn scenario(
                 ));
             }
         }
+        let _ = writeln!(page, "\n{}", wrapped(&text));
+    }
+    if let (Some((policy, ours)), Some(limit)) = (waiting, published.waiting) {
+        let verdict = Verdict::beside(ours, best);
+        let place = match verdict.standing {
+            Standing::Ahead => format!("**{}** of", verdict.in_short()),
+            Standing::Level => "**level** with".into(),
+            Standing::Behind => format!("**{}**, compared with", verdict.in_short()),
+        };
+        let text = format!(
+            "*{}*, with at most {limit} of the calls of each client under way, is {place} *{}*.",
+            policy.name(),
+            best.policy
+        );
         let _ = writeln!(page, "\n{}", wrapped(&text));
     }
     Ok(())

@@ -18,6 +18,7 @@ pub use self::table::table;
 pub use self::verdict::{Measure, Standing, Verdict};
 use crate::measurement::Measurement;
 use crate::policy::Policy;
+use crate::published::Published;
 use crate::scenario::Scenario;
 use crate::simulation;
 
@@ -30,6 +31,8 @@ pub struct Results {
     pub measured: Vec<Measurement>,
     /// A measurement for each of [`Policy::BALANCED`].
     pub balanced: Vec<Measurement>,
+    /// A measurement of [`Policy::CivicWaiting`], where it is run.
+    pub waiting: Option<Measurement>,
 }
 
 /// A file that the report consists of.
@@ -62,10 +65,15 @@ impl Results {
 ///
 /// A run could not be started.
 pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String> {
-    let policies: Vec<_> = Policy::ALL.into_iter().chain(Policy::BALANCED).collect();
+    let policies = |scenario: &Scenario| {
+        let waiting = Published::of(scenario.name).waiting;
+        let waiting = waiting.map(|_| Policy::CivicWaiting);
+        let balanced = Policy::BALANCED.into_iter().chain(waiting);
+        Policy::ALL.into_iter().chain(balanced)
+    };
     let cells: Vec<_> = scenarios
         .iter()
-        .flat_map(|scenario| policies.iter().map(move |policy| (scenario, *policy)))
+        .flat_map(|scenario| policies(scenario).map(move |policy| (scenario, policy)))
         .collect();
     let next = Mutex::new(0..cells.len());
     let measured: Mutex<Vec<Option<Result<Measurement, String>>>> =
@@ -92,14 +100,16 @@ pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String
         .map(|scenario| {
             let mut measured = measured
                 .by_ref()
-                .take(policies.len())
+                .take(policies(scenario).count())
                 .map(|result| result.unwrap_or_else(|| Err("a run did not end".into())))
                 .collect::<Result<Vec<_>, _>>()?;
-            let balanced = measured.split_off(Policy::ALL.len());
+            let mut balanced = measured.split_off(Policy::ALL.len());
+            let waiting = balanced.split_off(Policy::BALANCED.len()).pop();
             Ok(Results {
                 scenario: scenario.clone(),
                 measured,
                 balanced,
+                waiting,
             })
         })
         .collect()

@@ -23,7 +23,8 @@ pub fn page(results: &[Results], seed: u64) -> Result<String, String> {
     let mut page = String::new();
     page.push_str(INTRODUCTION);
     page.push_str("\n## Who is compared\n\n| column | policy |\n|---|---|\n");
-    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED) {
+    let waiting = [Policy::CivicWaiting];
+    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED).chain(waiting) {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "| {} | {} |", policy.name(), policy.description());
     }
@@ -113,7 +114,7 @@ fn scenario(page: &mut String, result: &Results) -> Result<(), String> {
     for (policy, reason) in Policy::OURS.into_iter().zip(ours) {
         let _ = writeln!(page, "\n{}", sentence(result, policy, reason)?);
     }
-    balanced::scenario(page, scenario, &result.balanced)
+    balanced::scenario(page, scenario, &result.balanced, result.waiting.as_ref())
 }
 
 fn row(page: &mut String, name: &str, result: &Results, cell: impl Fn(&Measurement) -> String) {

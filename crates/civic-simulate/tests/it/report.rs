@@ -49,6 +49,7 @@ fn results(succeeded: usize, reasons: Reasons) -> Results {
         scenario,
         measured,
         balanced,
+        waiting: None,
     }
 }
 
@@ -124,6 +125,20 @@ fn what_the_nodes_as_endpoints_give_stands_beside_what_was_published() {
         "| conjure, PIN+L | 44.8 % | 601 ms | 268 ms | |",
         "91.5 % (dialogue, RR+L) | ahead by 7.2 points | ahead by 7.2 points |",
         "*civic, all on, endpoints* is **ahead by 7.2 points** of *dialogue, RR+L*.",
+    ] {
+        assert!(page.contains(text), "the page lacks {text}: {page}");
+    }
+}
+
+#[test]
+fn where_calls_wait_in_front_of_a_limit_the_page_shows_what_that_gives() {
+    let mut results = results(987, REASONS);
+    results.scenario.name = "one_big_spike";
+    results.waiting = Some(measured(1000, 400, 0));
+    let page = page(&[results], 77).expect("every reason is given");
+    for text in [
+        "| civic, waiting, endpoints | 100.0 % | 400 ms | 4.32 s | 1.23 |",
+        "with at most 190 of the calls of each client under way, is",
     ] {
         assert!(page.contains(text), "the page lacks {text}: {page}");
     }

@@ -25,8 +25,8 @@ pub(crate) enum Does {
     Answer(u16, Duration),
     /// It takes the request and never answers.
     Swallow,
-    /// It answers 503 at once, with a `Retry-After` of so many seconds.
-    Pause(u32),
+    /// It answers with this status at once, and with a `Retry-After` of so many seconds.
+    Pause(u16, u32),
     /// It answers 200 at once and never ends the body.
     Drip,
     /// It cannot be reached, which is known after this time.
@@ -83,8 +83,8 @@ impl Fleet {
                 sleep(after).await;
                 return Err(Error::new(ErrorKind::Connect));
             }
-            Does::Pause(seconds) => {
-                let mut paused = answer(503).map(Dripping::Whole);
+            Does::Pause(status, seconds) => {
+                let mut paused = answer(status).map(Dripping::Whole);
                 paused.headers_mut().insert(RETRY_AFTER, seconds.into());
                 paused
             }
