@@ -46,7 +46,7 @@ pub use self::layer::{
 pub use self::not_retried::NotRetried;
 pub use self::options::CallOptions;
 pub use self::phase::Phase;
-pub use self::stack::ClientService;
+pub use self::stack::{ClientLayer, ClientService};
 pub use self::streaming::WantsStream;
 pub use self::transmission::Transmission;
 pub use self::transport::{Transport, TransportConfig};

@@ -62,9 +62,46 @@ use crate::observe::Observer;
 #[derive(Clone)]
 pub struct ClientService(BoxCloneSyncService<Request<Body>, Response<Bytes>, Error>);
 
+/// A layer that fits into a client's stack.
+///
+/// Every [`tower_layer::Layer`] is one whose service takes a `Request<Body>` and answers with a
+/// `Response<Bytes>`, can be cloned and sent between threads, as can its futures, and has an error
+/// that converts into [`Error`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not fit into the stack of a client",
+    note = "it has to be a `Layer<ClientService>` whose service is a `Service<Request<Body>, \
+            Response = Response<Bytes>>` that is `Clone + Send + Sync`, with futures that are \
+            `Send` and an error that converts into `civic_client::Error`"
+)]
+pub trait ClientLayer: sealed::Wrap + Send + Sync + 'static {}
+
+mod sealed {
+    use crate::stack::ClientService;
+
+    /// Wraps the rest of a stack.
+    pub trait Wrap {
+        fn wrap(&self, inner: ClientService) -> ClientService;
+    }
+}
+
+impl<L> ClientLayer for L where L: sealed::Wrap + Send + Sync + 'static {}
+
+impl<L> sealed::Wrap for L
+where
+    L: Layer<ClientService>,
+    L::Service: Service<Request<Body>, Response = Response<Bytes>>,
+    L::Service: Clone + Send + Sync + 'static,
+    <L::Service as Service<Request<Body>>>::Error: Into<Error>,
+    <L::Service as Service<Request<Body>>>::Future: Send + 'static,
+{
+    fn wrap(&self, inner: ClientService) -> ClientService {
+        ClientService::new(self.layer(inner))
+    }
+}
+
 /// A layer of a user, with its type erased.
 #[derive(Clone)]
-pub(crate) struct UserLayer(Arc<dyn Fn(ClientService) -> ClientService + Send + Sync>);
+pub(crate) struct UserLayer(Arc<dyn ClientLayer>);
 
 impl ClientService {
     pub(crate) fn new<S>(service: S) -> Self
@@ -82,22 +119,13 @@ impl ClientService {
         layers
             .iter()
             .rev()
-            .fold(self, |service, UserLayer(layer)| layer(service))
+            .fold(self, |service, UserLayer(layer)| layer.wrap(service))
     }
 }
 
 impl UserLayer {
-    pub(crate) fn new<L>(layer: L) -> Self
-    where
-        L: Layer<ClientService> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
-        L::Service: 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-    {
-        Self(Arc::new(move |inner| {
-            ClientService::new(layer.layer(inner))
-        }))
+    pub(crate) fn new(layer: impl ClientLayer) -> Self {
+        Self(Arc::new(layer))
     }
 }
 

@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use tower_layer::Layer;
-use tower_service::Service;
+use http::HeaderMap;
 use tracing::Span;
 
-use crate::body::Body;
-use crate::error::Error;
 use crate::facade::builder::ServiceClientBuilder;
 use crate::observe::Observer;
-use crate::stack::{ClientService, UserLayer};
+use crate::stack::{ClientLayer, UserLayer};
 #[cfg(feature = "tls")]
 use crate::transport::TlsConfig;
 
@@ -42,14 +37,7 @@ impl ServiceClientBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn layer_call<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<ClientService> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
-        L::Service: 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-    {
+    pub fn layer_call(mut self, layer: impl ClientLayer) -> Self {
         self.stack.set("layer_call", |stack| {
             stack.call_layers.push(UserLayer::new(layer));
         });
@@ -62,14 +50,7 @@ impl ServiceClientBuilder {
     /// The first one that is added is the outermost. It sees the request before the headers of the
     /// attempt and the token are written, and the response with its whole body, unless the request
     /// has [`WantsStream`](crate::WantsStream).
-    pub fn layer_attempt<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<ClientService> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<Bytes>> + Clone + Send + Sync,
-        L::Service: 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<Error>,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-    {
+    pub fn layer_attempt(mut self, layer: impl ClientLayer) -> Self {
         self.stack.set("layer_attempt", |stack| {
             stack.attempt_layers.push(UserLayer::new(layer));
         });
