@@ -67,12 +67,6 @@ pub struct ClientService(BoxCloneSyncService<Request<Body>, Response<Bytes>, Err
 /// Every [`tower_layer::Layer`] is one whose service takes a `Request<Body>` and answers with a
 /// `Response<Bytes>`, can be cloned and sent between threads, as can its futures, and has an error
 /// that converts into [`Error`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not fit into the stack of a client",
-    note = "it has to be a `Layer<ClientService>` whose service is a `Service<Request<Body>, \
-            Response = Response<Bytes>>` that is `Clone + Send + Sync`, with futures that are \
-            `Send` and an error that converts into `civic_client::Error`"
-)]
 pub trait ClientLayer: sealed::Wrap + Send + Sync + 'static {}
 
 mod sealed {

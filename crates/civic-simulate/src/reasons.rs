@@ -68,9 +68,10 @@ pub(crate) const COUNTS_PER_NODE: &str = "Each node fails on one route and is we
     (`.idempotent(true)` or a key), as in *civic, all on*, reaches the other node.";
 
 /// Why the default stack is behind the published ones where every server fails for seconds.
-pub(crate) const FAILS_WITHOUT_A_QUEUE: &str = "Every node answers 500 to half of the calls, and a POST that was \
-    answered with 500 may have been executed: the default stack does not send it again. In the \
-    published results the calls of the second half have been waiting in a queue of the client.";
+pub(crate) const FAILS_WITHOUT_A_QUEUE: &str = "Both nodes answer 500 for the first half of the time, and a POST that was \
+    answered with 500 may have been executed: the default stack does not send it again, and neither \
+    do the published clients. But a quarter of their calls has waited in a queue of the client until \
+    the nodes were well again.";
 
 /// Why the default stack is behind the published ones where each client has to find out by itself
 /// whether a server is well again.
