@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use civic_auth::{CorrelationId, InternalHeadersLayer};
+use civic_client::balance::StaticEndpoints;
 use civic_client::layer::{
     AttemptHeadersLayer, AttemptNumber, AttemptSpanLayer, AttemptTimeoutLayer, Attempts,
-    CollectBodyLayer, IdempotencyKeyLayer, PropagateContextLayer, RetryLayer,
+    BalanceLayer, CollectBodyLayer, IdempotencyKeyLayer, InFlightLimitLayer, ObserveLayer,
+    PropagateContextLayer, RetryLayer,
 };
+use civic_client::observe::Observer;
 use civic_client::{
     Body, CallOptions, Error, ErrorKind, Jitter, NotRetried, RetryPolicy, Transport,
 };
@@ -29,6 +32,11 @@ fn post() -> Request<Body> {
     request
 }
 
+/// Listens to nothing.
+struct Deaf;
+
+impl Observer for Deaf {}
+
 #[tokio::test(start_paused = true)]
 async fn every_layer_calls_only_what_it_has_polled_ready() {
     assert_ready_before_call(PropagateContextLayer::new(), post()).await;
@@ -36,7 +44,12 @@ async fn every_layer_calls_only_what_it_has_polled_ready() {
     assert_ready_before_call(RetryLayer::default(), post()).await;
     assert_ready_before_call(AttemptSpanLayer::new(), post()).await;
     assert_ready_before_call(AttemptTimeoutLayer::default(), post()).await;
+    assert_ready_before_call(AttemptHeadersLayer::new(), post()).await;
     assert_ready_before_call(CollectBodyLayer::new(), post()).await;
+    assert_ready_before_call(InFlightLimitLayer::new(1), post()).await;
+    assert_ready_before_call(ObserveLayer::of_calls(Deaf), post()).await;
+    let endpoints = StaticEndpoints::parse("a,b").unwrap();
+    assert_ready_before_call(BalanceLayer::new(endpoints), post()).await;
     let stack = ServiceBuilder::new()
         .layer(PropagateContextLayer::new())
         .layer(IdempotencyKeyLayer::new())
