@@ -12,6 +12,7 @@ use civic_client::layer::{AttemptTimeoutLayer, BalanceLayer, CollectBodyLayer, R
 use civic_client::{
     Body, Error, ErrorKind, NotRetried, PeerMemory, RetryBudget, RetryPolicy, ServiceClient,
 };
+use civic_testkit::contract::assert_ready_before_call_with;
 use civic_testkit::upstream::{Step, Upstream};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -259,6 +260,20 @@ async fn over_sockets_a_call_does_not_notice_an_endpoint_that_refuses() {
         client.post("/").json(&1).send().await.unwrap();
     }
     assert_eq!(well.attempts().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_further_endpoint_is_called_only_by_what_was_polled_ready_anew() {
+    let calls = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&calls);
+    let refuse = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Err::<Response<Bytes>, _>(Error::new(ErrorKind::Connect))
+    };
+    let layer = BalanceLayer::new(StaticEndpoints::parse("a,b,c").unwrap());
+    let request = Request::new(Body::from("1"));
+    assert_ready_before_call_with(layer, request, refuse).await;
+    assert!(calls.load(Ordering::SeqCst) > 3, "it tries others");
 }
 
 #[tokio::test(start_paused = true)]
