@@ -48,7 +48,7 @@ trait Settle: Send + Sync {
 }
 
 /// What is known about such an exchange. If it is dropped, the reader has had enough.
-struct Arrived<K: Clone + Eq + fmt::Debug + Hash> {
+struct Arrived<K: Clone + Eq + fmt::Debug + Hash + Send + Sync> {
     balancer: Balancer<K>,
     choice: Choice<K>,
     penalty: Duration,
@@ -187,8 +187,8 @@ impl<K: Clone + Eq + fmt::Debug + Hash> fmt::Debug for Exchange<K> {
 
 // ===== impl Arrived =====
 
-impl<K: Clone + Eq + fmt::Debug + Hash> Arrived<K> {
-    fn settle_once(&self, outcome: Outcome) {
+impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync> Settle for Arrived<K> {
+    fn settle(&self, outcome: Outcome) {
         if self.is_settled.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -202,15 +202,9 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Arrived<K> {
     }
 }
 
-impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync> Settle for Arrived<K> {
-    fn settle(&self, outcome: Outcome) {
-        self.settle_once(outcome);
-    }
-}
-
-impl<K: Clone + Eq + fmt::Debug + Hash> Drop for Arrived<K> {
+impl<K: Clone + Eq + fmt::Debug + Hash + Send + Sync> Drop for Arrived<K> {
     fn drop(&mut self) {
-        self.settle_once(Outcome::Succeeded);
+        self.settle(Outcome::Succeeded);
     }
 }
 
