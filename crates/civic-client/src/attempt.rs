@@ -32,6 +32,10 @@ impl Attempt {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryMark(pub(crate) u8);
 
+/// The mark of a call that must not be executed twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unrepeatable;
+
 /// How many earlier attempts of the call may have reached the peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EarlierAttempts(pub(crate) u32);

@@ -75,10 +75,11 @@ pub(crate) const FAILS_WITHOUT_A_QUEUE: &str = "Both nodes answer 500 for the fi
 
 /// Why the default stack is behind the published ones where each client has to find out by itself
 /// whether a server is well again.
-pub(crate) const ASKS_WHETHER_IT_IS_WELL: &str = "Each of the ten clients asks the node that fails after 1, 2, 4 and 8 s \
-    whether it is well again, with a real call, and a POST that was answered with 500 is not repeated. \
-    The published clients come back after half a minute or more, which costs nothing here: the node \
-    is as slow as the other one, and one is enough for the load.";
+pub(crate) const ASKS_WHETHER_IT_IS_WELL: &str = "Each of the ten clients asks the node that fails after 2, 4 and 8 s, or half \
+    as long again, whether it is well, with a real call. There are no others than POSTs here, and \
+    one that was answered with 500 is not repeated; beside calls that may be repeated, those would \
+    ask. The published clients come back after half a minute or more, which costs nothing here: the \
+    node is as slow as the other one, and one is enough for the load.";
 
 /// Why the default stack is behind the published ones where a server answers later than an attempt
 /// waits.

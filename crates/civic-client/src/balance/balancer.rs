@@ -51,6 +51,14 @@ pub(super) struct Choice<K> {
     pub(super) id: u64,
 }
 
+/// An endpoint of those that were looked at.
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    index: usize,
+    view: View,
+    is_probe: bool,
+}
+
 /// Why no endpoint was chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Unchosen {
@@ -65,6 +73,9 @@ pub(crate) enum Unchosen {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Probing {
     Allowed,
+    /// It must not be executed twice, and so is not repeated at another endpoint if this one fails:
+    /// others come first.
+    IfOverdue,
     /// It is a retry: it goes where it is most likely to succeed.
     Forbidden,
 }
@@ -119,10 +130,14 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
         let now = Instant::now();
         let mut state = self.state();
         let views = state.look(keys, used, now);
-        let Some((index, view)) = state.pick(&views, probing) else {
+        let Some(Pick {
+            index,
+            view,
+            is_probe,
+        }) = state.pick(&views, probing)
+        else {
             return Err(Unchosen::NoEndpoint);
         };
-        let is_probe = probing == Probing::Allowed && view.is_due;
         if view.weight >= OPEN && !is_probe && self.0.policy.when_all_open == WhenAllOpen::FailFast
         {
             let due = keys
@@ -273,15 +288,27 @@ impl<K: Clone + Eq + Hash> State<K> {
         view
     }
 
-    fn pick(&mut self, views: &[(usize, View)], probing: Probing) -> Option<(usize, View)> {
+    fn pick(&mut self, views: &[(usize, View)], probing: Probing) -> Option<Pick> {
         let least = views.iter().map(|(_, view)| view.weight).min()?;
-        if probing == Probing::Allowed {
-            let due: Vec<_> = views.iter().filter(|(_, view)| view.is_due).collect();
+        let pick = |(index, view): (usize, View)| Pick {
+            index,
+            view,
+            is_probe: match probing {
+                Probing::Allowed => view.is_due,
+                // Where there is no better one, it goes to one that fails in any case.
+                Probing::IfOverdue if least >= OPEN => view.is_due,
+                Probing::IfOverdue => view.is_overdue,
+                Probing::Forbidden => false,
+            },
+        };
+        let picks = views.iter().map(|of| pick(*of));
+        let probes: Vec<_> = picks.filter(|pick| pick.is_probe).collect();
+        if !probes.is_empty() {
             // Its share and no more: a client that calls now and then would send all of its calls
             // to the one endpoint that is sick.
-            let has_turn = least >= OPEN || self.random.below(views.len()) < due.len();
-            if !due.is_empty() && has_turn {
-                return Some(*due[self.random.below(due.len())]);
+            let has_turn = least >= OPEN || self.random.below(views.len()) < probes.len();
+            if has_turn {
+                return Some(probes[self.random.below(probes.len())]);
             }
         }
         let best = views
@@ -306,11 +333,11 @@ impl<K: Clone + Eq + Hash> State<K> {
         let second = (first + 1 + self.random.below(fit.len().saturating_sub(1))) % fit.len();
         let ((one, load), (other, other_load)) = (fit[first], fit[second]);
         // The order of the two is random: where they are the same, so is the choice.
-        Some(if load <= other_load * SAME {
+        Some(pick(if load <= other_load * SAME {
             *one
         } else {
             *other
-        })
+        }))
     }
 
     fn begin(

@@ -26,7 +26,9 @@ const JITTER: f64 = 0.5;
 /// the breaker closes and has forgotten what was before; if it fails (429 included), the next probe
 /// waits twice as long, up to a minute. Each wait is longer by up to half, at random, within that
 /// minute. What was sent before the breaker opened changes nothing when it ends. Only first
-/// attempts are probes: a retry goes where it is most likely to succeed.
+/// attempts are probes: a retry goes where it is most likely to succeed. A call that must not be
+/// executed twice would fail with its probe, and so others come first: it is one only if the probe
+/// has been due for as long again, or if no other endpoint is well.
 ///
 /// Below the 5 exchanges of the second half, an endpoint of which more than one exchange in twenty
 /// failed (429 does not count here) is not shut, but it comes after all others, and probes bring it

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Extensions, StatusCode};
 use tokio::time::Instant;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Unrepeatable};
 use crate::balance::balancer::{Balancer, Choice, Probing, Unchosen};
 use crate::balance::outcome::Outcome;
 use crate::balance::record::Ended;
@@ -74,10 +74,12 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Exchange<K> {
         used: &[K],
         extensions: &Extensions,
     ) -> Result<Self, Error> {
-        let probing = if used.is_empty() {
-            Probing::Allowed
-        } else {
+        let probing = if !used.is_empty() {
             Probing::Forbidden
+        } else if extensions.get::<Unrepeatable>().is_some() {
+            Probing::IfOverdue
+        } else {
+            Probing::Allowed
         };
         let choice = balancer
             .choose(keys, used, probing)

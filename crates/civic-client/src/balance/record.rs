@@ -51,6 +51,8 @@ struct Trouble {
     failed_probes: u32,
     /// When the next probe may begin.
     due: Instant,
+    /// When it has not begun for as long again.
+    overdue: Instant,
     /// The probe under way.
     probe: Option<u64>,
 }
@@ -90,6 +92,8 @@ pub(super) struct View {
     pub(super) weight: u8,
     /// Whether a probe is due.
     pub(super) is_due: bool,
+    /// Whether it has been due for as long again as was waited before.
+    pub(super) is_overdue: bool,
     /// How long an exchange takes, in seconds; `None` if nothing is known.
     cost: Option<f64>,
     /// For how long the oldest exchange has been under way, in seconds, at most the penalty.
@@ -124,12 +128,12 @@ impl Record {
             Some(trouble) if trouble.is_open => OPEN,
             Some(_) => TROUBLED,
         };
+        let unprobed = self.trouble.filter(|trouble| trouble.probe.is_none());
+        let unprobed = unprobed.filter(|_| !is_paused);
         View {
             weight: against + if is_paused { PAUSED } else { 0 },
-            is_due: !is_paused
-                && self
-                    .trouble
-                    .is_some_and(|trouble| trouble.probe.is_none() && now >= trouble.due),
+            is_due: unprobed.is_some_and(|trouble| now >= trouble.due),
+            is_overdue: unprobed.is_some_and(|trouble| now >= trouble.overdue),
             cost: self.cost(now),
             age,
             in_flight: self.in_flight.len(),
@@ -244,13 +248,17 @@ impl Record {
         now: Instant,
     ) -> Change {
         self.penalty = ended.penalty;
-        let due = |failed_probes| later(now, policy.wait(failed_probes, ended.chance));
+        let times = |failed_probes| {
+            let wait = policy.wait(failed_probes, ended.chance);
+            let due = later(now, wait);
+            (due, later(due, wait))
+        };
         let was_open = self.opens_at().is_some();
         if let Some(trouble) = &mut self.trouble {
             if trouble.probe == Some(ended.id) {
                 trouble.probe = None;
                 trouble.failed_probes = trouble.failed_probes.saturating_add(1);
-                trouble.due = due(trouble.failed_probes);
+                (trouble.due, trouble.overdue) = times(trouble.failed_probes);
                 trouble.since = now;
             } else if began >= trouble.since {
                 trouble.since = now;
@@ -277,15 +285,17 @@ impl Record {
             Some(trouble) if trips => {
                 trouble.is_open = true;
                 trouble.since = now;
-                trouble.due = due(trouble.failed_probes);
+                (trouble.due, trouble.overdue) = times(trouble.failed_probes);
             }
             Some(_) => {}
             None if is_troubled => {
+                let (due, overdue) = times(0);
                 self.trouble = Some(Trouble {
                     since: now,
                     is_open: trips,
                     failed_probes: 0,
-                    due: due(0),
+                    due,
+                    overdue,
                     probe: None,
                 });
             }
@@ -323,6 +333,7 @@ impl View {
     pub(super) const UNKNOWN: Self = Self {
         weight: 0,
         is_due: false,
+        is_overdue: false,
         cost: None,
         age: 0.0,
         in_flight: 0,

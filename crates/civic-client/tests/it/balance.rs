@@ -127,6 +127,25 @@ async fn an_endpoint_that_comes_back_is_used_within_a_second_and_a_half_after_a_
 }
 
 #[tokio::test(start_paused = true)]
+async fn beside_calls_that_can_be_repeated_no_other_call_finds_out_whether_an_endpoint_is_well() {
+    let fleet = Fleet::new([
+        ("a", Does::Answer(500, MS)),
+        ("b", Does::Answer(200, 20 * MS)),
+    ]);
+    let client = client(&fleet, BalanceLayer::new(fleet.endpoints()));
+    // A reader meets the sick one first.
+    while fleet.received("a") == 0 {
+        client.get("/").send().await.unwrap();
+    }
+    let before = fleet.received("a");
+    for _ in 0..1000 {
+        client.get("/").send().await.unwrap();
+        client.post("/").json(&1).send().await.unwrap();
+    }
+    assert!(fleet.received("a") > before, "it was probed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_goes_to_another_endpoint() {
     for sick in [Does::Answer(500, MS), Does::Answer(503, MS), Does::Swallow] {
         let fleet = Fleet::new([("a", sick), ("b", Does::Answer(200, MS))]);

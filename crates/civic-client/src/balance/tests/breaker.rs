@@ -3,6 +3,7 @@
 use http::{Extensions, StatusCode};
 use tokio::time::{Instant, advance};
 
+use crate::attempt::Unrepeatable;
 use crate::balance::tests::{
     MS, SECOND, balancer, begin, end, failing_fast, load, try_begin, wait, within,
 };
@@ -145,6 +146,38 @@ async fn a_retry_is_never_a_probe() {
         );
     }
     assert!(try_begin(&balancer, &[1], &[2]).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_must_not_be_executed_twice_probes_only_where_no_other_has_for_as_long_again() {
+    let meets = |balancer: &Balancer<u8>, extensions: &Extensions| {
+        (0..50).any(|_| {
+            let exchange = Exchange::begin(balancer, &[1, 2], &[], extensions).unwrap();
+            let is_probe = *exchange.key() == 1;
+            // The probe of another call takes its place.
+            exchange.end(Outcome::NotMade);
+            is_probe
+        })
+    };
+    let balancer = balancer();
+    open(&balancer);
+    end(&balancer, &[2], Outcome::Succeeded);
+    let repeatable = within(SECOND);
+    let mut unrepeatable = within(SECOND);
+    unrepeatable.insert(Unrepeatable);
+    // The wait is from 1 s to 1.5 s.
+    for (millis, first, second) in [(900, false, false), (600, true, false), (1500, true, true)] {
+        advance(millis * MS).await;
+        assert_eq!(meets(&balancer, &repeatable), first, "{millis}");
+        assert_eq!(meets(&balancer, &unrepeatable), second, "{millis}");
+    }
+
+    let balancer = failing_fast();
+    open(&balancer);
+    advance(1500 * MS).await;
+    let alone = Exchange::begin(&balancer, &[1], &[], &unrepeatable);
+    alone.expect("no other one is well").end(Outcome::Succeeded);
+    assert_eq!(wait(&balancer), None);
 }
 
 #[tokio::test(start_paused = true)]

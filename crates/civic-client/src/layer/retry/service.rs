@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::attempt::EarlierAttempts;
+use crate::attempt::{EarlierAttempts, Unrepeatable};
 use crate::body::is_begun;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
@@ -146,6 +146,9 @@ where
         extensions.insert(AttemptNumber::new(attempt));
         extensions.insert(tried.clone());
         extensions.insert(EarlierAttempts(sent));
+        if !call.replay_safe {
+            extensions.insert(Unrepeatable);
+        }
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
         let outcome = Outcome::of(&result, policy.now());
