@@ -17,8 +17,10 @@ const JITTER: f64 = 0.5;
 ///   failed too. It does not count as one of the row, and ends it.
 ///
 /// A response that is read as a stream counts once: as a success from its head on, and as a failure
-/// instead if it breaks off or falls silent after that. In the row it counts at its end. Other 4xx
-/// are successes, and what the caller gave up or its deadline cut short is neither.
+/// instead if it breaks off or falls silent after that. In the row it counts at its end. A probe
+/// that is a stream closes the breaker with its head, and what was before is not forgotten: if the
+/// stream breaks off, it is open again. Other 4xx are successes, and what the caller gave up or its
+/// deadline cut short is neither.
 ///
 /// An open breaker lets nothing through for a second. Then exactly one request is let through as a
 /// probe; of several endpoints, each call is that with the probability of a random choice, so that

@@ -216,10 +216,13 @@ impl Record {
             trouble.probe == Some(ended.id) || (trouble.is_open && began >= trouble.since)
         });
         if let Some(trouble) = self.trouble.take_if(|_| is_proof) {
-            // It is another endpoint now: what was before says nothing.
-            self.window.clear();
             self.estimate = Estimate::begin_with(took, now);
-            self.consecutive = 0;
+            // It is another endpoint now: what was before says nothing. The head of a stream does
+            // not prove so much.
+            if ended.outcome != Outcome::Begun {
+                self.window.clear();
+                self.consecutive = 0;
+            }
             self.window.note(ended.outcome, now);
             return if trouble.is_open {
                 Change::Closed

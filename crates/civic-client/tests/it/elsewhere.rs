@@ -287,10 +287,7 @@ async fn a_service_that_is_not_ready_again_keeps_the_outcome_that_there_was() {
         type Error = Error;
         type Future = Ready<Result<Response<Bytes>, Error>>;
 
-        fn poll_ready(
-            &mut self,
-            _: &mut Context<'_>,
-        ) -> Poll<Result<(), Error>> {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
             Poll::Ready(match self.0.load(Ordering::SeqCst) {
                 0 => Ok(()),
                 _ => Err(Error::new(ErrorKind::Overloaded)),

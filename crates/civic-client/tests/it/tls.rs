@@ -61,7 +61,10 @@ impl Served {
     /// Waits until so many requests were answered.
     async fn answered(&self, count: usize) {
         let mut requests = self.requests.subscribe();
-        requests.wait_for(|answered| *answered >= count).await.unwrap();
+        requests
+            .wait_for(|answered| *answered >= count)
+            .await
+            .unwrap();
     }
 
     fn requests(&self) -> usize {

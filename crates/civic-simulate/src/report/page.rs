@@ -24,7 +24,11 @@ pub fn page(results: &[Results], seed: u64) -> Result<String, String> {
     page.push_str(INTRODUCTION);
     page.push_str("\n## Who is compared\n\n| column | policy |\n|---|---|\n");
     let waiting = [Policy::CivicWaiting];
-    for policy in Policy::ALL.into_iter().chain(Policy::BALANCED).chain(waiting) {
+    for policy in Policy::ALL
+        .into_iter()
+        .chain(Policy::BALANCED)
+        .chain(waiting)
+    {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "| {} | {} |", policy.name(), policy.description());
     }

@@ -46,6 +46,22 @@ async fn seven_streams_in_a_row_that_break_open_the_breaker() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_probes_closes_the_breaker_with_its_head_and_opens_it_again_if_it_breaks() {
+    let balancer = failing_fast();
+    for _ in 0..5 {
+        breaks(&balancer);
+    }
+    for _ in 0..3 {
+        assert!(wait(&balancer).is_some());
+        advance(2 * SECOND).await;
+        let mut probe = head(&balancer);
+        assert_eq!(wait(&balancer), None);
+        probe.broke(&Error::new(ErrorKind::Transport));
+    }
+    assert!(wait(&balancer).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_breaks_counts_once_in_the_share() {
     // A fifth of the streams may break, and no more.
     for (broken, opens) in [(2, false), (3, true)] {

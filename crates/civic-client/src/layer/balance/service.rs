@@ -156,7 +156,11 @@ impl BalanceLayer {
         }
         if pause.is_some() || is_closing {
             let endpoints = self.discover.endpoints();
-            if !self.balancer.well(&endpoints, &tried.endpoints()).is_empty() {
+            if !self
+                .balancer
+                .well(&endpoints, &tried.endpoints())
+                .is_empty()
+            {
                 response.extensions_mut().insert(AnotherIsWell);
             }
         }
