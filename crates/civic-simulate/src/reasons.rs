@@ -98,3 +98,10 @@ pub(crate) const BUDGET_BESIDE_A_QUEUE: &str = "The budget of a client lets a fi
 pub(crate) const REFUSED_SLOWLY: &str = "The load is all that the nodes allow together, and a `429` takes 200 s here, as \
     long as an answer. A call gets two or three of them before its retries or its deadline are used up; \
     the published clients let it wait in a queue, for 56 minutes in the mean.";
+
+/// Why a stack is behind the published ones where each question whether a server is well takes a
+/// second of its time.
+pub(crate) const ASKS_A_SLOW_NODE: &str = "As many calls succeed, and as fast. But each of the ten clients asks the node \
+    that fails after 1, 2 and 4 s whether it is well again, and each 503 takes a second of that \
+    node's time here. Where calls must not be executed twice (*civic, endpoints*), it asks less \
+    often.";

@@ -2,8 +2,9 @@
 
 use crate::published::published::{Published, Row};
 use crate::reasons::{
-    AHEAD_OF_THE_ANSWER, ASKS_WHETHER_IT_IS_WELL, BUDGET_BESIDE_A_QUEUE, COUNTS_PER_NODE,
-    FAILS_WITHOUT_A_QUEUE, NEVER_QUEUES, REFUSED_SLOWLY, Reasons, SHARES_WITHOUT_A_QUEUE,
+    AHEAD_OF_THE_ANSWER, ASKS_A_SLOW_NODE, ASKS_WHETHER_IT_IS_WELL, BUDGET_BESIDE_A_QUEUE,
+    COUNTS_PER_NODE, FAILS_WITHOUT_A_QUEUE, NEVER_QUEUES, REFUSED_SLOWLY, Reasons,
+    SHARES_WITHOUT_A_QUEUE,
 };
 
 /// The names of the columns: three policies of each client.
@@ -122,7 +123,10 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                     (100.0, 0.0846, 121.8),
                 ],
             ),
-            reasons: NO_REASONS,
+            reasons: Reasons {
+                default_stack: None,
+                everything: Some(ASKS_A_SLOW_NODE),
+            },
             waiting: None,
         },
     ),
