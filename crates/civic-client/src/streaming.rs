@@ -30,8 +30,8 @@ use crate::error::Error;
 /// until it is with the caller.)
 ///
 /// The body belongs to the call. It is gone, and its connection closed, once the caller has gone
-/// before the response was there, whoever has kept a copy of it; and once no copy of the response
-/// is left.
+/// before the response was there, also where a layer has kept a copy of it; and once no copy of the
+/// response is left.
 #[derive(Clone, Debug)]
 pub struct WantsStream {
     arrivals: Weak<Mutex<Vec<Arc<Place>>>>,

@@ -51,9 +51,9 @@ use crate::error::Error;
 ///
 /// They are not looked up here. A task of your own asks for them (`hickory-resolver` can), each
 /// time that their TTL is over, and sends what it has found through the channel above: of the
-/// records with the lowest priority, each target and its port as an [`Endpoint`]. An endpoint that
-/// is there twice gets two shares; that is the way to give weights. If the question fails, the task
-/// sends nothing, and the last list serves on.
+/// records with the lowest priority, each target and its port as an [`Endpoint`]. A duplicate gets
+/// a share of its own; that is the way to give weights. If the question fails, the task sends
+/// nothing, and the last list serves on.
 ///
 /// # A part of many endpoints
 ///

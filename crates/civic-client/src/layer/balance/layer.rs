@@ -4,10 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tower_layer::Layer;
-
 use crate::balance::{Balancer, BreakerPolicy, Discover, Endpoint, Watcher};
-use crate::layer::balance::service::Balance;
 use crate::observe::{BreakerEvent, Observer};
 use crate::random::random;
 use crate::wall_clock::WallClock;
@@ -144,13 +141,5 @@ impl fmt::Debug for BalanceLayer {
         f.debug_struct("BalanceLayer")
             .field("balancer", &self.balancer)
             .finish_non_exhaustive()
-    }
-}
-
-impl<S> Layer<S> for BalanceLayer {
-    type Service = Balance<S>;
-
-    fn layer(&self, inner: S) -> Balance<S> {
-        Balance::new(inner, self.clone())
     }
 }

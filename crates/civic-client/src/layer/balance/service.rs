@@ -8,6 +8,7 @@ use std::{fmt, mem};
 use civic_envelope::inner_accessors;
 use http::{Extensions, Request, Response, StatusCode};
 use tower::ServiceExt;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::balance::{AnotherIsWell, Endpoint, Exchange, Outcome, pause_asked};
@@ -23,6 +24,14 @@ use crate::transport::Tried;
 
 /// How many further endpoints an attempt tries that cannot reach the first.
 const MAX_MOVES: usize = 2;
+
+impl<S> Layer<S> for BalanceLayer {
+    type Service = Balance<S>;
+
+    fn layer(&self, inner: S) -> Balance<S> {
+        Balance::new(inner, self.clone())
+    }
+}
 
 /// Sends each attempt to one of the endpoints of a service, as [`BalanceLayer`] describes.
 #[derive(Clone, Debug)]

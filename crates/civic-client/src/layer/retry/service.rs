@@ -41,8 +41,8 @@ use crate::url_template::UrlTemplate;
 /// become ready for a retry. The number of attempts, and why there was no further one, are in the
 /// [`Error`], or in the response's extensions as [`Attempts`].
 ///
-/// A [`Body`](crate::Body) that is a stream is sent at most once: once a part of it has passed, there is no
-/// further attempt.
+/// A [`Body`](crate::Body) that is a stream is sent at most once: once a part of it has passed,
+/// there is no further attempt.
 ///
 /// `poll_ready` only polls the inner service.
 #[derive(Clone, Debug, Default)]
