@@ -58,7 +58,8 @@ impl Program {
         let target = sh::target().join("fuzz");
         let manifest = format!("{FOLDER}/fuzz/Cargo.toml");
         sh::run(
-            sh::cargo_command(["build", "--locked", "--manifest-path", &manifest])
+            // Not locked: its lock file follows those of the crates that it attacks.
+            sh::cargo_command(["build", "--manifest-path", &manifest])
                 // With a target, the flags are not those of build scripts and macros.
                 .args(["--target", &host])
                 .env("CARGO_TARGET_DIR", &target)

@@ -202,10 +202,10 @@ const DEFAULTS: &[Default] = &[
         at: "replay/protection.rs with_every_method",
         holds: || {
             [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE]
-                .into_iter()
+                .iter()
                 .all(|method| second_use(method) == 200)
                 && [Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
-                    .into_iter()
+                    .iter()
                     .all(|method| second_use(method) == 401)
         },
     },
@@ -325,7 +325,7 @@ fn no_deadline() -> bool {
 }
 
 /// The answer to the second of two requests with one token.
-fn second_use(method: Method) -> StatusCode {
+fn second_use(method: &Method) -> StatusCode {
     let store = MemoryReplayStore::new(10).with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
     let protection = ReplayProtection::new(store, OnStoreOutage::Refuse);
     let guard = AuthLayer::new(verifier()).with_replay_protection(protection);
