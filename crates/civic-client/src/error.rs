@@ -316,6 +316,13 @@ impl From<MissingCredentials> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_line(f, self.0.message.as_deref())
+    }
+}
+
+impl Error {
+    /// Writes the line of `Display`, with this message of the peer.
+    fn write_line(&self, f: &mut fmt::Formatter<'_>, message: Option<&str>) -> fmt::Result {
         let repr = &self.0;
         if let Some((method, template)) = &repr.call {
             write!(f, "{method} {template} -> ")?;
@@ -333,7 +340,7 @@ impl fmt::Display for Error {
         if let Some(detail) = &repr.detail {
             write!(f, ": {detail}")?;
         }
-        if let Some(message) = &repr.message {
+        if let Some(message) = message {
             let start = cut(message, MAX_DISPLAYED_BYTES);
             let more = if start == message { "" } else { "..." };
             // Quoted and escaped: it must not be able to begin a log line of its own.
@@ -352,13 +359,28 @@ impl fmt::Display for Error {
     }
 }
 
+/// The line of `Display` without the peer's message, and the causes: what a `main` that returns the
+/// error prints. `{:#?}` shows the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let repr = &self.0;
+        if !f.alternate() {
+            self.write_line(f, None)?;
+            let mut cause = StdError::source(self);
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            if let Some(id) = &repr.correlation_id {
+                write!(f, " (correlation id {id})")?;
+            }
+            return Ok(());
+        }
         f.debug_struct("Error")
             .field("kind", &repr.kind)
             .field("transmission", &repr.transmission)
             .field("call", &repr.call)
+            .field("authority", &repr.authority)
             .field("detail", &repr.detail)
             .field("phase", &repr.phase)
             .field("attempts", &repr.attempts)

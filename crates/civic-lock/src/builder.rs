@@ -227,13 +227,23 @@ impl LockServiceBuilder {
         } {
             settings.namespace = Namespace::new(&namespace)?;
         }
+        let from_environment = matches!(self.location, Location::Environment);
         let (place, folder) = match self.location {
             Location::Redis(url) => (Place::Redis(url), None),
             Location::Host(folder) => (Place::Host, folder),
             Location::Environment => (environment.place()?, None),
         };
         let store = match place {
-            Place::Redis(url) => Store::Redis(Arc::new(RedisStore::new(&url, settings)?)),
+            Place::Redis(url) => {
+                let store = RedisStore::new(&url, settings).map_err(|error| {
+                    if from_environment {
+                        error.in_variable("REDIS_URL")
+                    } else {
+                        error
+                    }
+                })?;
+                Store::Redis(Arc::new(store))
+            }
             Place::Host | Place::HostByDefault if self.requirement == Requirement::Redis => {
                 return Err(Error::config(
                     "Redis is required, and REDIS_URL is not set or CIVIC_LOCK_STORE is host. Set \

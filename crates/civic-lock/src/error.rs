@@ -107,6 +107,12 @@ impl Error {
         Self::new(ErrorKind::Config, detail)
     }
 
+    /// Names the environment variable that the refused setting came from.
+    pub(crate) fn in_variable(mut self, variable: &str) -> Self {
+        self.0.detail = format!("{variable}: {}", self.0.detail);
+        self
+    }
+
     pub(crate) fn timeout(after: Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("no answer within {after:?}"))
     }
@@ -160,13 +166,25 @@ impl Error {
     }
 }
 
+/// The text and those of its causes: what a `main` that returns the error prints. `{:#?}` shows the
+/// fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("detail", &self.0.detail)
-            .field("source", &self.0.source)
-            .finish()
+        if f.alternate() {
+            return f
+                .debug_struct("Error")
+                .field("kind", &self.0.kind)
+                .field("detail", &self.0.detail)
+                .field("source", &self.0.source)
+                .finish();
+        }
+        fmt::Display::fmt(self, f)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

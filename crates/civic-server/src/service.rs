@@ -44,8 +44,9 @@ pub struct Service {
 
 /// A prefix that no route can have.
 ///
-/// A prefix begins with `/`, ends with another character, and has no parameters.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A prefix begins with `/`, ends with another character, and has no parameters. `Debug` says the
+/// same as `Display`, because that is what a `main` that returns the error prints.
+#[derive(Clone, Eq, PartialEq)]
 pub struct InvalidPrefix(String);
 
 // ===== impl Service =====
@@ -238,6 +239,12 @@ impl Service {
 }
 
 // ===== impl InvalidPrefix =====
+
+impl fmt::Debug for InvalidPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for InvalidPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A configuration that cannot be used.
 ///
-/// It is found when the process starts, never while a request is served. Neither `Display` nor
-/// `Debug` shows the value.
-#[derive(Debug)]
+/// It is found when the process starts, never while a request is served. `Display` says what is
+/// wrong and what to do, and never shows the value. `Debug` says the same, because that is what a
+/// `main` that returns the error prints.
 pub struct ConfigError {
     kind: ConfigErrorKind,
     variable: Option<Box<str>>,
@@ -67,6 +67,12 @@ impl ConfigError {
     #[must_use]
     pub fn kind(&self) -> ConfigErrorKind {
         self.kind
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

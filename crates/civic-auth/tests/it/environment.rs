@@ -38,7 +38,28 @@ fn child_reads_the_secret() {
     }
     match Secret::from_env(VARIABLE) {
         Ok(secret) => println!("result=ok {secret:?}"),
-        Err(error) => println!("result={:?} {error}", error.kind()),
+        Err(error) => {
+            println!("result={:?} {error}", error.kind());
+            // What a `main` that returns the error prints.
+            assert_eq!(format!("{error:?}"), error.to_string());
+        }
+    }
+}
+
+#[test]
+fn what_a_main_prints_names_the_variable_and_the_remedy() {
+    for variable in ["JWT_SECRET", "ROLL_SECRET"] {
+        // No variable of this name is set: the child sets its own.
+        let variable = format!("CIVIC_AUTH_NO_{variable}");
+        let error: Box<dyn std::error::Error> =
+            Secret::from_env(&variable).expect_err("not set").into();
+        assert_eq!(
+            format!("Error: {error:?}"),
+            format!(
+                "Error: {variable} is not set. Set it to the same value on every service, for \
+                 example: export {variable}=$(openssl rand -hex 32)"
+            )
+        );
     }
 }
 

@@ -22,7 +22,12 @@ pub(super) struct BaseUrl {
 impl BaseUrl {
     /// Parses `text`. An error calls it `name` and never quotes it: it may contain a password.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Err(Error::config(format!("{name} {why}")));
+        let refuse = |why: &str| {
+            Err(Error::config(format!(
+                "{name} {why}. Write it as http://host[:port][/prefix], for example \
+                 http://localhost:3020"
+            )))
+        };
         if text.is_empty() {
             return refuse("is empty");
         }
@@ -31,13 +36,13 @@ impl BaseUrl {
             return refuse("must not have a fragment");
         }
         let Ok(uri) = text.parse::<Uri>() else {
-            return refuse("is malformed; expected http://host[:port][/prefix]");
+            return refuse("is malformed");
         };
         // The parser lower-cases it.
         let scheme = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => scheme.clone(),
-            Some(_) => return refuse("has a scheme that is not supported; use http://"),
-            None => return refuse("has no scheme; expected http://host[:port][/prefix]"),
+            Some(_) => return refuse("has a scheme that is neither http nor https"),
+            None => return refuse("has no scheme"),
         };
         let Some(authority) = uri.authority().cloned() else {
             return refuse("has no host");

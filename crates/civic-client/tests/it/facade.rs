@@ -454,6 +454,20 @@ fn from_env(default: &str) -> Result<ServiceClient, Error> {
         .build()
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_main_prints_of_a_failed_call_is_the_line_its_causes_and_the_correlation_id() {
+    let refusing = Upstream::refusing().await;
+    let client = exact(&refusing.url()).build().unwrap();
+    let error = client.get("/x").send().await.unwrap_err();
+    let printed = format!("Error: {error:?}");
+    let begins = format!("Error: GET /x -> connect to {} after 3 attempts in", refusing.addr());
+    assert!(printed.starts_with(&begins), "{printed}");
+    assert!(printed.contains("(os error "), "the cause: {printed}");
+    let id = error.correlation_id().unwrap();
+    assert!(printed.ends_with(&format!(" (correlation id {id})")), "{printed}");
+    assert!(format!("{error:#?}").starts_with("Error {\n    kind: Connect,"));
+}
+
 #[test]
 fn without_the_variable_the_url_is_the_default() {
     // In a process of `the_url_in_the_environment_wins_over_the_default` the variable is set.
@@ -479,9 +493,12 @@ fn the_url_in_the_environment_of_this_process() {
             Some(_) | None => {
                 let error = built.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Config);
-                let text = error.to_string();
-                assert!(text.contains("CIVIC_TEST_URL "), "{text}");
-                assert!(!text.contains("secret"), "{text}");
+                // What a `main` that returns the error prints says as much.
+                for text in [error.to_string(), format!("{error:?}")] {
+                    assert!(text.starts_with("config: CIVIC_TEST_URL "), "{text}");
+                    assert!(text.contains("for example http://localhost:3020"), "{text}");
+                    assert!(!text.contains("secret"), "{text}");
+                }
             }
         }
     }

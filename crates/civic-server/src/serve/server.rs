@@ -47,9 +47,22 @@ impl Server {
     pub async fn bind(host: &str, port: u16) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::bind((host, port)).await;
         let listener = listener.map_err(|error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    ". Another program listens there: stop it, or choose another port"
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    ". That is no address of this machine: 0.0.0.0 is all of them, 127.0.0.1 is \
+                     for this machine only"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    ". Choose a port of 1024 or higher, or allow the process to use lower ones"
+                }
+                _ => "",
+            };
             io::Error::new(
                 error.kind(),
-                format!("cannot listen on {host}:{port}: {error}"),
+                format!("cannot listen on {host}:{port}: {error}{remedy}"),
             )
         })?;
         Self::new(Listener::Tcp(listener))

@@ -31,7 +31,8 @@ pub struct Tls {
 pub struct ClientCertificate(Arc<[u8]>);
 
 /// Why a certificate, a key or an authority cannot be used.
-#[derive(Debug)]
+///
+/// `Debug` is `Display` with the cause, because that is what a `main` that returns the error prints.
 pub struct InvalidTls {
     what: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -177,6 +178,16 @@ impl InvalidTls {
         Self {
             what,
             source: Some(source.into()),
+        }
+    }
+}
+
+impl fmt::Debug for InvalidTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
         }
     }
 }

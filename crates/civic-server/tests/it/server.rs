@@ -20,14 +20,28 @@ fn app() -> Router {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error_that_names_it() {
+async fn an_address_that_cannot_be_used_is_named_with_what_to_do() {
     let server = Server::bind("127.0.0.1", 0).await.unwrap();
     let port = server.local_addr().port();
     let taken = Server::bind("127.0.0.1", port).await.unwrap_err();
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+    let says = format!("cannot listen on 127.0.0.1:{port}: ");
+    assert!(taken.to_string().starts_with(&says), "{taken}");
+    // What a `main` that returns the error prints says as much.
+    assert!(format!("{taken:?}").contains(&says), "{taken:?}");
     assert!(
-        taken.to_string().contains(&format!("127.0.0.1:{port}")),
+        taken
+            .to_string()
+            .ends_with("stop it, or choose another port"),
         "{taken}"
+    );
+    // An address of documentation (RFC 5737), which no machine has.
+    let elsewhere = Server::bind("192.0.2.1", 0).await.unwrap_err();
+    let says = "cannot listen on 192.0.2.1:0: ";
+    assert!(elsewhere.to_string().starts_with(says), "{elsewhere}");
+    assert!(
+        elsewhere.to_string().contains("0.0.0.0 is all of them"),
+        "{elsewhere}"
     );
 }
 

@@ -216,6 +216,7 @@ fn a_prefix_that_no_route_can_have_is_refused_in_words() {
         let refused = Service::new(prefix, verifier());
         let error: InvalidPrefix = refused.expect_err(prefix);
         let words = error.to_string();
+        assert_eq!(format!("{error:?}"), words, "what a main prints");
         assert!(words.contains(&format!("{prefix:?}")), "{words}");
         assert!(
             words.contains("such as") || words.contains("example"),

@@ -209,6 +209,40 @@ async fn an_empty_redis_url_never_makes_every_replica_its_own_lock() {
 }
 
 #[tokio::test]
+async fn what_a_main_prints_names_the_variable_and_what_is_wrong_with_it() {
+    for (variable, value, says) in [
+        ("REDIS_URL", "foo", "REDIS_URL: the URL of Redis must be redis"),
+        (
+            "REDIS_URL",
+            "redis://user:hunter2@localhost:99999",
+            "REDIS_URL: the URL of Redis has a port that is not a number from 1 to 65535",
+        ),
+        (
+            "REDIS_URL",
+            "redis://:1",
+            "REDIS_URL: the URL of Redis names no host, as in redis://localhost:6379",
+        ),
+        (
+            "REDIS_URL",
+            "",
+            "REDIS_URL is set, but empty. Set it, for example: export REDIS_URL=redis://",
+        ),
+        (
+            "CIVIC_LOCK_STORE",
+            "file",
+            "CIVIC_LOCK_STORE is neither redis nor host: set it to one of them",
+        ),
+    ] {
+        let output = HolderProcess::start("environment", &[(variable, value)])
+            .output()
+            .await;
+        let printed = format!("Error: invalid setting: {says}");
+        assert!(output.contains(&printed), "{printed}\n{output}");
+        assert!(!output.contains("hunter2"), "{output}");
+    }
+}
+
+#[tokio::test]
 async fn redis_url_is_used_without_a_warning() {
     let environment = [
         ("REDIS_URL", "redis://127.0.0.1:1"),

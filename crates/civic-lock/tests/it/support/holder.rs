@@ -87,7 +87,8 @@ fn environment() {
     }
     match builder.build() {
         Ok(service) => println!("\nbuilt {:?}", service.backend()),
-        Err(error) => println!("\nrefused {:?} {error}", error.kind()),
+        // The second line is what a `main` that returns the error prints.
+        Err(error) => println!("\nrefused {:?} {error}\nError: {error:?}", error.kind()),
     }
 }
 
