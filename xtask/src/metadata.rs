@@ -1,5 +1,7 @@
 //! What cargo knows of the workspace's packages.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::sh::{self, cargo_command};
@@ -8,10 +10,32 @@ use crate::sh::{self, cargo_command};
 #[derive(Debug)]
 pub(crate) struct Package(Value);
 
+/// An example of a package.
+#[derive(Debug)]
+pub(crate) struct Example<'p> {
+    pub(crate) name: String,
+    pub(crate) source: PathBuf,
+    /// The features that it needs.
+    pub(crate) features: Vec<&'p str>,
+}
+
 // ===== impl Package =====
 
 impl Package {
+    /// Every package of the workspace.
+    pub(crate) fn all() -> Result<Vec<Self>, String> {
+        let mut metadata = Self::metadata()?;
+        let packages = metadata["packages"].as_array_mut();
+        let packages = packages.ok_or("cargo metadata names no packages")?;
+        Ok(packages.drain(..).map(Self).collect())
+    }
+
     pub(crate) fn of(name: &str) -> Result<Self, String> {
+        let found = Self::all()?.into_iter().find(|package| package.name() == name);
+        found.ok_or_else(|| format!("cargo metadata does not know {name}"))
+    }
+
+    fn metadata() -> Result<Value, String> {
         let text = sh::output(&mut cargo_command([
             "metadata",
             "--locked",
@@ -19,13 +43,8 @@ impl Package {
             "--format-version",
             "1",
         ]))?;
-        let mut metadata: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
-        metadata["packages"]
-            .as_array_mut()
-            .and_then(|packages| packages.iter_mut().find(|package| package["name"] == name))
-            .map(|package| Self(package.take()))
-            .ok_or_else(|| format!("cargo metadata does not know {name}"))
+        serde_json::from_str(&text)
+            .map_err(|error| format!("cargo metadata printed no JSON: {error}"))
     }
 
     #[cfg(test)]
@@ -54,6 +73,26 @@ impl Package {
             .map(|(name, enables)| {
                 let enables = enables.as_array().into_iter().flatten();
                 (name.as_str(), enables.filter_map(Value::as_str).collect())
+            })
+            .collect()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap_or_default()
+    }
+
+    /// Its examples.
+    pub(crate) fn examples(&self) -> Vec<Example<'_>> {
+        let targets = self.0["targets"].as_array().into_iter().flatten();
+        targets
+            .filter(|target| target["kind"][0] == "example")
+            .filter_map(|target| {
+                let features = target["required-features"].as_array().into_iter().flatten();
+                Some(Example {
+                    name: target["name"].as_str()?.to_owned(),
+                    source: PathBuf::from(target["src_path"].as_str()?),
+                    features: features.filter_map(Value::as_str).collect(),
+                })
             })
             .collect()
     }

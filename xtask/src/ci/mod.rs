@@ -16,7 +16,7 @@ use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools::CargoDeny;
-use crate::{public_types, suite, tidy, tools};
+use crate::{examples, public_types, suite, tidy, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -88,6 +88,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "doc tests",
         run: |_| doc_tests(),
+    },
+    Step {
+        name: "examples",
+        run: |_| examples::check(),
     },
     Step {
         name: "simulation",
