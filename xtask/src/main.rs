@@ -24,6 +24,7 @@ mod demo;
 mod fuzz;
 mod examples;
 mod interop;
+mod markdown;
 mod metadata;
 mod models;
 mod postgres;

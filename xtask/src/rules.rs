@@ -131,7 +131,6 @@ pub(crate) fn check() -> Result<(), String> {
         }
     }
     broken.extend(named_in_one_folder()?);
-    broken.extend(documents_run()?);
     if broken.is_empty() {
         Ok(())
     } else {
@@ -197,29 +196,6 @@ fn names(text: &str, library: &str) -> bool {
             .iter()
             .any(|end| code.contains(&format!("use {library}{end}")))
     })
-}
-
-/// Every document with Rust code is listed in `docs/doctests.rs`, else stale code would stay there
-/// unseen.
-fn documents_run() -> Result<Vec<String>, String> {
-    let docs = sh::root().join("docs");
-    let listed = read(&docs.join("doctests.rs"))?;
-    let mut broken = Vec::new();
-    for entry in std::fs::read_dir(&docs).map_err(|error| format!("docs: {error}"))? {
-        let path = entry.map_err(|error| format!("docs: {error}"))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        if name.ends_with(".md")
-            && read(&path)?.contains("```rust")
-            && !listed.contains(&format!("include_str!(\"{name}\")"))
-        {
-            broken.push(format!(
-                "docs/{name} has Rust code but docs/doctests.rs does not run it"
-            ));
-        }
-    }
-    Ok(broken)
 }
 
 fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {

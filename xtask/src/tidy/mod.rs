@@ -8,11 +8,13 @@
 //! | `english`, `docs` | whole sentences, none of the idioms that have to be read twice | `english.rs` |
 //! | `files`, `length`, `unit-tests`, `integration-tests` | where modules and tests are, and how long a file may be | `layout.rs` |
 //! | `circles` | no two files that need each other | `circles.rs` |
+//! | `links`, `blocks` | documents whose links lead somewhere, and whose Rust can be pasted and is run | `documents.rs` |
 //!
 //! Each finding names a file, a line and what to do. There is no comment that switches a rule off.
 
 mod circles;
 mod comments;
+mod documents;
 mod english;
 mod finding;
 #[cfg(test)]
@@ -94,6 +96,7 @@ fn check(tree: &Tree) -> Vec<Finding> {
     }
     layout::check_tree(tree, &mut findings);
     circles::check(&tree.sources, &mut findings);
+    documents::check(tree, &mut findings);
     findings.sort();
     findings
 }
