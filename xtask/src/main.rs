@@ -22,6 +22,7 @@ mod ci;
 mod command;
 mod demo;
 mod fuzz;
+mod documents;
 mod examples;
 mod interop;
 mod markdown;

@@ -97,6 +97,13 @@ impl Package {
             .collect()
     }
 
+    /// Whether it has a target of this kind and name.
+    pub(crate) fn has_target(&self, kind: &str, name: &str) -> bool {
+        let targets = self.0["targets"].as_array().into_iter().flatten();
+        let mut targets = targets.filter(|target| target["kind"][0] == kind);
+        targets.any(|target| target["name"] == name)
+    }
+
     pub(crate) fn version(&self) -> &str {
         self.0["version"].as_str().unwrap_or_default()
     }

@@ -16,7 +16,7 @@ use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools::CargoDeny;
-use crate::{examples, public_types, suite, tidy, tools};
+use crate::{documents, examples, public_types, suite, tidy, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -88,6 +88,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "doc tests",
         run: |_| doc_tests(),
+    },
+    Step {
+        name: "documents",
+        run: |_| documents::check(),
     },
     Step {
         name: "examples",
