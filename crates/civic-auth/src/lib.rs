@@ -35,9 +35,9 @@ pub use self::key::{
 };
 #[cfg(feature = "deadline")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::layer::AdoptDeadlineLayer;
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::layer::{
     AuthLayer, CorrelationIdLayer, InternalHeadersLayer, RequireRoleLayer, RequireTenantLayer,
     internal_headers,

@@ -37,6 +37,7 @@ pub use self::facade::{
     Answer, AnswerBody, Page, Pages, RequestBuilder, ServiceClient, ServiceClientBuilder,
     StreamedAnswer, TotalShift,
 };
+#[doc(inline)]
 pub use self::layer::{
     AttemptHeadersLayer, AttemptSpanLayer, AttemptTimeoutLayer, Attempts, Backoff,
     CollectBodyLayer, IdempotencyKeyLayer, InFlightLimitLayer, Jitter, ObserveLayer, PeerMemory,
@@ -49,6 +50,7 @@ pub use self::phase::Phase;
 pub use self::stack::{ClientLayer, ClientService};
 pub use self::streaming::WantsStream;
 pub use self::transmission::Transmission;
+#[doc(inline)]
 pub use self::transport::{Transport, TransportConfig};
 pub use self::url_template::UrlTemplate;
 #[cfg(feature = "garde")]

@@ -33,7 +33,7 @@ pub use self::error_body::{ErrorBody, ErrorDetail};
 pub use self::failure::{Failure, FailureSource};
 #[cfg(feature = "layer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "layer")))]
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::layer::{EnvelopeLayer, EnvelopeMeta, SkipEnvelope};
 pub use self::unwrap::{UnwrapMode, unwrap_envelope, unwrap_response};
 pub use self::wire::{ENVELOPE_HEADER, MAX_ERROR_BYTES, MAX_SUCCESS_BYTES};

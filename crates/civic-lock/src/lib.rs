@@ -43,6 +43,7 @@ pub use self::delivery::Delivery;
 pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
+#[doc(inline)]
 pub use self::layer::{FenceLayer, IdempotencyLayer, LockLayer};
 pub use self::lease::guard::LeaseGuard;
 pub use self::lease::lease::{Lease, LeaseEnd, LeaseLost};
@@ -55,6 +56,7 @@ pub use self::once::{
 };
 pub use self::outcome::{Acquisition, OnLoss, OnUnavailable, Outcome};
 pub use self::request::LockRequest;
+#[doc(inline)]
 pub use self::scheduler::{
     AfterFailure, Attempt, Coalesce, Event, Job, OnError, PeerForm, Peers, Run, SHUTDOWN_BOUND,
     Schedule, Scheduler, Tick,

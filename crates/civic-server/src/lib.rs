@@ -11,20 +11,20 @@ pub mod serve;
 mod service;
 mod shutdown;
 
-#[doc(no_inline)]
+#[doc(inline)]
 pub use civic_envelope::Failure;
 
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::extract::{Json, JsonText, Meta, Page, Paginated, Path, Query, SortOrder};
 #[cfg(feature = "garde")]
 #[cfg_attr(docsrs, doc(cfg(feature = "garde")))]
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::extract::{ValidJson, ValidPath, ValidQuery};
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::layer::{ErrorShapeLayer, ObserveLayer, ShedLayer, StackLayer};
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::readiness::Readiness;
-#[doc(no_inline)]
+#[doc(inline)]
 pub use self::serve::Server;
 pub use self::service::{InvalidPrefix, Service};
 pub use self::shutdown::Shutdown;

@@ -221,6 +221,7 @@ fn options<'w>(words: &'w [&'w str]) -> impl Iterator<Item = &'w str> {
     words
         .iter()
         .take_while(|word| **word != "--")
+        .map(|word| word.trim_start_matches('['))
         .filter(|word| word.starts_with("--"))
         .map(|word| word.split('=').next().unwrap_or_default())
         .map(|word| word.trim_end_matches(['.', ',', '…', ']']))
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn commands_are_found_in_shell_blocks_and_between_backticks() {
         let text = "\
-Run `cargo xtask demo`, or `civic lock list --all`; `civic` and `cargo` are names.
+Run `cargo xtask demo`, or `civic lock ls`; `civic` and `cargo` are names.
 
 ```sh
 # a comment
@@ -256,7 +257,7 @@ curl \"$(civic call --url)\"
                 (7, "cargo xtask ci"),
                 (8, "civic call --url"),
                 (1, "cargo xtask demo"),
-                (1, "civic lock list --all"),
+                (1, "civic lock ls"),
             ]
         );
         let source = "/// Made by `civic key generate`, and `civic`.\nlet a = \"`cargo xtask ci` `\";\n";
@@ -294,7 +295,7 @@ curl \"$(civic call --url)\"
         let mut commands = commands();
         for command in [
             "cargo xtask ci --list",
-            "civic lock list --all --json",
+            "civic lock list [--all] --json",
             "civic lock list --all -- --more",
             "cargo run --package civic-lock --features tls --example migration",
             "cargo test --workspace",

@@ -20,6 +20,13 @@ use crate::txn::OnBehalfOf;
 /// The guard puts it into the request's extensions. It serialises with the platform's member names:
 /// `userId`, `email`, `role`, `municipalityId` (if the token has it), `name`, `iat` (if the token
 /// has it), `exp`.
+///
+/// # As an argument of a handler
+///
+/// A handler of axum takes it as an argument if the feature `axum` of this crate is enabled;
+/// civic-server enables it. Without the feature rustc refuses the handler in words that do not name
+/// it: `the trait bound fn(Principal) -> …: Handler<_, _> is not satisfied`. An
+/// `Extension<Principal>` of axum needs no feature.
 #[derive(Clone, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[doc(alias = "RequestUser")]
