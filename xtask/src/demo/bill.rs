@@ -50,7 +50,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
     .map_err(|error| format!("billing did not answer: {error}"))?;
     say("clerk -> billing   POST /api/billing/bills {\"propertyId\":\"prop-001\"}");
     detail(format_args!("x-correlation-id: {CORRELATION_ID}"));
-    detail(format_args!("authorization: {}", cut(&clerk)));
+    detail(format_args!("authorization: Bearer {}", cut(&clerk)));
     say(format_args!(
         "billing -> clerk   {} {}",
         answer.status(),

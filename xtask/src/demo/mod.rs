@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::process::{Fleet, Process};
-use self::report::{Report, say, scene};
+use self::report::{Report, detail, say, scene};
 use self::secret::new_secret;
 use self::stage::Stage;
 use self::tap::Tap;
@@ -47,6 +47,28 @@ checks each promise where it is shown. Exits non-zero if one was not kept.
 Environment:
   REDIS_URL    the replicas of the scheduler coordinate there; defaults to this machine's own locks
 ";
+
+/// What to try after the demo: a command or a document, and what it shows.
+const NEXT: &[(&str, &str)] = &[
+    (
+        "cargo run --package civic-server --example validation",
+        "a service of your own: a validated POST",
+    ),
+    (
+        "cargo run --package civic-client --example failures",
+        "what a failed call says, and why it is not repeated",
+    ),
+    (
+        "cargo run --package civic-lock --example scheduled_job",
+        "a job on three replicas, in one file",
+    ),
+    (
+        "cargo run --package civic-cli -- --help",
+        "the operator's tool: tokens, calls, locks and jobs",
+    ),
+    ("README.md", "a client, a server and a job to paste"),
+    ("docs/README.md", "the patterns, and every other document"),
+];
 
 /// Runs the demo. It takes no arguments.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -72,6 +94,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "\nEach of the {kept} promises was kept, in {:.1} s.",
         started.elapsed().as_secs_f32()
     );
+    scene("What to try next");
+    for (what, shows) in NEXT {
+        say(what);
+        detail(shows);
+    }
     Ok(())
 }
 
@@ -145,4 +172,27 @@ fn close<const N: usize>(
         format_args!("{leaked} of them are"),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sh;
+
+    #[test]
+    fn what_to_try_next_is_there() {
+        for (what, _) in NEXT {
+            let file = match what.split(' ').collect::<Vec<_>>()[..] {
+                [document] => document.to_owned(),
+                ["cargo", "run", "--package", package, "--example", example] => {
+                    format!("crates/{package}/examples/{example}.rs")
+                }
+                ["cargo", "run", "--package", package, "--", ..] => {
+                    format!("crates/{package}/src/main.rs")
+                }
+                _ => panic!("neither a document nor a program: {what}"),
+            };
+            assert!(sh::root().join(&file).is_file(), "{what}: {file}");
+        }
+    }
 }
