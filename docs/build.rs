@@ -1,4 +1,5 @@
-//! Writes one item per document, with the document as its documentation.
+//! Writes one item per document, with the document as its documentation, and the programs of the
+//! README as modules.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -33,8 +34,40 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect();
         writeln!(items, "#[doc = include_str!({path:?})]\nmod {name} {{}}")?;
     }
-    let out = PathBuf::from(env::var("OUT_DIR")?).join("documents.rs");
-    Ok(fs::write(out, items)?)
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("documents.rs"), items)?;
+
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    // Several checkouts may run the programs at the same time.
+    let port = 20_000 + hash(&docs.to_string_lossy()) % 10_000;
+    println!("cargo::rustc-env=README_PORT={port}");
+    for name in ["roll", "client", "job"] {
+        let program = program(&readme, name).replace("3020", &port.to_string());
+        fs::write(out.join(format!("readme_{name}.rs")), program)?;
+    }
+    Ok(())
+}
+
+/// A program of the README as a module with a function `run`.
+fn program(readme: &str, name: &str) -> String {
+    let file = format!("src/bin/{name}.rs");
+    let shown = readme.split_once(&file).and_then(|(_, after)| {
+        let (_, after) = after.split_once("```rust")?;
+        let (_, code) = after.split_once('\n')?;
+        Some(code.split_once("\n```")?.0)
+    });
+    let runs = "pub(super) fn run() -> Result<(), Box<dyn std::error::Error>>";
+    match shown {
+        Some(code) => format!("{code}\n{runs} {{ main() }}\n"),
+        None => format!("{runs} {{ Err(\"README.md shows no {file}\".into()) }}\n"),
+    }
+}
+
+/// FNV-1a: the same number on every machine.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// Adds the documents in a folder and in those below it.
