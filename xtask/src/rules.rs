@@ -1,8 +1,10 @@
 //! The rules of the architecture that no compiler checks: who may depend on whom, and what is
 //! documented.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::metadata::Package;
 use crate::sh;
 
 /// The crates that are published, and what must not be in the tree of each, with every feature on.
@@ -116,6 +118,10 @@ pub(crate) fn check() -> Result<(), String> {
                 "{name}'s README.md must be its crate documentation"
             ));
         }
+        let package = Package::of(name)?;
+        let features = package.features();
+        let features = features.iter().map(|(feature, _)| *feature).collect();
+        broken.extend(features_told(name, &features, &read(&readme)?));
         if !lib.contains("#![deny(missing_docs)]") {
             broken.push(format!("{name}'s {file} must deny missing_docs"));
         }
@@ -198,6 +204,24 @@ fn names(text: &str, library: &str) -> bool {
     })
 }
 
+/// The table of features in a crate's README has each of its features, and no other.
+fn features_told(name: &str, features: &BTreeSet<&str>, readme: &str) -> Vec<String> {
+    let told: BTreeSet<&str> = readme
+        .lines()
+        .skip_while(|line| line.trim_start_matches('#') != " Features")
+        .skip(1)
+        .take_while(|line| !line.starts_with('#'))
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let missing = features.difference(&told).map(|feature| {
+        format!("{name}'s README.md does not tell of the feature {feature}: add it to the table under Features")
+    });
+    let extra = told.difference(features).map(|feature| {
+        format!("{name}'s README.md tells of a feature that it has not: {feature}")
+    });
+    missing.chain(extra).collect()
+}
+
 fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
     let mut found = Vec::new();
     for entry in
@@ -220,6 +244,18 @@ fn read(path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_feature_is_in_the_readme_and_no_other() {
+        let readme = "# a\n\n| `x` | no feature |\n\n## Features\n\n| feature |\n|---|\n| `tls` | TLS |\n| `old` | x |\n\n## Keys\n\n| `k` |\n";
+        let features = BTreeSet::from(["layer", "tls"]);
+        let told = features_told("a", &features, readme);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("not tell of the feature layer"), "{told:?}");
+        assert!(told[1].ends_with("has not: old"), "{told:?}");
+        let features = BTreeSet::from(["old", "tls"]);
+        assert_eq!(features_told("a", &features, readme), Vec::<String>::new());
+    }
 
     #[test]
     fn a_library_is_named_by_a_path_and_not_by_a_comment_or_a_longer_name() {
