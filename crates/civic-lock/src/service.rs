@@ -159,7 +159,7 @@ impl LockService {
     /// the store remembers it. Nothing happens before [`run`](OnceRequest::run) or
     /// [`begin`](OnceRequest::begin).
     ///
-    /// ```no_run
+    /// ```
     /// # async fn migrate() -> Result<(), std::io::Error> { Ok(()) }
     /// # async fn start(locks: civic_lock::LockService) {
     /// use civic_lock::OnceOutcome;

@@ -7,13 +7,18 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::finding::Finding;
-use super::source::Source;
+use super::source::{Kind, Source};
 use super::tree::Tree;
 use crate::markdown::{Block, Document, Link};
 use crate::sh;
 
 /// What a block of Rust can say beside its language.
 const FLAGS: &[&str] = &["no_run", "should_panic", "compile_fail", "ignore"];
+
+const NO_REASON: &str = "a block that is not run as it is shown says why, on the line before it: \
+                         <!-- FLAG: it serves until it is stopped -->";
+
+const LOOKS_LIKE_RUST: &str = "this looks like Rust: make it ```rust, so that it is compiled";
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     let documents: BTreeMap<&str, Document> = tree
@@ -148,9 +153,7 @@ fn wrong(block: &Block, place: Place) -> Option<(usize, String)> {
                 .into(),
         ),
         "rust" => wrong_rust(block),
-        "text" if is_rust(block) => {
-            at_fence("this looks like Rust: make it ```rust, so that it is compiled".into())
-        }
+        "text" if is_rust(block) => at_fence(LOOKS_LIKE_RUST.to_owned()),
         _ => None,
     }
 }
@@ -162,22 +165,8 @@ fn wrong_rust(block: &Block) -> Option<(usize, String)> {
             format!("`{unknown}` is none of {}", FLAGS.join(", ")),
         ));
     }
-    if let Some(flag) = block.flags().next() {
-        let prefix = format!("{flag}: ");
-        let has_reason = block
-            .comment
-            .as_deref()
-            .and_then(|comment| comment.strip_prefix(prefix.as_str()))
-            .is_some_and(|reason| reason.split_whitespace().count() >= 3);
-        if !has_reason {
-            return Some((
-                block.line,
-                format!(
-                    "a block that is not run as it is shown says why, on the line before it: \
-                     <!-- {flag}: it serves until it is stopped -->"
-                ),
-            ));
-        }
+    if let Some(message) = without_reason(block) {
+        return Some((block.line, message));
     }
     let hidden = block.lines.iter().position(|line| {
         let line = line.trim_start();
@@ -189,6 +178,56 @@ fn wrong_rust(block: &Block) -> Option<(usize, String)> {
          block so that a reader can paste it"
             .into(),
     ))
+}
+
+/// Says that a block which is not run as it is shown does not say why.
+fn without_reason(block: &Block) -> Option<String> {
+    let mut words = block.info.split([',', ' ']);
+    let flag = words.find(|word| FLAGS.contains(word))?;
+    let reason = block.comment.as_deref().and_then(|comment| comment.strip_prefix(flag));
+    let reason = reason.and_then(|reason| reason.strip_prefix(": "));
+    let has_reason = reason.is_some_and(|reason| reason.split_whitespace().count() >= 3);
+    (!has_reason).then(|| NO_REASON.replace("FLAG", flag))
+}
+
+/// The same for the blocks of a source's documentation, where hidden lines stay hidden.
+pub(super) fn check_source(source: &Source, findings: &mut Vec<Finding>) {
+    if source.is_tests {
+        return;
+    }
+    for (first, text) in documentation(source) {
+        for block in Document::read(&text).blocks {
+            let message = match block.language() {
+                "text" if is_rust(&block) => Some(LOOKS_LIKE_RUST.to_owned()),
+                _ => without_reason(&block),
+            };
+            if let Some(message) = message {
+                findings.push(Finding::new(source, first + block.line - 1, "blocks", message));
+            }
+        }
+    }
+}
+
+/// The doc comments of a source, each with its first line.
+fn documentation(source: &Source) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut after = None;
+    for (number, line) in source.numbered() {
+        let comment = line.comment.as_ref().filter(|comment| comment.kind != Kind::Plain);
+        let kind = comment.map(|comment| comment.kind);
+        if let Some(comment) = comment {
+            let text = comment.text.strip_prefix(' ').unwrap_or(&comment.text);
+            match found.last_mut() {
+                Some((_, documentation)) if kind == after => {
+                    documentation.push('\n');
+                    documentation.push_str(text);
+                }
+                _ => found.push((number, text.to_owned())),
+            }
+        }
+        after = kind;
+    }
+    found
 }
 
 /// Whether a block has lines that only Rust has.
@@ -204,6 +243,7 @@ fn is_rust(block: &Block) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{clean, red};
     use super::*;
 
     fn links(path: &str, place: Place, text: &str) -> Vec<String> {
@@ -289,6 +329,21 @@ mod tests {
         }
         let untested = block("```rust\n```", Place::Untested).expect("it is not tested");
         assert!(untested.1.contains("no doc test reads"), "{untested:?}");
+    }
+
+    #[test]
+    fn a_block_of_a_doc_comment_says_why_it_is_not_run() {
+        for text in [
+            "/// It is.\n///\n/// ```\n/// # let a = 1;\n/// ```\nfn f() {}\n",
+            "//! It is.\n//!\n//! <!-- no_run: it needs a server -->\n//! ```no_run\n//! a();\n//! ```\n",
+            "/// ```text\n/// a -> b\n/// ```\nfn f() {}\n",
+        ] {
+            clean(check_source, text);
+        }
+        let text = "/// It is.\n/// ```no_run\n/// a();\n/// ```\nfn f() {}\n";
+        red(check_source, text, 2, "<!-- no_run: ");
+        let text = "fn f() {}\n\n//! A.\n/// B.\n/// ```text\n/// let a = 1;\n/// ```\n";
+        red(check_source, text, 5, "looks like Rust");
     }
 
     #[test]

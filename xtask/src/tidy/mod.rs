@@ -89,6 +89,7 @@ fn check(tree: &Tree) -> Vec<Finding> {
         comments::check(source, &mut findings);
         english::check(source, &mut findings);
         layout::check(source, &mut findings);
+        documents::check_source(source, &mut findings);
     }
     for (path, text) in &tree.others {
         comments::check_text(path, text, &mut findings);

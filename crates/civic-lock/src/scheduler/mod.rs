@@ -49,7 +49,7 @@
 //!
 //! # Example
 //!
-//! ```no_run
+//! ```
 //! use civic_lock::{Job, LockService, Scheduler};
 //!
 //! # async fn example() -> Result<(), civic_lock::Error> {

@@ -21,6 +21,7 @@ use crate::error::Error;
 /// 2 minutes ([`TransportConfig::with_max_age`](crate::TransportConfig::with_max_age)). So a
 /// certificate has to be replaced that much before it expires.
 ///
+/// <!-- no_run: it reads the files of a service -->
 /// ```no_run
 /// use civic_client::transport::{ClientIdentity, TlsConfig};
 ///
