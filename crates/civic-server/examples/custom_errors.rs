@@ -18,7 +18,6 @@ use std::error::Error;
 use std::fmt;
 
 use axum::Router;
-use axum::response::IntoResponse;
 use axum::routing::post;
 use civic_auth::{Secret, TokenMinter, TokenVerifier};
 use civic_client::ServiceClient;
@@ -99,7 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // What a layer that logs finds in the extensions of an answer, and never on the wire.
     let failure = Failure::from(PaymentError::Ledger(LedgerError));
     let words = failure.message().to_owned();
-    let answer = failure.into_response();
+    let answer = failure.into_response::<bytes::Bytes>();
     let source = answer.extensions().get::<civic_envelope::FailureSource>();
     println!("the log: {words}, because: {}", source.ok_or("a source")?);
     Ok(())

@@ -31,7 +31,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, document) in &documents {
         let place = place(path, &tree.sources);
         for link in &document.links {
-            if let Some(message) = broken(path, link, place, &documents, &|file| {
+            if let Some(message) = broken(path, link, place, &documents, &|file: &Path| {
                 sh::root().join(file).exists()
             }) {
                 findings.push(Finding::at(path, link.line, "links", message));
@@ -68,8 +68,8 @@ fn place(path: &str, sources: &[Source]) -> Place {
         sources.iter().find(|source| source.path == path)
     };
     let includes = |source: &Source| {
-        let lines = source.lines.iter();
-        lines.into_iter().any(|line| line.text.contains("include_str!(\"../README.md\")"))
+        let mut lines = source.lines.iter();
+        lines.any(|line| line.text.contains("include_str!(\"../README.md\")"))
     };
     match (root("lib.rs"), root("main.rs")) {
         (Some(library), _) if includes(library) => Place::Library,
