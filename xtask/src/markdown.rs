@@ -162,7 +162,10 @@ impl Document {
         let mut at = 0;
         for line in plain.split_inclusive('\n') {
             let definition = line.strip_prefix('[').and_then(|line| line.split_once("]: "));
-            if let Some((_, target)) = definition {
+            // Words behind a reference are words.
+            if let Some((_, target)) = definition
+                && !target.trim().contains(' ')
+            {
                 self.links.push(Link {
                     line: line_of(at),
                     target: target.trim().to_owned(),
@@ -245,6 +248,7 @@ link](docs/a.md#b), ![an image](b.svg \"title\") and [`an` item](a::b(c)).
 ````
 
 [x]: https://example.com
+[y]: which is no definition
 ";
 
     #[test]
