@@ -105,12 +105,13 @@ async fn a_caller_that_goes_away_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_retry_is_an_event_that_says_why_and_how_long() {
+async fn each_retry_is_an_event_that_says_to_whom_why_and_how_long() {
     let capture = Capture::start();
-    let (_peer, client) = peer([Step::status(502), Step::fin(), Step::status(204)]).await;
+    let (peer, client) = peer([Step::status(502), Step::fin(), Step::status(204)]).await;
     let id = CorrelationId::parse("of-the-call").unwrap();
     let request = client.get("/things/{id}").param("id", 7);
     ends(request.correlation_id(id).send()).await.unwrap();
+    let port = format!("server.port={}", peer.addr().port());
     let text = capture.text();
     let retries: Vec<_> = text
         .lines()
@@ -124,6 +125,9 @@ async fn each_retry_is_an_event_that_says_why_and_how_long() {
         let whose = [
             "correlation_id=\"of-the-call\"",
             "url.template=\"/things/{id}\"",
+            // The span of the attempt, which names the peer too, has ended by then.
+            "server.address=\"127.0.0.1\"",
+            port.as_str(),
         ];
         for said in said.into_iter().chain(whose) {
             assert!(line.contains(said), "{said}: {line}");

@@ -366,6 +366,8 @@ fn log<B>(
         target: "civic_client::retry",
         tracing::Level::WARN,
         http.request.method = request.method().as_str(),
+        server.address = request.uri().host(),
+        server.port = request.uri().port_u16(),
         url.template = request.extensions().get::<UrlTemplate>().map(UrlTemplate::as_str),
         correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),
         http.response.status_code = status.map(|status| status.as_u16()),
