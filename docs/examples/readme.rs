@@ -47,7 +47,10 @@ impl Program {
         let child = Command::new(std::env::current_exe()?)
             .arg(name)
             .env("JWT_SECRET", "what `openssl rand -hex 32` has printed")
-            .env("ASSESSMENT_ROLL_URL", format!("http://localhost:{}", port()))
+            .env(
+                "ASSESSMENT_ROLL_URL",
+                format!("http://localhost:{}", port()),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -106,7 +109,11 @@ fn play() -> Result<(), Box<dyn Error>> {
     let (sender, lines) = channel();
     for (number, job) in jobs.iter_mut().enumerate() {
         let (lines, sender) = (job.lines()?, sender.clone());
-        thread::spawn(move || lines.iter().try_for_each(|line| sender.send((number + 1, line))));
+        thread::spawn(move || {
+            lines
+                .iter()
+                .try_for_each(|line| sender.send((number + 1, line)))
+        });
     }
     // Which of the two has begun a tick, by the tick.
     let mut ticks: BTreeMap<String, usize> = BTreeMap::new();

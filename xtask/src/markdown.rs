@@ -52,7 +52,10 @@ impl Block {
 
     /// What else stands there.
     pub(crate) fn flags(&self) -> impl Iterator<Item = &str> {
-        self.info.split([',', ' ']).skip(1).filter(|flag| !flag.is_empty())
+        self.info
+            .split([',', ' '])
+            .skip(1)
+            .filter(|flag| !flag.is_empty())
     }
 }
 
@@ -161,7 +164,9 @@ impl Document {
         // `[name]: target`, on a line of its own.
         let mut at = 0;
         for line in plain.split_inclusive('\n') {
-            let definition = line.strip_prefix('[').and_then(|line| line.split_once("]: "));
+            let definition = line
+                .strip_prefix('[')
+                .and_then(|line| line.split_once("]: "));
             // Words behind a reference are words.
             if let Some((_, target)) = definition
                 && !target.trim().contains(' ')

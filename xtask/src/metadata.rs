@@ -31,7 +31,9 @@ impl Package {
     }
 
     pub(crate) fn of(name: &str) -> Result<Self, String> {
-        let found = Self::all()?.into_iter().find(|package| package.name() == name);
+        let found = Self::all()?
+            .into_iter()
+            .find(|package| package.name() == name);
         found.ok_or_else(|| format!("cargo metadata does not know {name}"))
     }
 

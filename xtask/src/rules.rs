@@ -216,9 +216,9 @@ fn features_told(name: &str, features: &BTreeSet<&str>, readme: &str) -> Vec<Str
     let missing = features.difference(&told).map(|feature| {
         format!("{name}'s README.md does not tell of the feature {feature}: add it to the table under Features")
     });
-    let extra = told.difference(features).map(|feature| {
-        format!("{name}'s README.md tells of a feature that it has not: {feature}")
-    });
+    let extra = told
+        .difference(features)
+        .map(|feature| format!("{name}'s README.md tells of a feature that it has not: {feature}"));
     missing.chain(extra).collect()
 }
 
@@ -251,7 +251,10 @@ mod tests {
         let features = BTreeSet::from(["layer", "tls"]);
         let told = features_told("a", &features, readme);
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("not tell of the feature layer"), "{told:?}");
+        assert!(
+            told[0].contains("not tell of the feature layer"),
+            "{told:?}"
+        );
         assert!(told[1].ends_with("has not: old"), "{told:?}");
         let features = BTreeSet::from(["old", "tls"]);
         assert_eq!(features_told("a", &features, readme), Vec::<String>::new());

@@ -69,7 +69,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let refused = client.request(ask(address)?).await?;
     let id = refused.headers()[CORRELATION_ID].to_str()?;
-    println!("without a token: {}, correlation id {id}", refused.status().as_u16());
+    println!(
+        "without a token: {}, correlation id {id}",
+        refused.status().as_u16()
+    );
 
     // The same client with a layer that mints a token for each request.
     let client = ServiceBuilder::new()

@@ -67,6 +67,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let marked = seen
         .iter()
         .filter(|attempt| attempt.header("x-from") == Some("example"));
-    println!("the peer has seen x-from: example, {} times", marked.count());
+    println!(
+        "the peer has seen x-from: example, {} times",
+        marked.count()
+    );
     Ok(())
 }

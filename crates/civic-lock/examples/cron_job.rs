@@ -25,7 +25,10 @@ async fn send_reminders(replica: u32, locks: &LockService) -> Result<(), Box<dyn
         .run(async |lease| {
             // The lease renews itself while the work runs. Ask it before each side effect.
             lease.check()?;
-            println!("replica {replica}: sent the reminders, fence {}", lease.fence());
+            println!(
+                "replica {replica}: sent the reminders, fence {}",
+                lease.fence()
+            );
             Ok::<_, civic_lock::LeaseLost>(())
         })
         .await;

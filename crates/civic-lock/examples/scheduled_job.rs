@@ -68,7 +68,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let done = done.0.lock().map_err(|error| error.to_string())?;
     let different: BTreeSet<&Tick> = done.iter().collect();
-    assert_eq!(different.len(), done.len(), "a tick was run twice: {done:?}");
+    assert_eq!(
+        different.len(),
+        done.len(),
+        "a tick was run twice: {done:?}"
+    );
     println!("{} ticks, none of them twice", done.len());
     Ok(())
 }

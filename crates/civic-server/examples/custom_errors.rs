@@ -84,7 +84,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build_in_process(app)?;
 
     for id in [7, 8, 9] {
-        let request = client.post("/api/billing/bills/{id}/payments").param("id", id);
+        let request = client
+            .post("/api/billing/bills/{id}/payments")
+            .param("id", id);
         let error = request.send().await.err().ok_or("a refusal")?;
         let body = error.error_body().ok_or("an error body")?;
         println!(

@@ -103,11 +103,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let body = response.into_body().collect().await?.to_bytes();
         let body: Value = serde_json::from_slice(&body)?;
         let said = body.get("data").or_else(|| body.get("message"));
-        println!("{status} {who}: {}", match said {
-            Some(Value::String(text)) if status >= 400 => text.clone(),
-            Some(said) => said.to_string(),
-            None => "nothing".to_owned(),
-        });
+        println!(
+            "{status} {who}: {}",
+            match said {
+                Some(Value::String(text)) if status >= 400 => text.clone(),
+                Some(said) => said.to_string(),
+                None => "nothing".to_owned(),
+            }
+        );
     }
     Ok(())
 }

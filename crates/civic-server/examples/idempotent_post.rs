@@ -38,7 +38,10 @@ struct Bills(Arc<AtomicU32>);
 
 async fn create(State(bills): State<Bills>, Json(order): Json<Value>) -> (StatusCode, Json<Value>) {
     let property = &order["propertyId"];
-    println!("making a bill for {}", property.as_str().unwrap_or_default());
+    println!(
+        "making a bill for {}",
+        property.as_str().unwrap_or_default()
+    );
     let bill = bills.0.fetch_add(1, Ordering::Relaxed) + 1;
     let answer = json!({ "bill": bill, "propertyId": property });
     (StatusCode::CREATED, Json(answer))

@@ -45,9 +45,9 @@ impl Metrics {
 
     fn text(&self) -> String {
         let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = counters.iter().map(|(labels, count)| {
-            format!("http_server_requests_total{{{labels}}} {count}\n")
-        });
+        let lines = counters
+            .iter()
+            .map(|(labels, count)| format!("http_server_requests_total{{{labels}}} {count}\n"));
         lines.collect()
     }
 }

@@ -59,6 +59,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let refused = list().query("page", 0).send().await.err();
     let refused = refused.ok_or("there is no page 0")?;
-    println!("?page=0 is refused: {}", refused.message().unwrap_or_default());
+    println!(
+        "?page=0 is refused: {}",
+        refused.message().unwrap_or_default()
+    );
     Ok(())
 }

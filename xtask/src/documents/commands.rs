@@ -46,7 +46,9 @@ pub(super) fn in_document(document: &Document) -> Vec<(usize, String)> {
         }
     }
     for span in &document.spans {
-        let commands = split(&span.text).into_iter().filter(|command| is_ours(command));
+        let commands = split(&span.text)
+            .into_iter()
+            .filter(|command| is_ours(command));
         found.extend(commands.map(|command| (span.line, command)));
     }
     found
@@ -58,7 +60,11 @@ pub(super) fn in_source(text: &str) -> Vec<(usize, String)> {
     for (index, line) in text.lines().enumerate() {
         // Of an odd number of backticks the last one opens what goes on in the next line.
         let parts: Vec<&str> = line.split('`').collect();
-        let inside = parts.iter().skip(1).step_by(2).take(parts.len().saturating_sub(1) / 2);
+        let inside = parts
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .take(parts.len().saturating_sub(1) / 2);
         for part in inside {
             let commands = split(part).into_iter().filter(|command| is_ours(command));
             found.extend(commands.map(|command| (index + 1, command)));
@@ -83,7 +89,10 @@ fn split(line: &str) -> Vec<String> {
 
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
     })
 }
 
@@ -91,7 +100,9 @@ fn is_assignment(word: &str) -> bool {
 fn is_ours(command: &str) -> bool {
     let mut words = command.split(' ');
     match (words.next(), words.next()) {
-        (Some("cargo"), Some("xtask" | "run" | "bench" | "test" | "build" | "doc" | "clippy")) => true,
+        (Some("cargo"), Some("xtask" | "run" | "bench" | "test" | "build" | "doc" | "clippy")) => {
+            true
+        }
         // `civic` alone is the name of the project.
         (Some("civic"), Some(word)) => is_word(word) || word.starts_with("--"),
         _ => false,
@@ -147,7 +158,9 @@ impl Commands {
         };
         Ok(options(words).find_map(|option| {
             let known = help
-                .split(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | ',' | '=' | '`' | '|'))
+                .split(|c: char| {
+                    c.is_whitespace() || matches!(c, '[' | ']' | ',' | '=' | '`' | '|')
+                })
                 .any(|word| word == option);
             (!known).then(|| format!("its --help names no option {option}"))
         }))
@@ -177,7 +190,11 @@ impl Commands {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             false => {
                 let error = String::from_utf8_lossy(&output.stderr);
-                Err(error.lines().next().unwrap_or("it has no --help").to_owned())
+                Err(error
+                    .lines()
+                    .next()
+                    .unwrap_or("it has no --help")
+                    .to_owned())
             }
         };
         self.helps.insert(key, help.clone());
@@ -187,7 +204,9 @@ impl Commands {
     /// The package, and the program, example, test or bench of it, have to exist.
     fn wrong_cargo(&self, words: &[&str]) -> Option<String> {
         let value = |long: &str, short: &str| {
-            let at = words.iter().position(|word| *word == long || *word == short)?;
+            let at = words
+                .iter()
+                .position(|word| *word == long || *word == short)?;
             words.get(at + 1).copied()
         };
         let name = value("--package", "-p")?;
@@ -260,10 +279,14 @@ curl \"$(civic call --url)\"
                 (1, "civic lock ls"),
             ]
         );
-        let source = "/// Made by `civic key generate`, and `civic`.\nlet a = \"`cargo xtask ci` `\";\n";
+        let source =
+            "/// Made by `civic key generate`, and `civic`.\nlet a = \"`cargo xtask ci` `\";\n";
         let expected = [(1, "civic key generate"), (2, "cargo xtask ci")];
         let found = in_source(source);
-        let found: Vec<_> = found.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(line, text)| (*line, text.as_str()))
+            .collect();
         assert_eq!(found, expected);
     }
 
@@ -280,8 +303,14 @@ curl \"$(civic call --url)\"
             xtask: PathBuf::new(),
             civic: PathBuf::new(),
             helps: BTreeMap::from([
-                ((Program::Xtask, words(&["ci"])), help("Options:\n  --list  x")),
-                ((Program::Civic, words(&["lock", "list"])), help("[--all] [--json=<X>]")),
+                (
+                    (Program::Xtask, words(&["ci"])),
+                    help("Options:\n  --list  x"),
+                ),
+                (
+                    (Program::Civic, words(&["lock", "list"])),
+                    help("[--all] [--json=<X>]"),
+                ),
                 (
                     (Program::Civic, words(&["lock", "lst"])),
                     Err("error: unrecognized subcommand 'lst'".to_owned()),
@@ -310,7 +339,10 @@ curl \"$(civic call --url)\"
             ("cargo run -p civic-lock --example a", "no example a"),
             ("cargo run -p civic-lock --features tsl", "no feature tsl"),
         ] {
-            let wrong = commands.wrong(command).expect("it can be told").expect(command);
+            let wrong = commands
+                .wrong(command)
+                .expect("it can be told")
+                .expect(command);
             assert!(wrong.contains(says), "{command}: {wrong}");
         }
     }

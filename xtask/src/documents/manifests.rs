@@ -42,7 +42,8 @@ impl Manifests {
             .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
         let mut packages: BTreeMap<String, Vec<Version>> = BTreeMap::new();
         for package in metadata["packages"].as_array().into_iter().flatten() {
-            let (Some(name), Some(number)) = (package["name"].as_str(), package["version"].as_str())
+            let (Some(name), Some(number)) =
+                (package["name"].as_str(), package["version"].as_str())
             else {
                 continue;
             };
@@ -87,12 +88,24 @@ impl Manifests {
         };
         let asked = dependency["req"].as_str().unwrap_or_default();
         let path = dependency["path"].as_str();
-        if path.is_some_and(|path| !path.replace('\\', "/").ends_with(&format!("/crates/{name}"))) {
-            return Some(format!("`{name}` is in crates/{name}, and the path leads elsewhere"));
+        if path.is_some_and(|path| {
+            !path
+                .replace('\\', "/")
+                .ends_with(&format!("/crates/{name}"))
+        }) {
+            return Some(format!(
+                "`{name}` is in crates/{name}, and the path leads elsewhere"
+            ));
         }
-        let Some(version) = versions.iter().find(|version| is_of(asked, &version.number)) else {
+        let Some(version) = versions
+            .iter()
+            .find(|version| is_of(asked, &version.number))
+        else {
             let numbers: Vec<_> = versions.iter().map(|version| &*version.number).collect();
-            return Some(format!("`{name}` is {} here, not {asked}", numbers.join(" and ")));
+            return Some(format!(
+                "`{name}` is {} here, not {asked}",
+                numbers.join(" and ")
+            ));
         };
         dependency["features"]
             .as_array()
@@ -101,7 +114,10 @@ impl Manifests {
             .filter_map(Value::as_str)
             .find(|feature| !version.features.iter().any(|known| known == feature))
             .map(|feature| {
-                format!("`{name}` has no feature `{feature}`; it has {}", version.features.join(", "))
+                format!(
+                    "`{name}` has no feature `{feature}`; it has {}",
+                    version.features.join(", ")
+                )
             })
     }
 }
@@ -132,11 +148,20 @@ fn is_of(asked: &str, version: &str) -> bool {
     if asked == "*" {
         return true;
     }
-    let parts = |text: &str| -> Vec<u64> { text.split('.').map_while(|part| part.parse().ok()).collect() };
+    let parts = |text: &str| -> Vec<u64> {
+        text.split('.')
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
     let (asked, version) = (parts(asked), parts(version));
     // Up to the first number that is not 0 they are equal; the rest is not larger.
-    let fixed = asked.iter().position(|part| *part != 0).map_or(asked.len(), |at| at + 1);
-    !asked.is_empty() && version.get(..fixed) == asked.get(..fixed) && version[fixed..] >= asked[fixed..]
+    let fixed = asked
+        .iter()
+        .position(|part| *part != 0)
+        .map_or(asked.len(), |at| at + 1);
+    !asked.is_empty()
+        && version.get(..fixed) == asked.get(..fixed)
+        && version[fixed..] >= asked[fixed..]
 }
 
 #[cfg(test)]
@@ -155,7 +180,10 @@ mod tests {
             whole("# x\n[dev-dependencies]\na = \"1\""),
             format!("{PACKAGE}# x\n[dev-dependencies]\na = \"1\"\n[workspace]\n")
         );
-        assert_eq!(whole("[package]\nname = \"a\""), "[package]\nname = \"a\"\n[workspace]\n");
+        assert_eq!(
+            whole("[package]\nname = \"a\""),
+            "[package]\nname = \"a\"\n[workspace]\n"
+        );
     }
 
     #[test]
@@ -204,7 +232,10 @@ mod tests {
             (wrong("civic-auth", "^0.1", &["axumm"], None), "it has axum"),
             (wrong("civic-auth", "*", &[], Some("/w/auth")), "elsewhere"),
         ] {
-            assert!(found.as_deref().is_some_and(|found| found.contains(says)), "{found:?}");
+            assert!(
+                found.as_deref().is_some_and(|found| found.contains(says)),
+                "{found:?}"
+            );
         }
     }
 }

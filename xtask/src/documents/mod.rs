@@ -17,7 +17,14 @@ use crate::markdown::Document;
 use crate::sh;
 
 /// Folders in which there is no document of ours.
-const SKIPPED: &[&str] = &[".git", "artifacts", "corpus", "node_modules", "seeds", "target"];
+const SKIPPED: &[&str] = &[
+    ".git",
+    "artifacts",
+    "corpus",
+    "node_modules",
+    "seeds",
+    "target",
+];
 
 /// Checks every document.
 pub(crate) fn check() -> Result<(), String> {
@@ -51,7 +58,11 @@ pub(crate) fn check() -> Result<(), String> {
                 refuse(line, message);
             }
         }
-        for block in document.blocks.iter().filter(|block| block.language() == "toml") {
+        for block in document
+            .blocks
+            .iter()
+            .filter(|block| block.language() == "toml")
+        {
             shown += 1;
             for message in manifests.wrong(&block.lines.join("\n"))? {
                 refuse(block.line, message);
@@ -62,7 +73,11 @@ pub(crate) fn check() -> Result<(), String> {
         println!("    {named} commands and {shown} blocks of TOML are as their programs have them");
         Ok(())
     } else {
-        Err(format!("{} places are wrong:\n{}", wrong.len(), wrong.join("\n")))
+        Err(format!(
+            "{} places are wrong:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        ))
     }
 }
 
@@ -70,7 +85,10 @@ pub(crate) fn check() -> Result<(), String> {
 fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if path.is_dir() {
             if !SKIPPED.contains(&name) {
                 find(&path, files)?;

@@ -26,7 +26,10 @@ impl Header {
             ));
         }
         let lines = block(&header, "text").unwrap_or_default();
-        if lines.iter().all(|line| line.trim_matches('…').trim().is_empty()) {
+        if lines
+            .iter()
+            .all(|line| line.trim_matches('…').trim().is_empty())
+        {
             return Err("the header has no block ```text with what the example prints".into());
         }
         Ok(Self {
@@ -69,7 +72,10 @@ fn matches(promised: &str, printed: &str) -> bool {
     while let Some(part) = parts.next() {
         let at = match parts.peek() {
             // The last one ends the line.
-            None => rest.len().checked_sub(part.len()).filter(|_| rest.ends_with(part)),
+            None => rest
+                .len()
+                .checked_sub(part.len())
+                .filter(|_| rest.ends_with(part)),
             Some(_) => rest
                 .char_indices()
                 .skip(1)
@@ -91,7 +97,8 @@ mod tests {
     const COMMAND: &str = "cargo run --package a --example b";
 
     fn header(block: &str) -> Result<Header, String> {
-        let text = format!("//! What it shows.\n//!\n//! ```sh\n//! {COMMAND}\n//! ```\n//!\n{block}");
+        let text =
+            format!("//! What it shows.\n//!\n//! ```sh\n//! {COMMAND}\n//! ```\n//!\n{block}");
         Header::read(&text, COMMAND)
     }
 
@@ -107,12 +114,19 @@ mod tests {
             ("fn main() {}", "in a sentence"),
             ("//!\n//! x\n", "in a sentence"),
             ("//! It shows something.\n", COMMAND),
-            ("//! It shows.\n//! ```sh\n//! cargo run\n//! ```\n", COMMAND),
+            (
+                "//! It shows.\n//! ```sh\n//! cargo run\n//! ```\n",
+                COMMAND,
+            ),
         ] {
             let error = Header::read(text, COMMAND).expect_err(text);
             assert!(error.contains(says), "{text}: {error}");
         }
-        for block in ["", "//! ```text\n//! ```\n", "//! ```text\n//! …\n//! ```\n"] {
+        for block in [
+            "",
+            "//! ```text\n//! ```\n",
+            "//! ```text\n//! …\n//! ```\n",
+        ] {
             let error = header(block).expect_err(block);
             assert!(error.contains("what the example prints"), "{error}");
         }

@@ -59,7 +59,10 @@ pub(crate) fn check() -> Result<(), String> {
             let command = command(package.name(), &example.name, &example.features);
             match Header::read(&text, &command) {
                 Ok(header) => {
-                    headers.insert(path, (format!("{}/{}", package.name(), example.name), header));
+                    headers.insert(
+                        path,
+                        (format!("{}/{}", package.name(), example.name), header),
+                    );
                 }
                 Err(error) => broken.push(format!("{}: {error}", path.display())),
             }
@@ -168,9 +171,7 @@ fn wait(child: &mut Child) -> Result<Option<std::process::ExitStatus>, String> {
     }
 }
 
-fn reader(
-    pipe: Option<impl Read + Send + 'static>,
-) -> thread::JoinHandle<std::io::Result<String>> {
+fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<std::io::Result<String>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {

@@ -57,7 +57,10 @@ enum Place {
 }
 
 fn place(path: &str, sources: &[Source]) -> Place {
-    let Some(folder) = path.strip_prefix("crates/").and(path.strip_suffix("README.md")) else {
+    let Some(folder) = path
+        .strip_prefix("crates/")
+        .and(path.strip_suffix("README.md"))
+    else {
         return match path.starts_with("crates/") || path.starts_with("xtask/") {
             true => Place::Untested,
             false => Place::Repository,
@@ -184,7 +187,10 @@ fn wrong_rust(block: &Block) -> Option<(usize, String)> {
 fn without_reason(block: &Block) -> Option<String> {
     let mut words = block.info.split([',', ' ']);
     let flag = words.find(|word| FLAGS.contains(word))?;
-    let reason = block.comment.as_deref().and_then(|comment| comment.strip_prefix(flag));
+    let reason = block
+        .comment
+        .as_deref()
+        .and_then(|comment| comment.strip_prefix(flag));
     let reason = reason.and_then(|reason| reason.strip_prefix(": "));
     let has_reason = reason.is_some_and(|reason| reason.split_whitespace().count() >= 3);
     (!has_reason).then(|| NO_REASON.replace("FLAG", flag))
@@ -202,7 +208,12 @@ pub(super) fn check_source(source: &Source, findings: &mut Vec<Finding>) {
                 _ => without_reason(&block),
             };
             if let Some(message) = message {
-                findings.push(Finding::new(source, first + block.line - 1, "blocks", message));
+                findings.push(Finding::new(
+                    source,
+                    first + block.line - 1,
+                    "blocks",
+                    message,
+                ));
             }
         }
     }
@@ -213,7 +224,10 @@ fn documentation(source: &Source) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut after = None;
     for (number, line) in source.numbered() {
-        let comment = line.comment.as_ref().filter(|comment| comment.kind != Kind::Plain);
+        let comment = line
+            .comment
+            .as_ref()
+            .filter(|comment| comment.kind != Kind::Plain);
         let kind = comment.map(|comment| comment.kind);
         if let Some(comment) = comment {
             let text = comment.text.strip_prefix(' ').unwrap_or(&comment.text);
@@ -249,10 +263,7 @@ mod tests {
     fn links(path: &str, place: Place, text: &str) -> Vec<String> {
         let other = Document::read("# Rules\n## The order\n");
         let document = Document::read(text);
-        let documents = BTreeMap::from([
-            (path, Document::read(text)),
-            ("docs/other.md", other),
-        ]);
+        let documents = BTreeMap::from([(path, Document::read(text)), ("docs/other.md", other)]);
         let exists = |file: &Path| file == Path::new("crates/a/src/lib.rs");
         document
             .links
@@ -277,7 +288,10 @@ mod tests {
             ("[x](another.md)", "there is no docs/another.md"),
             ("[x](other.md#order)", "it has rules, the-order"),
             ("[x](#here)", "no such heading"),
-            ("[x](../crates/a/src/lib.rs#l7)", "only a document has headings"),
+            (
+                "[x](../crates/a/src/lib.rs#l7)",
+                "only a document has headings",
+            ),
             ("[x]: ../other.md", "there is no other.md"),
         ] {
             let found = links("docs/a.md", Place::Repository, text);
@@ -292,7 +306,11 @@ mod tests {
         for text in ["[x](Secret::new)", "[x](crate::layer)", "# A\n[x](#a)"] {
             assert_eq!(links(path, Place::Library, text), Vec::<String>::new());
         }
-        for text in ["[x](../../docs/other.md)", "[x](src/lib.rs)", "[x](other.md)"] {
+        for text in [
+            "[x](../../docs/other.md)",
+            "[x](src/lib.rs)",
+            "[x](other.md)",
+        ] {
             let found = links(path, Place::Library, text);
             assert!(found[0].contains("docs.rs"), "{text}: {found:?}");
         }
@@ -349,8 +367,14 @@ mod tests {
     #[test]
     fn where_a_readme_is_read_depends_on_its_crate() {
         let sources = [
-            Source::new("crates/a/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n"),
-            Source::new("crates/b/src/main.rs", "#![doc = include_str!(\"../README.md\")]\n"),
+            Source::new(
+                "crates/a/src/lib.rs",
+                "#![doc = include_str!(\"../README.md\")]\n",
+            ),
+            Source::new(
+                "crates/b/src/main.rs",
+                "#![doc = include_str!(\"../README.md\")]\n",
+            ),
         ];
         for (path, expected) in [
             ("README.md", Place::Repository),

@@ -75,12 +75,10 @@ impl ServiceClientBuilder {
         Self::over_url(match env::var(variable) {
             Ok(url) => BaseUrl::parse(variable, &url),
             Err(env::VarError::NotPresent) => BaseUrl::parse("the default URL", default),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(Error::config(format!(
-                    "{variable} is not Unicode. Write it as http://host[:port][/prefix], for \
+            Err(env::VarError::NotUnicode(_)) => Err(Error::config(format!(
+                "{variable} is not Unicode. Write it as http://host[:port][/prefix], for \
                      example http://localhost:3020"
-                )))
-            }
+            ))),
         })
     }
 

@@ -460,11 +460,17 @@ async fn what_a_main_prints_of_a_failed_call_is_the_line_its_causes_and_the_corr
     let client = exact(&refusing.url()).build().unwrap();
     let error = client.get("/x").send().await.unwrap_err();
     let printed = format!("Error: {error:?}");
-    let begins = format!("Error: GET /x -> connect to {} after 3 attempts in", refusing.addr());
+    let begins = format!(
+        "Error: GET /x -> connect to {} after 3 attempts in",
+        refusing.addr()
+    );
     assert!(printed.starts_with(&begins), "{printed}");
     assert!(printed.contains("(os error "), "the cause: {printed}");
     let id = error.correlation_id().unwrap();
-    assert!(printed.ends_with(&format!(" (correlation id {id})")), "{printed}");
+    assert!(
+        printed.ends_with(&format!(" (correlation id {id})")),
+        "{printed}"
+    );
     assert!(format!("{error:#?}").starts_with("Error {\n    kind: Connect,"));
 }
 

@@ -211,7 +211,11 @@ async fn an_empty_redis_url_never_makes_every_replica_its_own_lock() {
 #[tokio::test]
 async fn what_a_main_prints_names_the_variable_and_what_is_wrong_with_it() {
     for (variable, value, says) in [
-        ("REDIS_URL", "foo", "REDIS_URL: the URL of Redis must be redis"),
+        (
+            "REDIS_URL",
+            "foo",
+            "REDIS_URL: the URL of Redis must be redis",
+        ),
         (
             "REDIS_URL",
             "redis://user:hunter2@localhost:99999",
