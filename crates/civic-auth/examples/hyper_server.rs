@@ -12,7 +12,6 @@
 //! ```
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -59,7 +58,7 @@ fn ask(address: SocketAddr) -> Result<Request<Empty<Bytes>>, http::Error> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxError> {
     // A service reads it with `Secret::from_env("JWT_SECRET")?`.
     let secret = Secret::new("a secret of at least thirty-two bytes")?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
