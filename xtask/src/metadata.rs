@@ -83,7 +83,7 @@ impl Package {
         self.0["name"].as_str().unwrap_or_default()
     }
 
-    /// Its examples.
+    /// Returns its examples.
     pub(crate) fn examples(&self) -> Vec<Example<'_>> {
         let targets = self.0["targets"].as_array().into_iter().flatten();
         targets

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use bytes::Bytes;
 use civic_auth::{CorrelationId, MissingCredentials};
@@ -366,10 +366,8 @@ impl fmt::Debug for Error {
         let repr = &self.0;
         if !f.alternate() {
             self.write_line(f, None)?;
-            let mut cause = StdError::source(self);
-            while let Some(error) = cause {
-                write!(f, ": {error}")?;
-                cause = error.source();
+            for cause in iter::successors(StdError::source(self), |error| error.source()) {
+                write!(f, ": {cause}")?;
             }
             if let Some(id) = &repr.correlation_id {
                 write!(f, " (correlation id {id})")?;
@@ -396,9 +394,6 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

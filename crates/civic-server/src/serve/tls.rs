@@ -32,7 +32,7 @@ pub struct ClientCertificate(Arc<[u8]>);
 
 /// Why a certificate, a key or an authority cannot be used.
 ///
-/// `Debug` is `Display` with the cause, because that is what a `main` that returns the error prints.
+/// `Debug` is `Display` with the cause: it is what a `main` that returns the error prints.
 pub struct InvalidTls {
     what: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
