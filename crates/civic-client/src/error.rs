@@ -366,7 +366,7 @@ impl fmt::Debug for Error {
         let repr = &self.0;
         if !f.alternate() {
             self.write_line(f, None)?;
-            for cause in iter::successors(StdError::source(self), |error| error.source()) {
+            for cause in iter::successors(StdError::source(self), |&error| error.source()) {
                 write!(f, ": {cause}")?;
             }
             if let Some(id) = &repr.correlation_id {
