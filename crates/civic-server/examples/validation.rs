@@ -7,7 +7,7 @@
 //! It prints:
 //!
 //! ```text
-//! 201 {"owner":"Ada","rollNumber":"R-1","amount":12.5}
+//! 201 {"amount":12.5,"owner":"Ada","rollNumber":"R-1"}
 //! 422 Validation failed: …
 //!   amount: lower than 0.01
 //!   owner: length is lower than 1
