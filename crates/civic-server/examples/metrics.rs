@@ -4,8 +4,7 @@
 //! cargo run --package civic-server --example metrics
 //! ```
 //!
-//! `docs/examples/telemetry.rs` does the same with Prometheus' and OpenTelemetry's crates. It
-//! prints what `GET /metrics` would answer:
+//! It prints what `GET /metrics` would answer:
 //!
 //! ```text
 //! http_server_requests_total{method="GET",route="/api/roll/properties/{id}",status="200"} 2

@@ -18,14 +18,6 @@ const FLAGS: &[&str] = &["no_run", "should_panic", "compile_fail", "ignore"];
 /// With these it is not run as it is shown.
 const NOT_RUN: &[&str] = &["no_run", "ignore"];
 
-/// Documents that are being rewritten: their blocks are not looked at.
-const REWRITTEN: &[&str] = &[
-    "README.md",
-    "docs/distributed-lock.md",
-    "docs/once.md",
-    "docs/server.md",
-];
-
 const NO_REASON: &str = "a block that is not run as it is shown says why, on the line before it: \
                          <!-- FLAG: it serves until it is stopped -->";
 
@@ -47,9 +39,6 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
             }) {
                 findings.push(Finding::at(path, link.line, "links", message));
             }
-        }
-        if REWRITTEN.contains(path) {
-            continue;
         }
         for block in &document.blocks {
             if let Some((line, message)) = wrong(block, place) {

@@ -85,7 +85,7 @@ impl AttemptSpanLayer {
     /// `traceparent` of another trace and no `tracestate`, that of the call is removed: a state
     /// belongs to its trace. It must not block. With the crates of OpenTelemetry it is
     ///
-    /// <!-- ignore: it needs OpenTelemetry, and docs/examples/telemetry.rs runs it -->
+    /// <!-- ignore: it needs OpenTelemetry, which is no dependency here -->
     /// ```ignore
     /// |span, headers| {
     ///     opentelemetry::global::get_text_map_propagator(|propagator| {
