@@ -10,6 +10,7 @@ mod correlation_id;
 mod error;
 mod jwt;
 mod key;
+mod key_set;
 pub mod layer;
 mod mint;
 mod person;
@@ -30,9 +31,10 @@ pub use self::error::{
     AuthError, AuthErrorKind, Cause, ConfigError, ConfigErrorKind, MissingCredentials,
 };
 pub use self::key::{
-    Algorithm, KeyFile, KeyRing, KeySet, KeySource, PrivatePem, Profile, Reload, Secret,
-    SigningKey, VerifyingKey,
+    Algorithm, KeyFile, KeyRefresh, KeyRing, KeySet, KeySource, KeySources, PrivatePem, Profile,
+    Reload, Secret, SharedKeySet, SigningKey, VerifyingKey,
 };
+pub use self::key_set::{KeySetBody, KeySetService};
 #[cfg(feature = "deadline")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
 #[doc(inline)]

@@ -11,6 +11,9 @@ mod error_kind;
 mod facade;
 mod failure;
 mod gate;
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+pub mod jwks;
 pub mod layer;
 mod lru;
 mod method_name;

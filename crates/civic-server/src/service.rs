@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use axum::routing::get;
+use axum::routing::{get, get_service};
 use axum::{Extension, Router};
-use civic_auth::AuthLayer;
 use civic_auth::layer::AdoptDeadlineLayer;
+use civic_auth::{AuthLayer, KeySetService};
 use civic_envelope::EnvelopeLayer;
 
 use crate::fallback;
@@ -14,6 +14,9 @@ use crate::layer::edge::EdgeGuardLayer;
 use crate::layer::{RequestEvent, ShedLayer, StackLayer};
 use crate::readiness::{self, Readiness};
 use crate::shutdown::Shutdown;
+
+/// Where the public keys of a service are found.
+const KEY_SET: &str = "/.well-known/jwks.json";
 
 /// Where orchestrators look, and what gateways pass on under the prefix.
 const HEALTH: [&str; 2] = ["/health", "/health/ready"];
@@ -37,6 +40,7 @@ pub struct Service {
     public: Router,
     guard: AuthLayer,
     limit: Option<ShedLayer>,
+    key_set: Option<KeySetService>,
     readiness: Readiness,
     envelope: Option<EnvelopeLayer>,
     stack: StackLayer,
@@ -75,6 +79,7 @@ impl Service {
             public: Router::new(),
             guard: guard.into(),
             limit: None,
+            key_set: None,
             readiness: Readiness::new(),
             envelope: Some(EnvelopeLayer::new()),
             stack: StackLayer::new(),
@@ -109,6 +114,17 @@ impl Service {
     #[must_use]
     pub fn readiness(mut self, readiness: Readiness) -> Self {
         self.readiness = readiness;
+        self
+    }
+
+    /// Publishes the public keys with which others verify the tokens of this service, under
+    /// `/.well-known/jwks.json`, at the root and under the prefix. They are public, have no
+    /// envelope, and are not counted by the [limit](Self::limit).
+    ///
+    /// Defaults to publishing none.
+    #[must_use]
+    pub fn key_set(mut self, keys: KeySetService) -> Self {
+        self.key_set = Some(keys);
         self
     }
 
@@ -189,7 +205,8 @@ impl Service {
     /// # Panics
     ///
     /// Panics if a guarded and a public route have the same path and method, or if one of them is
-    /// `/health` or `/health/ready`, as [`Router::merge`] does.
+    /// `/health`, `/health/ready` or the path of the [key set](Self::key_set), as [`Router::merge`]
+    /// does.
     pub fn into_router(self) -> Router {
         let readiness = self.readiness;
         let ready = async move |shutdown: Option<Extension<Shutdown>>| {
@@ -197,9 +214,12 @@ impl Service {
             readiness.answer(shutdown.as_ref()).await
         };
         let [live_path, ready_path] = HEALTH;
-        let health = Router::new()
+        let mut open = Router::new()
             .route(live_path, get(readiness::healthy))
             .route(ready_path, get(ready));
+        if let Some(keys) = self.key_set {
+            open = open.route(KEY_SET, get_service(keys));
+        }
 
         let guarded = match (self.guarded.has_routes(), self.stack.is_edge()) {
             (false, _) => self.guarded,
@@ -230,8 +250,8 @@ impl Service {
             }
         };
         Router::new()
-            .nest(&self.prefix, routes.merge(health.clone()))
-            .merge(health)
+            .nest(&self.prefix, routes.merge(open.clone()))
+            .merge(open)
             .fallback(fallback::not_found)
             .method_not_allowed_fallback(fallback::method_not_allowed)
             .layer(stack)

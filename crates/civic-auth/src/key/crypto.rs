@@ -7,6 +7,7 @@
 //! of the process; nothing here goes through it. The library overwrites the memory of its private
 //! keys when they are dropped.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
@@ -147,6 +148,16 @@ pub(crate) fn derived(secret: &Secret, purpose: &str) -> Secret {
         Some(id) => derived.with_id(id).expect("it is an id already"),
         None => derived,
     }
+}
+
+/// Returns the first half of the SHA-256 of a text, in hexadecimal.
+pub(crate) fn fingerprint(text: &[u8]) -> String {
+    digest(&SHA256, text)
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Generates a private key in PKCS#8, or `None` for HS256 or if there are no random numbers.

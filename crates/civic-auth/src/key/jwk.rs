@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
-use super::secret::Secret;
+use super::secret::{Secret, is_key_id};
 use super::verifying::{Profile, VerifyingKey};
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -20,6 +20,8 @@ pub(super) struct Jwk {
     #[serde(default, rename = "use")]
     usage: Option<String>,
     #[serde(default)]
+    key_ops: Option<Vec<String>>,
+    #[serde(default)]
     kid: Option<String>,
     #[serde(default)]
     x: Option<String>,
@@ -27,12 +29,21 @@ pub(super) struct Jwk {
     y: Option<String>,
     #[serde(default)]
     k: Option<SecretText>,
+    #[serde(default)]
+    d: Option<SecretText>,
     /// Ours: the issuer that the key is bound to.
     #[serde(default)]
     issuer: Option<String>,
     /// Ours: `service` or `user`.
     #[serde(default)]
     profile: Option<String>,
+}
+
+/// What the publisher of a key should have kept to itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Leaked {
+    Secret,
+    PrivateKey,
 }
 
 /// A text whose memory is overwritten when it is dropped.
@@ -49,8 +60,9 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`ConfigErrorKind::InvalidKey`] for anything else, a key of `use` other than `sig`, and one
-    /// whose `alg` is not that of its curve; [`ConfigErrorKind::InvalidKeyId`].
+    /// [`ConfigErrorKind::InvalidKey`] for anything else, a private key, a key that is not for
+    /// verifying (`use` other than `sig`, `key_ops` without `verify`), and one whose `alg` is not
+    /// that of its curve; [`ConfigErrorKind::InvalidKeyId`].
     pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
         Jwk::parse(json)?
             .key()?
@@ -65,12 +77,28 @@ impl Jwk {
         serde_json::from_str(json).map_err(|_| ConfigError::new(ConfigErrorKind::InvalidKey))
     }
 
+    /// Returns what must never be published of this key, if it is there.
+    pub(super) fn leaked(&self) -> Option<Leaked> {
+        if self.kty == "oct" || self.k.is_some() {
+            return Some(Leaked::Secret);
+        }
+        self.d.as_ref().map(|_| Leaked::PrivateKey)
+    }
+
+    /// Returns the id, if it is one that a key can have.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.kid.as_deref().filter(|id| is_key_id(id))
+    }
+
     /// Returns the public key, or `None` if it is one for another purpose or of another kind. It is
     /// not bound: the publisher of a set does not say for whom its keys may speak.
     pub(super) fn key(&self) -> Result<Option<VerifyingKey>, ConfigError> {
         let invalid = || ConfigError::new(ConfigErrorKind::InvalidKey);
-        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
+        if !self.is_for_verifying() {
             return Ok(None);
+        }
+        if self.d.is_some() {
+            return Err(invalid());
         }
         let (algorithm, bytes) = match (&*self.kty, self.crv.as_deref()) {
             ("OKP", Some("Ed25519")) => (
@@ -109,8 +137,15 @@ impl Jwk {
         key.map(|key| self.bind(key)).transpose()
     }
 
+    /// RFC 7517 sections 4.2 and 4.3.
+    fn is_for_verifying(&self) -> bool {
+        let operations = self.key_ops.as_deref();
+        self.usage.as_deref().is_none_or(|usage| usage == "sig")
+            && operations.is_none_or(|operations| operations.iter().any(|name| name == "verify"))
+    }
+
     fn secret(&self) -> Result<Option<VerifyingKey>, ConfigError> {
-        if self.kty != "oct" {
+        if self.kty != "oct" || !self.is_for_verifying() {
             return Ok(None);
         }
         let bytes = decode(self.k.as_ref().map(|text| text.0.as_str()))

@@ -1,13 +1,15 @@
 //! The keys that a verifier knows.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::jwk::Jwk;
+use super::jwk::{Jwk, Leaked};
 use super::ring::KeyRing;
 use super::secret::Secret;
-use super::verifying::VerifyingKey;
-use crate::error::{ConfigError, ConfigErrorKind};
+use super::verifying::{Profile, VerifyingKey};
+use crate::error::{Cause, ConfigError, ConfigErrorKind};
 
 /// The largest set that is read.
 const MAX_SET_BYTES: usize = 64 * 1024;
@@ -21,6 +23,16 @@ const MAX_KEYS: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    coverage: Coverage,
+}
+
+/// Whether a set has all keys that it should have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Coverage {
+    #[default]
+    Whole,
+    /// One of the sources has no keys at present.
+    Partial,
 }
 
 #[derive(Deserialize)]
@@ -40,9 +52,11 @@ impl KeySet {
 
     /// Reads the public keys of a JSON Web Key Set (RFC 7517 section 5).
     ///
-    /// Shared secrets, keys for another use, of another kind or with an id of other characters, and
-    /// those that cannot be read are ignored, as the RFC asks for. No key is bound, whatever the
-    /// set says: bind each with [`VerifyingKey::issued_by`].
+    /// Keys for another use, of another kind or with an id of other characters, and those that
+    /// cannot be read are ignored, as the RFC asks for. So are shared secrets (`"kty":"oct"`) and
+    /// private keys, which no one may publish: each is a `WARN`. No key is bound, whatever the set
+    /// says: bind each with [`VerifyingKey::issued_by`], or all with
+    /// [`bound_to`](Self::bound_to).
     ///
     /// # Errors
     ///
@@ -50,7 +64,22 @@ impl KeySet {
     /// has no key that can be used, or if two keys have one id.
     pub fn from_jwks(json: &[u8]) -> Result<Self, ConfigError> {
         Self::read(json, |jwk| {
-            Ok(Jwk::parse(jwk).and_then(|jwk| jwk.key()).ok().flatten())
+            let Ok(jwk) = Jwk::parse(jwk) else {
+                return Ok(None);
+            };
+            let Some(leaked) = jwk.leaked() else {
+                return Ok(jwk.key().ok().flatten());
+            };
+            tracing::warn!(
+                kid = jwk.id(),
+                "a key set has a {}, which everyone who can read the set can mint with: it is not \
+                 used; its publisher must replace it",
+                match leaked {
+                    Leaked::Secret => "shared secret",
+                    Leaked::PrivateKey => "private key",
+                }
+            );
+            Ok(None)
         })
     }
 
@@ -84,7 +113,37 @@ impl KeySet {
         if keys.is_empty() || duplicate {
             return Err(invalid());
         }
-        Ok(Self { keys })
+        Ok(keys.into_iter().collect())
+    }
+
+    /// Binds every key to an issuer and to a profile, as [`VerifyingKey::issued_by`] and
+    /// [`VerifyingKey::only`] do.
+    #[must_use]
+    pub fn bound_to(mut self, issuer: impl Into<Arc<str>>, profile: Profile) -> Self {
+        let issuer = issuer.into();
+        for key in &mut self.keys {
+            *key = key.clone().issued_by(Arc::clone(&issuer)).only(profile);
+        }
+        self
+    }
+
+    /// Says that keys are missing from this set at present. A token that no key of it made is then
+    /// refused with 503 and not with 401: the missing keys might have made it.
+    pub(crate) fn with_keys_missing(mut self) -> Self {
+        self.coverage = Coverage::Partial;
+        self
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.coverage == Coverage::Whole
+    }
+
+    /// Returns why a token is refused for which there is no key.
+    pub(crate) fn refusal(&self, cause: Cause) -> Cause {
+        match self.coverage {
+            Coverage::Whole => cause,
+            Coverage::Partial => Cause::KeysUnavailable,
+        }
     }
 
     /// Returns the public keys as a JSON Web Key Set. Shared secrets are left out.
@@ -104,13 +163,14 @@ impl FromIterator<VerifyingKey> for KeySet {
     fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
         Self {
             keys: keys.into_iter().collect(),
+            coverage: Coverage::Whole,
         }
     }
 }
 
 impl From<VerifyingKey> for KeySet {
     fn from(key: VerifyingKey) -> Self {
-        Self { keys: vec![key] }
+        Self::from_iter([key])
     }
 }
 

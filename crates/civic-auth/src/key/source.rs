@@ -1,4 +1,5 @@
-//! Where a verifier gets its keys from: a set that never changes, or a file that may.
+//! Where a verifier gets its keys from: a set that never changes, a file that may, or another
+//! source.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,12 +8,18 @@ use std::{fmt, fs, io};
 
 use zeroize::Zeroizing;
 
+use super::refresh::KeyRefresh;
 use super::set::KeySet;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Where a verifier gets its keys from.
 ///
-/// A set that never changes is a source. [`KeyFile`] follows a file.
+/// A set that never changes is a source. [`KeyFile`] follows a file, [`SharedKeySet`] is replaced
+/// by the program, and [`KeySources`] makes one source of several. `JwksSource` of `civic-client`
+/// fetches the keys of another service over HTTP.
+///
+/// [`KeySources`]: crate::KeySources
+/// [`SharedKeySet`]: crate::SharedKeySet
 pub trait KeySource: Send + Sync {
     /// Returns the present keys. It is called for each request, so it must not wait.
     ///
@@ -20,6 +27,18 @@ pub trait KeySource: Send + Sync {
     /// old: every request is then answered with 503 and `Retry-After`, because the fault is not the
     /// caller's.
     fn current(&self) -> Option<Arc<KeySet>>;
+
+    /// Looks for newer keys, because a token names one that is not among the
+    /// [present ones](Self::current), or because there are none.
+    ///
+    /// The returned future ends when the newer keys are there, or could not be had. `None` says
+    /// that waiting does not help: the keys do not change, or they were looked for a moment ago. A
+    /// stranger's token is enough for a call of this method, so a source that asks others for its
+    /// keys must limit how often it does, and let all callers share one answer. Unless it is
+    /// implemented, it returns `None`.
+    fn refresh(&self) -> Option<KeyRefresh> {
+        None
+    }
 }
 
 impl KeySource for Arc<KeySet> {
@@ -31,6 +50,10 @@ impl KeySource for Arc<KeySet> {
 impl<S: KeySource + ?Sized> KeySource for Arc<S> {
     fn current(&self) -> Option<Arc<KeySet>> {
         (**self).current()
+    }
+
+    fn refresh(&self) -> Option<KeyRefresh> {
+        (**self).refresh()
     }
 }
 

@@ -6,6 +6,9 @@
 //!   of used tokens, and the request waits for its answer.
 //! - Any other request is answered here and never reaches the inner service. Its body is read
 //!   first, to its end, for 32 MiB or for 2 s, so that the answer to a large upload arrives.
+//! - A request whose token names a key that is not there, or that finds no keys at all, waits once
+//!   for the source of the keys to look for newer ones, for a second at most, and is then decided
+//!   with what there is. A request whose key is there never waits for one.
 //! - A request for a public path goes on without a principal, and its token is not looked at. The
 //!   path is compared as a whole, as it was sent: `/health` is not `/health/`, `/healthz`,
 //!   `/HEALTH`, `/health;x` or `/api?x=/health`. It is the path that this layer sees: inside a
@@ -18,6 +21,7 @@
 //! calling.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -27,12 +31,13 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::admission::{Admission, Decision};
 use super::audit::Auditor;
+use super::auth_future::AuthFuture;
 use super::body::AuthBody;
-use super::future::AuthFuture;
+use super::guard::{Anonymous, Guard};
 use super::refusals::Refusals;
-use crate::context::RequestContext;
-use crate::error::{AuthError, Cause};
+use super::verdict::VerdictFuture;
 use crate::replay::ReplayProtection;
 use crate::txn::TransactionTokens;
 use crate::verify::{Principal, TokenVerifier};
@@ -45,33 +50,18 @@ use crate::verify::{Principal, TokenVerifier};
 #[derive(Clone, Debug)]
 #[doc(alias = "AuthGuard")]
 pub struct AuthLayer {
-    verifier: TokenVerifier,
+    guard: Guard,
     public_paths: Arc<HashSet<String>>,
-    anonymous: Anonymous,
-    refusals: Arc<Refusals>,
-    transactions: Option<TransactionTokens>,
     auditor: Option<Auditor>,
-    replay: Option<ReplayProtection>,
 }
 
 /// Lets a request in only if it has an accepted token. Made by [`AuthLayer`].
 #[derive(Clone, Debug)]
 pub struct Auth<S> {
     inner: S,
-    verifier: TokenVerifier,
+    guard: Guard,
     public_paths: Arc<HashSet<String>>,
-    anonymous: Anonymous,
-    refusals: Arc<Refusals>,
-    transactions: Option<TransactionTokens>,
     auditor: Option<Auditor>,
-    replay: Option<ReplayProtection>,
-}
-
-/// What becomes of a request without any token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Anonymous {
-    Refused,
-    Admitted,
 }
 
 // ===== impl AuthLayer =====
@@ -81,13 +71,17 @@ impl AuthLayer {
     #[must_use]
     pub fn new(verifier: TokenVerifier) -> Self {
         Self {
-            verifier,
+            guard: Guard {
+                admission: Admission {
+                    verifier,
+                    transactions: None,
+                    replay: None,
+                },
+                anonymous: Anonymous::Refused,
+                refusals: Arc::new(Refusals::default()),
+            },
             public_paths: Arc::default(),
-            anonymous: Anonymous::Refused,
-            refusals: Arc::default(),
-            transactions: None,
             auditor: None,
-            replay: None,
         }
     }
 
@@ -120,7 +114,7 @@ impl AuthLayer {
     /// Defaults to ignoring the header.
     #[must_use]
     pub fn with_transactions(mut self, tokens: TransactionTokens) -> Self {
-        self.transactions = Some(tokens);
+        self.guard.admission.transactions = Some(tokens);
         self
     }
 
@@ -152,7 +146,7 @@ impl AuthLayer {
     /// Defaults to accepting a token any number of times until it expires.
     #[must_use]
     pub fn with_replay_protection(mut self, protection: ReplayProtection) -> Self {
-        self.replay = Some(protection);
+        self.guard.admission.replay = Some(protection);
         self
     }
 
@@ -164,7 +158,7 @@ impl AuthLayer {
     /// Defaults to refusing such a request with 401.
     #[must_use]
     pub fn with_anonymous_callers(mut self) -> Self {
-        self.anonymous = Anonymous::Admitted;
+        self.guard.anonymous = Anonymous::Admitted;
         self
     }
 }
@@ -181,13 +175,9 @@ impl<S> Layer<S> for AuthLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Auth {
             inner,
-            verifier: self.verifier.clone(),
+            guard: self.guard.clone(),
             public_paths: Arc::clone(&self.public_paths),
-            anonymous: self.anonymous,
-            refusals: Arc::clone(&self.refusals),
-            transactions: self.transactions.clone(),
             auditor: self.auditor.clone(),
-            replay: self.replay.clone(),
         }
     }
 }
@@ -201,22 +191,11 @@ impl<S> Auth<S> {
     }
 
     inner_accessors!();
-
-    fn admit<B>(&self, request: &Request<B>) -> Result<Principal, AuthError> {
-        let mut principal = self.verifier.verify_request(request)?;
-        if let Some(tokens) = &self.transactions {
-            let headers = request.headers();
-            let id = RequestContext::correlation_id_for(headers, request.extensions());
-            let transaction = tokens.admit(&mut principal, headers, id)?;
-            RequestContext::current().adopt_transaction(transaction);
-        }
-        Ok(principal)
-    }
 }
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    S: Clone + Service<Request<ReqB>, Response = Response<ResB>>,
     ReqB: Body,
 {
     type Response = Response<AuthBody<ResB>>;
@@ -231,39 +210,19 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         request.extensions_mut().remove::<Principal>();
         if self.public_paths.contains(request.uri().path()) {
-            return AuthFuture::inner(self.inner.call(request));
+            return AuthFuture::decided(VerdictFuture::inner(self.inner.call(request)));
         }
-        let mut audit = self.auditor.as_ref().map(|auditor| auditor.begin(&request));
-        let principal = match self.admit(&request) {
-            Ok(principal) => principal,
-            Err(error)
-                if error.cause() == Cause::NothingSent && self.anonymous == Anonymous::Admitted =>
-            {
-                return AuthFuture::audited(self.inner.call(request), audit);
+        let audit = self.auditor.as_ref().map(|auditor| auditor.begin(&request));
+        match self.guard.admission.decide(&request) {
+            Decision::Made(verdict) => {
+                let inner = &mut self.inner;
+                AuthFuture::decided(self.guard.conclude(inner, request, audit, verdict))
             }
-            Err(error) => {
-                self.refusals.note(error.cause(), &self.verifier);
-                if let Some(audit) = audit {
-                    audit.refused(error);
-                }
-                return AuthFuture::refused(error, request);
-            }
-        };
-        if let Some(audit) = &mut audit {
-            audit.caller(&principal);
-        }
-        let question = self.replay.as_ref().and_then(|replay| {
-            let until = self.verifier.accepts_until(&principal);
-            replay.question(request.method(), &principal, until)
-        });
-        request.extensions_mut().insert(principal);
-        match question {
-            None => AuthFuture::audited(self.inner.call(request), audit),
-            Some(question) => {
+            Decision::Waits(wait) => {
                 // The instance that was polled ready goes along, and a clone of it stays.
                 let next = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, next);
-                AuthFuture::asked(question, ready, request, audit)
+                let ready = mem::replace(&mut self.inner, next);
+                AuthFuture::waiting(ready, self.guard.clone(), request, audit, wait)
             }
         }
     }

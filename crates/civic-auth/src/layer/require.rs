@@ -11,7 +11,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::body::AuthBody;
-use super::future::AuthFuture;
+use super::verdict::VerdictFuture;
 use crate::error::{AuthError, Cause};
 use crate::verify::Principal;
 
@@ -58,7 +58,7 @@ where
 {
     type Response = Response<AuthBody<ResB>>;
     type Error = S::Error;
-    type Future = AuthFuture<S, ReqB>;
+    type Future = VerdictFuture<S::Future, ReqB>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -72,8 +72,8 @@ where
             .ok_or_else(|| Cause::NothingSent.into())
             .and_then(|principal| self.requirement.check(principal));
         match checked {
-            Ok(()) => AuthFuture::inner(self.inner.call(request)),
-            Err(error) => AuthFuture::refused(error, request),
+            Ok(()) => VerdictFuture::inner(self.inner.call(request)),
+            Err(error) => VerdictFuture::refused(error, request),
         }
     }
 }

@@ -14,10 +14,10 @@ use super::on_behalf_of::OnBehalfOf;
 use super::transaction::{TXN_TOKEN, Transaction};
 use crate::clock::Clock;
 use crate::correlation_id::new_correlation_id;
-use crate::error::{Cause, ConfigError, ConfigErrorKind};
+use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
 use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
 use crate::jwt::{Compact, Header, TokenType};
-use crate::key::{KeyRing, KeySet, KeySource, SigningKey, derived};
+use crate::key::{KeyRefresh, KeyRing, KeySet, KeySource, SigningKey, derived};
 use crate::verify::{Principal, check_signature};
 
 /// The context of the key derivation. It keeps the keys apart from those of access tokens.
@@ -109,6 +109,8 @@ impl TransactionTokens {
     }
 
     /// Adds to a principal for whom it calls, and returns what is to be forwarded.
+    ///
+    /// [`refusal`](Self::refusal) says how a request is refused for a cause.
     pub(crate) fn admit(
         &self,
         principal: &mut Principal,
@@ -127,7 +129,9 @@ impl TransactionTokens {
         if tokens.next().is_some() {
             return Err(Cause::InvalidTransaction);
         }
-        let user = self.verify(token.as_bytes())?;
+        let user = self.verify(token.as_bytes()).inspect_err(|cause| {
+            tracing::debug!(cause = cause.as_str(), "transaction token refused");
+        })?;
         let transaction = self.transaction(token.clone(), user.expires_at());
         principal.set_on_behalf_of(user);
         Ok(Some(transaction))
@@ -176,18 +180,14 @@ impl TransactionTokens {
     }
 
     fn verify(&self, token: &[u8]) -> Result<OnBehalfOf, Cause> {
-        let invalid = |cause: Cause| {
-            tracing::debug!(cause = cause.as_str(), "transaction token refused");
-            Cause::InvalidTransaction
-        };
-        compact::check_size(token).map_err(invalid)?;
-        let token = Compact::split(token).map_err(invalid)?;
-        let header = Header::read(token.header, TokenType::Transaction).map_err(invalid)?;
+        compact::check_size(token)?;
+        let token = Compact::split(token)?;
+        let header = Header::read(token.header, TokenType::Transaction)?;
         let keys = self.keys.current().ok_or(Cause::KeysUnavailable)?;
-        check_signature(&keys, &token, &header).map_err(invalid)?;
+        check_signature(&keys, &token, &header)?;
         let claims: Claims = compact::decode_text(token.claims)
             .and_then(|json| serde_json::from_str(&json).ok())
-            .ok_or_else(|| invalid(Cause::MalformedClaims))?;
+            .ok_or(Cause::MalformedClaims)?;
         // With a clock that stands before 1970 every token has expired.
         let now = self
             .clock
@@ -196,7 +196,26 @@ impl TransactionTokens {
         match claims.check(&self.trust_domain, now) {
             Ok(()) => Ok(claims.into()),
             Err(Broken::Expired) => Err(Cause::ExpiredTransaction),
-            Err(Broken::Other) => Err(invalid(Cause::MalformedClaims)),
+            Err(Broken::Other) => Err(Cause::MalformedClaims),
+        }
+    }
+
+    /// Returns how a request is refused whose transaction token is refused for this cause.
+    pub(crate) fn refusal(cause: Cause) -> AuthError {
+        match cause {
+            Cause::KeysUnavailable | Cause::ExpiredTransaction => cause,
+            _ => Cause::InvalidTransaction,
+        }
+        .into()
+    }
+
+    /// Looks for newer keys, if they could change this refusal.
+    pub(crate) fn refresh_keys(&self, cause: Cause) -> Option<KeyRefresh> {
+        match cause {
+            Cause::UnknownKey | Cause::WrongAlgorithm | Cause::KeysUnavailable => {
+                self.keys.refresh()
+            }
+            _ => None,
         }
     }
 

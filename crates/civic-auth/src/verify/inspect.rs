@@ -6,6 +6,7 @@
 //! what it prints cannot be used to make a call.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -16,7 +17,7 @@ use super::verifier::{TokenVerifier, check_signature};
 use crate::error::Cause;
 use crate::jwt::compact::{self, MAX_TOKEN_BYTES};
 use crate::jwt::{Compact, Header, Payload, TokenType};
-use crate::key::Algorithm;
+use crate::key::{Algorithm, KeySet};
 
 /// The outcome of every rule. Made by [`TokenVerifier::inspect`].
 ///
@@ -124,7 +125,8 @@ impl TokenVerifier {
         );
 
         // A broken header names no key that could be trusted, so every key is tried.
-        let keys = self.keys().unwrap_or_default();
+        let none = || Arc::new(KeySet::default().with_keys_missing());
+        let keys = self.keys().unwrap_or_else(none);
         let signature = check_signature(&keys, &token, &header.unwrap_or_default());
         report.add(
             "signature",
@@ -308,6 +310,9 @@ fn explain(cause: Cause) -> &'static str {
         Cause::UnknownKey => "kid names a key that is not in the ring",
         Cause::WrongSignature => {
             "no key of the ring made it: JWT_SECRET differs, or the token was changed"
+        }
+        Cause::KeysUnavailable => {
+            "no key that is there made it, and keys are missing at present: a guard answers 503"
         }
         other => other.as_str(),
     }

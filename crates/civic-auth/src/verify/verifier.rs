@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::error::{AuthError, Cause, ConfigError, ConfigErrorKind};
 use crate::jwt::compact::{self, Signature};
 use crate::jwt::{Compact, Header, Payload, TokenType, claims};
-use crate::key::{KeySet, KeySource, VerifyingKey};
+use crate::key::{KeyRefresh, KeySet, KeySource, VerifyingKey};
 
 /// Verifies tokens against the keys of a [`KeySet`] or a [`KeySource`].
 ///
@@ -154,6 +154,21 @@ impl TokenVerifier {
         self.keys.current()
     }
 
+    /// Looks for newer keys, if they could change this refusal: the token names a key that is not
+    /// among the present ones, or there are none.
+    ///
+    /// Await it, and verify the request once more. [`AuthLayer`](crate::AuthLayer) does so. `None`
+    /// says that the refusal stands; see [`KeySource::refresh`].
+    #[must_use]
+    pub fn refresh_keys(&self, refusal: AuthError) -> Option<KeyRefresh> {
+        match refusal.cause() {
+            Cause::UnknownKey | Cause::WrongAlgorithm | Cause::KeysUnavailable => {
+                self.keys.refresh()
+            }
+            _ => None,
+        }
+    }
+
     /// Sets the cookie from which a user's token is taken, and for which requests it counts.
     ///
     /// Defaults to `app_access_token` with every method, and to refusing a request from another
@@ -267,8 +282,9 @@ pub(crate) fn check_signature<'k>(
             .algorithm
             .is_none_or(|named| named == key.algorithm())
     };
+    let refused = |cause| keys.refusal(cause);
     if !keys.iter().any(|key| fits(&key)) {
-        return Err(Cause::WrongAlgorithm);
+        return Err(refused(Cause::WrongAlgorithm));
     }
     let mut candidates = keys
         .iter()
@@ -276,13 +292,13 @@ pub(crate) fn check_signature<'k>(
         .filter(|key| named.is_none() || key.id().is_none() || key.id() == named)
         .peekable();
     if candidates.peek().is_none() {
-        return Err(Cause::UnknownKey);
+        return Err(refused(Cause::UnknownKey));
     }
     let signature = Signature::decode(token.signature).ok_or(Cause::WrongSignature)?;
     let message = token.signed.as_bytes();
     candidates
         .find(|key| key.verify(message, signature.as_bytes()))
-        .ok_or(Cause::WrongSignature)
+        .ok_or_else(|| refused(Cause::WrongSignature))
 }
 
 impl fmt::Debug for TokenVerifier {

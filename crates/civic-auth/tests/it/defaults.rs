@@ -14,15 +14,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use civic_auth::{
     Algorithm, AuthLayer, CORRELATION_ID, Cause, CookieRules, CorrelationIdLayer,
-    InternalHeadersLayer, KeyRing, KeySet, MemoryReplayStore, OnStoreOutage, Principal, Profile,
-    ReplayProtection, ReplayStore, ReplayStoreError, RequestContext, RequireRoleLayer, Role,
-    SigningKey, TokenMinter, TokenUse, TokenVerifier, TransactionTokens, UsedToken, UserClaims,
-    VerifyingKey,
+    InternalHeadersLayer, KeyRing, KeySet, KeySetService, MemoryReplayStore, OnStoreOutage,
+    Principal, Profile, ReplayProtection, ReplayStore, ReplayStoreError, RequestContext,
+    RequireRoleLayer, Role, SharedKeySet, SigningKey, TokenMinter, TokenUse, TokenVerifier,
+    TransactionTokens, UsedToken, UserClaims, VerifyingKey,
 };
 use civic_testkit::defaults::documented;
 use civic_testkit::log::Capture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty};
 use serde_json::Value;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
@@ -95,6 +95,18 @@ const DEFAULTS: &[Default] = &[
         holds: || {
             let named = eddsa().with_id("any-id").expect("an id");
             public().id().is_none() && accepts(&verifier_of(public()), &TokenMinter::new(named))
+        },
+    },
+    Default {
+        at: "key_set.rs with_issuer",
+        holds: || published(KeySet::from(public()).with_key(public().issued_by("billing"))) == 2,
+    },
+    Default {
+        at: "key_set.rs with_max_age",
+        holds: || {
+            let service = KeySetService::new(SharedKeySet::new(public()));
+            let answer = run(service.oneshot(Request::new(()))).expect("infallible");
+            answer.headers()["cache-control"] == "public, max-age=300"
         },
     },
     Default {
@@ -478,6 +490,16 @@ fn cookie_post(rules: CookieRules, fields: &[(&'static str, &str)]) -> Result<()
     }
     let verified = verifier().with_cookie(rules).verify_request(&request);
     verified.map(drop).map_err(|error| error.cause())
+}
+
+/// How many of these keys a service publishes.
+fn published(keys: KeySet) -> usize {
+    let service = KeySetService::new(SharedKeySet::new(keys));
+    let answer = run(service.oneshot(Request::new(()))).expect("infallible");
+    let json = run(answer.into_body().collect())
+        .expect("infallible")
+        .to_bytes();
+    KeySet::from_jwks(&json).expect("a set").iter().count()
 }
 
 /// One private key, the same each time.

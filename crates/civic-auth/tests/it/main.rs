@@ -15,6 +15,7 @@ mod forged_claims;
 mod forged_tokens;
 mod guard;
 mod internal_headers;
+mod key_set;
 mod keys;
 mod peer_library;
 mod properties;

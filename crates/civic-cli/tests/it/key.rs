@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use civic_auth::{SigningKey, TokenMinter, VerifyingKey};
+use civic_auth::{KeySet, SigningKey, TokenMinter, VerifyingKey};
 use serde_json::Value;
 
 use crate::support::{SECRET, civic, run};
@@ -104,5 +104,103 @@ fn a_token_is_inspected_from_standard_input_with_all_keys() {
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let rule = lines.find(|line| line["outcome"] == "broken");
         assert_eq!(rule.as_ref().and_then(|line| line["rule"].as_str()), broken);
+    }
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("it is written");
+    }
+    folder
+}
+
+#[test]
+fn the_public_keys_of_files_and_variables_are_one_set_without_a_secret() {
+    let (first, second, third) = (
+        generated(&[]),
+        generated(&["--algorithm", "p256"]),
+        generated(&[]),
+    );
+    let (_, public, _) = fed(&mut civic(&["key", "public", "--pem"]), &second);
+    let (_, jwk, _) = fed(&mut civic(&["key", "public", "--id", "of-a-set"]), &third);
+    let oct = r#"{"kty":"oct","kid":"shared","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}"#;
+    let set = format!(r#"{{"keys":[{oct},{}]}}"#, jwk.trim());
+    let folder = folder(&[
+        ("billing-1.pem", &first),
+        ("p.pub.pem", &public),
+        ("set.json", &set),
+    ]);
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let arguments = [
+        "key",
+        "jwks",
+        &path("billing-1.pem"),
+        &format!("billing-2={}", path("p.pub.pem")),
+        &path("set.json"),
+        "--env",
+        "of-a-variable=BILLING_KEY",
+    ];
+    let mut command = civic(&arguments);
+    let finished = run(command.env("BILLING_KEY", third.replace('\n', "\\n")));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let keys = KeySet::from_jwks(finished.stdout.as_bytes()).expect("a set");
+    let ids: Vec<_> = keys.iter().filter_map(VerifyingKey::id).collect();
+    assert_eq!(ids, ["billing-1", "billing-2", "of-a-set", "of-a-variable"]);
+    let algorithms: Vec<_> = keys.iter().map(|key| key.algorithm().as_str()).collect();
+    assert_eq!(algorithms, ["EdDSA", "ES256", "EdDSA", "EdDSA"]);
+    for word in ["MDEyMzQ1", "oct", "PRIVATE", r#""d""#] {
+        assert!(
+            !finished.stdout.contains(word),
+            "{word}: {}",
+            finished.stdout
+        );
+    }
+}
+
+#[test]
+fn a_set_that_cannot_be_made_is_exit_code_2_and_nothing_is_printed() {
+    let pem = generated(&[]);
+    let oct = r#"{"keys":[{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}"#;
+    let folder = folder(&[
+        ("a.pem", &pem),
+        ("shared.json", oct),
+        ("junk", "hunter2"),
+        ("a b.pem", &pem),
+    ]);
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (key, shared, junk, spaced) = (
+        path("a.pem"),
+        path("shared.json"),
+        path("junk"),
+        path("a b.pem"),
+    );
+    for (arguments, words) in [
+        (&[][..], "Usage:"),
+        (&["/no/such/file"], "/no/such/file"),
+        (&[&*junk], "JSON Web Key Set"),
+        (&[&*shared], "a shared secret has none"),
+        (&[&*spaced], "a key id"),
+        (&[&*key, &*key], "two keys have the id a"),
+        (&["--env", "BILLING_KEY"], "ID=VARIABLE"),
+        (
+            &["--env", "b=NO_SUCH_VARIABLE"],
+            "NO_SUCH_VARIABLE is not set",
+        ),
+        (&["--env", "b=JWT_SECRET"], "JWT_SECRET"),
+    ] {
+        let finished = run(&mut civic(&[&["key", "jwks"], arguments].concat()));
+        assert_eq!(
+            (finished.code, &*finished.stdout),
+            (Some(2), ""),
+            "{arguments:?}"
+        );
+        assert!(
+            finished.stderr.contains(words),
+            "{arguments:?}: {}",
+            finished.stderr
+        );
+        assert!(!finished.stderr.contains("hunter2") && !finished.stderr.contains(SECRET));
     }
 }

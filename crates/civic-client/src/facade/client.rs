@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use civic_envelope::UnwrapMode;
+#[cfg(feature = "jwks")]
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method};
 
 use crate::facade::base_url::BaseUrl;
@@ -48,6 +50,12 @@ impl ServiceClient {
     /// [`build`](ServiceClientBuilder::build).
     pub fn builder(url: &str) -> ServiceClientBuilder {
         ServiceClientBuilder::new(url)
+    }
+
+    /// Returns how and where the service is reached.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn origin(&self) -> (&Scheme, &Authority) {
+        (self.base.scheme(), self.base.authority())
     }
 
     /// Starts a GET request to `template`, a path such as `/users/{id}`.

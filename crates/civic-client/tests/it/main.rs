@@ -15,6 +15,8 @@ mod gzip;
 mod hickory;
 mod in_flight;
 mod in_process;
+#[cfg(feature = "jwks")]
+mod jwks;
 mod layers;
 #[cfg(feature = "metrics")]
 mod metrics;

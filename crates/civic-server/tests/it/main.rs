@@ -9,6 +9,7 @@ mod error_shape;
 mod extractors;
 #[cfg(feature = "garde")]
 mod first_hour;
+mod key_sets;
 mod lists;
 mod not_found;
 mod observe;

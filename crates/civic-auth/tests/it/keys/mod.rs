@@ -1,8 +1,10 @@
 //! Keys: who may mint, for whom, and how keys change.
 
 mod algorithms;
+mod joined;
 mod names;
 mod sources;
+mod waiting;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -3,6 +3,10 @@
 //! `key generate` prints a new private key in PEM and nothing else. `key public` reads a private
 //! key from standard input and prints its public half, as a JSON Web Key or in PEM. A private key
 //! is never an argument: arguments are in the list of processes and in the shell's history.
+//!
+//! `key jwks` prints the public halves of several keys as a JSON Web Key Set, which others fetch.
+
+mod jwks;
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
@@ -32,6 +36,19 @@ pub(crate) enum Command {
         /// Print PEM. Without it, the key is printed as a JSON Web Key.
         #[arg(long)]
         pem: bool,
+    },
+    /// Print the public keys of files and variables as a JSON Web Key Set. Secrets are left out.
+    ///
+    /// A file has a private or a public key in PEM, or a JSON Web Key Set. A variable has a private
+    /// key in PEM.
+    Jwks {
+        /// A file, as FILE or as ID=FILE. Without ID, a key in PEM has the name of its file, up to
+        /// the first dot, as its id.
+        #[arg(value_name = "[ID=]FILE", required_unless_present = "env")]
+        files: Vec<String>,
+        /// An environment variable with a private key in PEM. ID is the id of the key.
+        #[arg(long, value_name = "ID=VARIABLE")]
+        env: Vec<String>,
     },
 }
 
@@ -74,6 +91,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, StartError> {
             });
             print!("{}", public.unwrap_or_default());
         }
+        Command::Jwks { files, env } => println!("{}", jwks::read(files, env)?.to_jwks_json()),
     }
     Ok(ExitCode::SUCCESS)
 }
