@@ -66,7 +66,7 @@ enum Place {
 fn place(path: &str, sources: &[Source]) -> Place {
     let Some(folder) = path
         .strip_prefix("crates/")
-        .and(path.strip_suffix("README.md"))
+        .and_then(|_| path.strip_suffix("README.md"))
     else {
         return match path.starts_with("crates/") || path.starts_with("xtask/") {
             true => Place::Untested,
