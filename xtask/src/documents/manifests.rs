@@ -1,8 +1,9 @@
 //! Blocks of TOML that documents show: parts of a `Cargo.toml`, as a reader pastes them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use serde_json::Value;
 
@@ -53,9 +54,16 @@ impl Manifests {
                 features: features.map(|(name, _)| name.clone()).collect(),
             });
         }
-        let folder = sh::target().join("documents");
-        fs::create_dir_all(folder.join("src")).map_err(|error| error.to_string())?;
-        fs::write(folder.join("src/lib.rs"), "").map_err(|error| error.to_string())?;
+        // A project beside a checkout, as the documents have it.
+        let beside = sh::target().join("documents");
+        let folder = beside.join("shown");
+        let failed = |error: io::Error| format!("{}: {error}", folder.display());
+        fs::create_dir_all(folder.join("src")).map_err(failed)?;
+        fs::write(folder.join("src/lib.rs"), "").map_err(failed)?;
+        let checkout = beside.join("civic");
+        if !checkout.exists() {
+            symlink(sh::root(), &checkout).map_err(failed)?;
+        }
         Ok(Self { packages, folder })
     }
 
