@@ -77,7 +77,7 @@ fn run(args: &[String]) -> Result<(), String> {
     // `help tidy` is `tidy --help`.
     let (name, wants_help) = match (name, rest.first()) {
         ("help" | "--help" | "-h", Some(command)) => (command.as_str(), true),
-        _ => (name, rest.iter().any(|arg| arg == "--help" || arg == "-h")),
+        _ => (name, has_flag(rest)),
     };
     if let "help" | "--help" | "-h" = name {
         print!("{}", usage());
@@ -92,9 +92,15 @@ fn run(args: &[String]) -> Result<(), String> {
             print!("{text}");
             Ok(())
         }
-        Help::OfProgram if wants_help => (command.run)(&["--help".to_owned()]),
+        // `help chaos`. What `chaos once --help` asks for is for the program to say.
+        Help::OfProgram if wants_help && !has_flag(rest) => (command.run)(&["--help".to_owned()]),
         Help::Text(_) | Help::OfProgram => (command.run)(rest),
     }
+}
+
+/// Whether the arguments ask for help.
+fn has_flag(args: &[String]) -> bool {
+    args.iter().any(|arg| arg == "--help" || arg == "-h")
 }
 
 /// One line per command.

@@ -142,14 +142,10 @@ impl Commands {
 
     /// The subcommand has to exist, and its help has to name every option.
     fn wrong_words(&mut self, program: Program, words: &[&str]) -> Result<Option<String>, String> {
-        let most = match program {
-            Program::Xtask => 1,
-            Program::Civic => 2,
-        };
         let names: Vec<String> = words
             .iter()
             .take_while(|word| is_word(word))
-            .take(most)
+            .take(2)
             .map(|word| (*word).to_owned())
             .collect();
         let help = match self.help(program, &names)? {
