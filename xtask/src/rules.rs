@@ -65,7 +65,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
         &["tower-layer", "tower-service", "http-body", "axum-core"],
     ),
     ("civic-auth", &["axum-core", "axum"]),
-    ("civic-client", &["flate2", "garde", "metrics"]),
+    ("civic-client", &["flate2", "garde", "h2", "metrics"]),
     (
         "civic-lock",
         &["rustls", "http", "civic-envelope", "tower-layer"],
@@ -78,6 +78,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
 const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
     ("fred", "crates/civic-lock/src", "store/redis"),
     ("flate2", "crates/civic-client/src", "layer/collect_body"),
+    ("h2", "crates/civic-client/src", "transport"),
     ("hickory_resolver", "crates/civic-client/src", "transport"),
     ("hyper", "crates/civic-client/src", "transport"),
     ("hyper_util", "crates/civic-client/src", "transport"),

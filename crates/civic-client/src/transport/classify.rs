@@ -22,6 +22,7 @@ impl Transmission {
     /// | hyper's `is_canceled`: the connection was gone before the request was written to it | never sent |
     /// | tower's `Overloaded`: the request was shed | never sent |
     /// | [`MissingCredentials`] of civic-auth: the call was not made | never sent |
+    /// | `REFUSED_STREAM` from an HTTP/2 peer, with the feature `http2` | never sent |
     /// | a reset before the headers (hyper has no predicate for it, only `io::ConnectionReset` in the chain) | unknown |
     /// | the connection closed before the response was complete, in its head or its body | unknown |
     /// | anything else | unknown |
@@ -86,6 +87,15 @@ impl Error {
         }
     }
 
+    /// Creates the error of an attempt whose body, a stream, has failed.
+    #[cfg(feature = "http2")]
+    pub(super) fn of_body(cause: Box<dyn StdError + Send + Sync>) -> Self {
+        let kind = kind_of_body(cause.as_ref());
+        Self::new(kind)
+            .with_transmission(Transmission::Unknown)
+            .with_source(cause)
+    }
+
     /// Returns whether time ran out somewhere: this error or any of its causes is a timeout.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -136,13 +146,23 @@ fn verdict(error: &(dyn StdError + 'static)) -> (ErrorKind, Transmission) {
             return (ErrorKind::Protocol, Transmission::Unknown);
         }
         if hyper.is_some_and(hyper::Error::is_user) {
-            // A stream that is passed on may fail as the call that it comes from.
-            let own = causes(cause).find_map(|cause| cause.downcast_ref::<Error>());
-            let kind = own.map_or(ErrorKind::Request, Error::kind);
-            return (kind, Transmission::Unknown);
+            return (kind_of_body(cause), Transmission::Unknown);
+        }
+        #[cfg(feature = "http2")]
+        if cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+            error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        }) {
+            return (ErrorKind::Connect, Transmission::NotSent);
         }
     }
     (ErrorKind::Transport, Transmission::Unknown)
+}
+
+/// The kind of an error of the stream that is a request's body. One that is passed on may fail as
+/// the call that it comes from.
+fn kind_of_body(error: &(dyn StdError + 'static)) -> ErrorKind {
+    let own = causes(error).find_map(|cause| cause.downcast_ref::<Error>());
+    own.map_or(ErrorKind::Request, Error::kind)
 }
 
 fn is_elapsed(cause: &(dyn StdError + 'static)) -> bool {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::balance::BreakerPolicy;
+#[cfg(feature = "http2")]
+use crate::transport::http2::Http2;
 
 /// How connections are made and kept.
 ///
@@ -13,6 +15,8 @@ pub struct TransportConfig {
     pub(super) breaker: BreakerPolicy,
     pub(super) connect_timeout: Duration,
     pub(super) dns_ttl: Duration,
+    #[cfg(feature = "http2")]
+    pub(super) http2: Option<Http2>,
     pub(super) idle_timeout: Duration,
     pub(super) max_age: Duration,
     pub(super) max_connections: usize,
@@ -28,6 +32,8 @@ impl TransportConfig {
             breaker: BreakerPolicy::new(),
             connect_timeout: Duration::from_secs(3),
             dns_ttl: Duration::from_secs(10),
+            #[cfg(feature = "http2")]
+            http2: None,
             idle_timeout: Duration::from_secs(4),
             max_age: Duration::from_secs(120),
             max_connections: 100,
@@ -55,6 +61,8 @@ impl TransportConfig {
     ///
     /// Defaults to zero: such a peer is asked each time. With a longer time, a connection that was
     /// in use less than that time ago is taken to be one that the peer will read from.
+    ///
+    /// Over HTTP/2 no peer is asked: it says which requests it has taken when it ends.
     #[must_use]
     pub const fn with_ask_after(mut self, idle: Duration) -> Self {
         self.ask_after = idle;
@@ -68,6 +76,20 @@ impl TransportConfig {
     pub const fn with_breaker(mut self, policy: BreakerPolicy) -> Self {
         self.breaker = policy;
         self
+    }
+
+    /// Returns what is offered in a TLS handshake, the best first.
+    #[cfg(feature = "tls")]
+    pub(super) fn protocols(&self) -> Vec<Vec<u8>> {
+        #[cfg(feature = "http2")]
+        let protocols: &[&[u8]] = match self.http2 {
+            None => &[],
+            Some(Http2 { is_assumed, .. }) if is_assumed => &[b"h2"],
+            Some(_) => &[b"h2", b"http/1.1"],
+        };
+        #[cfg(not(feature = "http2"))]
+        let protocols: &[&[u8]] = &[];
+        protocols.iter().map(|name| name.to_vec()).collect()
     }
 
     pub(crate) const fn breaker(&self) -> BreakerPolicy {
@@ -94,7 +116,18 @@ impl TransportConfig {
         self
     }
 
-    /// Sets how long an idle connection stays usable.
+    /// Sets that HTTP/2 is spoken, and with which peers.
+    ///
+    /// Defaults to HTTP/1.1 with all of them.
+    #[cfg(feature = "http2")]
+    #[must_use]
+    pub const fn with_http2(mut self, http2: Http2) -> Self {
+        self.http2 = Some(http2);
+        self
+    }
+
+    /// Sets how long an idle connection stays usable. Those of HTTP/2 have a time of their own,
+    /// `Http2::with_idle_timeout`.
     ///
     /// It has to be shorter than the time for which the peer keeps the connection open. A peer that
     /// announces a shorter time (`Keep-Alive: timeout=N`) is believed: its connections are used for
@@ -123,7 +156,8 @@ impl TransportConfig {
     /// Sets how many connections may be open per authority, idle ones included. A request for which
     /// there is none waits, within the time of its attempt.
     ///
-    /// Over HTTP/1.1 this is also how many exchanges are under way at once.
+    /// Over HTTP/1.1 this is also how many exchanges are under way at once. Over HTTP/2 there are
+    /// as many per connection as the peer allows.
     ///
     /// Defaults to 100.
     #[must_use]

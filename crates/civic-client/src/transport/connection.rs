@@ -1,4 +1,4 @@
-//! One connection to a peer, and the task that drives it.
+//! One HTTP/1.1 connection to a peer, and the task that drives it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -38,7 +38,7 @@ const KNOWN_CONTINUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take until it is free for another request after a response.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// One connection to a peer. It is closed when this is dropped.
+/// One HTTP/1.1 connection to a peer. It is closed when this is dropped.
 ///
 /// A task of the runtime that opened it drives it, and closes it when it was idle for too long. No
 /// other runtime uses it: it would stop when that one does.
@@ -106,21 +106,17 @@ impl Connection {
         config: &TransportConfig,
         held: (OwnedSemaphorePermit, Opened),
     ) -> hyper::Result<Self> {
-        static IDS: AtomicU64 = AtomicU64::new(0);
         let gauge = Arc::new(Gauge::new());
         let socket = Socket::new(stream, Arc::clone(&gauge));
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         let (activity, changes) = watch::channel(Activity::Busy);
         tokio::spawn(drive(connection, changes, held));
         let now = Instant::now();
-        // From 0.8 to 1.2.
-        let factor = 0.8 + 0.4 * (random() as f64 / u64::MAX as f64);
-        let age = Duration::try_from_secs_f64(config.max_age.as_secs_f64() * factor);
         Ok(Self {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             address,
             runtime: Handle::current().id(),
-            retired: later(now, age.unwrap_or(Duration::MAX)),
+            retired: retirement(config, now),
             idle_timeout: config.idle_timeout,
             idle_until: now,
             idle_since: None,
@@ -284,8 +280,22 @@ impl Connection {
     }
 }
 
+/// Returns a number that no other connection of this process has.
+pub(super) fn next_id() -> u64 {
+    static IDS: AtomicU64 = AtomicU64::new(0);
+    IDS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Returns from when on a connection that is opened now takes no further request.
+pub(super) fn retirement(config: &TransportConfig, now: Instant) -> Instant {
+    // From 0.8 to 1.2.
+    let factor = 0.8 + 0.4 * (random() as f64 / u64::MAX as f64);
+    let age = Duration::try_from_secs_f64(config.max_age.as_secs_f64() * factor);
+    later(now, age.unwrap_or(Duration::MAX))
+}
+
 /// `now + wait`, or the far future if that cannot be represented.
-fn later(now: Instant, wait: Duration) -> Instant {
+pub(super) fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait)
         .unwrap_or(now + Duration::from_secs(86_400 * 365 * 30))
 }

@@ -8,42 +8,44 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::balance::{Exchange, Outcome};
 use crate::transport::connection::Connection;
+#[cfg(feature = "http2")]
+use crate::transport::http2::Seat;
 use crate::transport::pool::Pool;
 
 /// The connection of an exchange whose response is being read, and its place among the exchanges
 /// under way.
 ///
-/// When it is dropped the connection goes back to its pool, once it is free. One that does not
-/// become free, because the rest of the response or of the request is still on its way, is closed.
+/// When it is dropped a connection of HTTP/1.1 goes back to its pool, once it is free. One that
+/// does not become free, because the rest of the response or of the request is still on its way, is
+/// closed.
 #[derive(Debug)]
 pub(super) struct Lease(Option<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    connection: Connection,
-    pool: Arc<Pool>,
-    /// Whether it is free at once after a response that was read to its end.
-    is_simple: bool,
-    permit: OwnedSemaphorePermit,
+    held: Held,
     /// `None` once its end is known.
     exchange: Option<Exchange<IpAddr>>,
 }
 
-impl Lease {
-    pub(super) const fn new(
+/// What the body of a response needs.
+#[derive(Debug)]
+pub(super) enum Held {
+    Http1 {
         connection: Connection,
         pool: Arc<Pool>,
+        /// Whether the connection is free at once after a response that was read to its end.
         is_simple: bool,
-        permit: OwnedSemaphorePermit,
-        exchange: Option<Exchange<IpAddr>>,
-    ) -> Self {
-        Self(Some(Parts {
-            connection,
-            pool,
-            is_simple,
-            permit,
-            exchange,
-        }))
+        permit: Option<OwnedSemaphorePermit>,
+    },
+    /// A place on a connection, which is free when this is dropped.
+    #[cfg(feature = "http2")]
+    Http2(#[expect(dead_code, reason = "it is held")] Seat),
+}
+
+impl Lease {
+    pub(super) const fn new(held: Held, exchange: Option<Exchange<IpAddr>>) -> Self {
+        Self(Some(Parts { held, exchange }))
     }
 
     /// Notes that the response broke off.
@@ -58,10 +60,29 @@ impl Lease {
         if let Some(exchange) = self.0.as_mut().and_then(|parts| parts.exchange.take()) {
             exchange.complete();
         }
-        if let Some(parts) = self.0.take_if(|parts| parts.is_simple) {
+        let is_simple = |parts: &mut Parts| {
+            matches!(
+                parts.held,
+                Held::Http1 {
+                    is_simple: true,
+                    ..
+                }
+            )
+        };
+        if let Some(Parts {
+            held:
+                Held::Http1 {
+                    connection,
+                    pool,
+                    permit,
+                    ..
+                },
+            ..
+        }) = self.0.take_if(is_simple)
+        {
             // The next exchange may begin once the connection is there.
-            parts.pool.put(parts.connection);
-            drop(parts.permit);
+            pool.put(connection);
+            drop(permit);
         }
     }
 }
@@ -69,15 +90,24 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // Without a runtime, nothing drives the connection either.
-        let (Some(mut parts), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
+        let (Some(parts), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
             return;
         };
-        drop(parts.exchange.take());
-        runtime.spawn(async move {
-            if parts.connection.is_ready().await {
-                parts.pool.put(parts.connection);
-            }
-            drop(parts.permit);
-        });
+        drop(parts.exchange);
+        match parts.held {
+            Held::Http1 {
+                mut connection,
+                pool,
+                permit,
+                ..
+            } => drop(runtime.spawn(async move {
+                if connection.is_ready().await {
+                    pool.put(connection);
+                }
+                drop(permit);
+            })),
+            #[cfg(feature = "http2")]
+            Held::Http2(_) => {}
+        }
     }
 }

@@ -1,16 +1,21 @@
-//! The exchange itself: HTTP/1.1 over pooled TCP connections, with the feature `tls` under TLS.
+//! The exchange itself: HTTP/1.1 over pooled TCP connections, with the feature `http2` HTTP/2 as
+//! well, with the feature `tls` under TLS.
 //!
-//! Only this folder names the HTTP implementation, `hyper` and `hyper-util`, and none of its types
-//! is in a public signature.
+//! Only this folder names the HTTP implementations, `hyper`, `hyper-util` and `h2`, and none of
+//! their types is in a public signature.
 
 mod body;
 mod classify;
 mod config;
 mod connection;
 mod dial;
+mod exchange;
 mod future;
+#[cfg(feature = "http2")]
+mod http2;
 mod keep_alive;
 mod lease;
+mod link;
 mod outgoing;
 mod pool;
 mod pools;
@@ -26,10 +31,13 @@ mod target;
 mod tls;
 mod tried;
 mod unconnected;
+mod way;
 
 pub use self::body::TransportBody;
 pub use self::config::TransportConfig;
 pub use self::future::TransportFuture;
+#[cfg(feature = "http2")]
+pub use self::http2::Http2;
 pub(crate) use self::resolve::DynResolve;
 #[cfg(feature = "hickory")]
 pub use self::resolve::HickoryResolver;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Extensions;
+#[cfg(feature = "http2")]
+use http::uri::Scheme;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -17,6 +19,9 @@ use crate::random::random;
 use crate::transport::config::TransportConfig;
 use crate::transport::connection::Connection;
 use crate::transport::dial::dial;
+#[cfg(feature = "http2")]
+use crate::transport::http2::{self, Choice, Sessions};
+use crate::transport::link::Link;
 use crate::transport::settings::Settings;
 use crate::transport::target::Target;
 use crate::transport::tried::Tried;
@@ -39,6 +44,16 @@ pub(super) struct Pool {
     teller: Teller,
     /// The least recently used one first.
     idle: Mutex<Vec<Connection>>,
+    #[cfg(feature = "http2")]
+    sessions: Sessions,
+}
+
+/// A connection that was opened.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) ip: IpAddr,
+    /// `None` if its peer allows no requests for now.
+    pub(super) link: Option<Link>,
 }
 
 impl Pool {
@@ -55,6 +70,8 @@ impl Pool {
             balancer: Balancer::watched(config.breaker, random(), Some(watcher)),
             teller,
             idle: Mutex::default(),
+            #[cfg(feature = "http2")]
+            sessions: Sessions::default(),
         }
     }
 
@@ -98,7 +115,10 @@ impl Pool {
         let ips = match ips {
             Some(ips) => ips,
             None => {
-                idle = self.idle().iter().map(Connection::ip).collect();
+                let connections: Vec<_> = self.idle().iter().map(Connection::ip).collect();
+                #[cfg(feature = "http2")]
+                let connections = [connections, self.sessions.ips()].concat();
+                idle = connections;
                 &idle
             }
         };
@@ -127,12 +147,15 @@ impl Pool {
         if let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() {
             return Ok(permit);
         }
-        {
+        let oldest = {
             let mut idle = self.idle();
-            if !idle.is_empty() {
-                idle.remove(0);
-            }
+            (!idle.is_empty()).then(|| idle.remove(0))
+        };
+        #[cfg(feature = "http2")]
+        if oldest.is_none() {
+            self.sessions.give_way();
         }
+        drop(oldest);
         let permit = Arc::clone(&self.sockets).acquire_owned().await;
         permit.map_err(Error::transport)
     }
@@ -144,16 +167,32 @@ impl Pool {
         settings: &Settings,
         addresses: &[SocketAddr],
         limit: Duration,
-    ) -> Result<Connection, Error> {
+    ) -> Result<Connected, Error> {
         let start = Instant::now();
+        let config = &settings.config;
         let connecting = async {
             let socket = self.room().await?;
             let (stream, address) = dial(addresses).await.map_err(unconnected)?;
-            let stream = settings.security.secured(target, stream).await?;
+            let stream = settings.security.secured(target, stream, config).await?;
+            let ip = address.ip();
+            #[cfg(feature = "http2")]
+            if let Some(http2) = config.http2 {
+                if stream.has_chosen_http2().unwrap_or(http2.is_assumed) {
+                    let place = self.sessions.place(ip);
+                    let opening = http2::open(stream, address, place, (config, http2)).await?;
+                    let held = (socket, self.teller.opened(address, start));
+                    let link = self.sessions.begin(opening.start(held))?;
+                    return Ok(Connected {
+                        ip,
+                        link: link.map(Link::Http2),
+                    });
+                }
+                self.sessions.note_refused();
+            }
             let held = (socket, self.teller.opened(address, start));
-            Connection::new(stream, address, &settings.config, held)
-                .await
-                .map_err(unconnected)
+            let connection = Connection::new(stream, address, config, held).await;
+            let link = Some(Link::Http1(connection.map_err(unconnected)?));
+            Ok(Connected { ip, link })
         };
         let connected = timeout(limit, connecting).await;
         let connected = connected
@@ -164,15 +203,15 @@ impl Pool {
         connected
     }
 
-    /// Takes the most recently used connection to `ip` that may carry another request and that no
+    /// Takes a place on a connection to `ip` that carries several requests at once, or else the
+    /// most recently used connection to `ip` that may carry another request and that no
     /// earlier attempt used. Those to addresses that the peer no longer has are closed: it has
     /// `ips`, if they are known.
-    pub(super) fn take(
-        &self,
-        ip: IpAddr,
-        ips: Option<&[IpAddr]>,
-        tried: &Tried,
-    ) -> Option<Connection> {
+    pub(super) fn take(&self, ip: IpAddr, ips: Option<&[IpAddr]>, tried: &Tried) -> Option<Link> {
+        #[cfg(feature = "http2")]
+        if let Some(seat) = self.sessions.take(ip, ips, tried, Choice::Untried) {
+            return Some(Link::Http2(seat));
+        }
         let now = Instant::now();
         let runtime = Handle::current().id();
         let mut idle = self.idle();
@@ -184,7 +223,7 @@ impl Pool {
         })?;
         let connection = idle.remove(index);
         connection.wake();
-        Some(connection)
+        Some(Link::Http1(connection))
     }
 
     /// Keeps a connection for the next request.
@@ -204,7 +243,39 @@ impl Pool {
         idle.push(connection);
     }
 
-    /// Closes the idle connection with this id, if there is one.
+    /// Returns whether exchanges are expected to share connections, so that there may be more of
+    /// them than connections.
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(clippy::unused_self, unused_variables, reason = "HTTP/1.1 never does")
+    )]
+    pub(super) fn multiplexes(&self, target: &Target, config: &TransportConfig) -> bool {
+        #[cfg(feature = "http2")]
+        if let Some(http2) = config.http2 {
+            return http2.is_assumed
+                || target.scheme == Scheme::HTTPS && self.sessions.has_spoken();
+        }
+        false
+    }
+
+    #[cfg(feature = "http2")]
+    pub(super) const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Returns whether no further connection may be opened.
+    #[cfg(feature = "http2")]
+    pub(super) fn is_full(&self) -> bool {
+        self.sockets.available_permits() == 0 && self.idle().is_empty() && !self.sessions.has_idle()
+    }
+
+    /// Tells that a request has waited since `start` for others to end.
+    #[cfg(feature = "http2")]
+    pub(super) fn waited(&self, start: Instant) {
+        self.teller.waited(start);
+    }
+
+    /// Closes the idle connection with this id, if there is one. One that others share goes on.
     pub(super) fn discard(&self, id: u64) {
         self.idle().retain(|connection| connection.id() != id);
     }

@@ -4,6 +4,7 @@ use http::uri::Scheme;
 use tokio::net::TcpStream;
 
 use crate::error::Error;
+use crate::transport::config::TransportConfig;
 use crate::transport::stream::Stream;
 use crate::transport::target::Target;
 #[cfg(feature = "tls")]
@@ -45,13 +46,20 @@ impl Security {
         &self,
         target: &Target,
         stream: TcpStream,
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_variables, reason = "it says what is offered in the handshake")
+        )]
+        config: &TransportConfig,
     ) -> Result<Stream, Error> {
         self.check(target)?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls
             && target.scheme == Scheme::HTTPS
         {
-            let stream = tls.connect(target.server_name(), stream).await?;
+            let stream = tls
+                .connect(target.server_name(), stream, config.protocols())
+                .await?;
             return Ok(Stream::Tls(Box::new(stream)));
         }
         Ok(Stream::Plain(stream))

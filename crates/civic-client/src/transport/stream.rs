@@ -27,6 +27,19 @@ impl Stream {
         }
     }
 
+    /// Returns whether HTTP/2 was chosen in the TLS handshake; `None` if nothing was chosen.
+    #[cfg(feature = "http2")]
+    pub(super) fn has_chosen_http2(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) => None,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => {
+                let chosen = stream.get_ref().1.alpn_protocol();
+                chosen.map(|protocol| protocol == b"h2")
+            }
+        }
+    }
+
     /// Returns whether what arrives may be something else than the bytes of a response, such as a
     /// ticket to resume a session with.
     pub(super) const fn has_records(&self) -> bool {

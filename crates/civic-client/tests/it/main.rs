@@ -13,6 +13,8 @@ mod foreign_layers;
 mod gzip;
 #[cfg(feature = "hickory")]
 mod hickory;
+#[cfg(feature = "http2")]
+mod http2;
 mod in_flight;
 mod in_process;
 #[cfg(feature = "jwks")]

@@ -21,13 +21,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::names::Names;
 use crate::support::{call, exact};
 
-const CA: &[u8] = include_bytes!("tls/ca.pem");
+pub(crate) const CA: &[u8] = include_bytes!("tls/ca.pem");
 
-const SERVER: (&[u8], &[u8]) = (
+pub(crate) const SERVER: (&[u8], &[u8]) = (
     include_bytes!("tls/server.pem"),
     include_bytes!("tls/server.key"),
 );
-const RENEWED: (&[u8], &[u8]) = (
+pub(crate) const RENEWED: (&[u8], &[u8]) = (
     include_bytes!("tls/renewed.pem"),
     include_bytes!("tls/renewed.key"),
 );
@@ -39,11 +39,11 @@ const ELSEWHERE: (&[u8], &[u8]) = (
     include_bytes!("tls/elsewhere.pem"),
     include_bytes!("tls/elsewhere.key"),
 );
-const CLIENT: (&[u8], &[u8]) = (
+pub(crate) const CLIENT: (&[u8], &[u8]) = (
     include_bytes!("tls/client.pem"),
     include_bytes!("tls/client.key"),
 );
-const CLIENT_2: (&[u8], &[u8]) = (
+pub(crate) const CLIENT_2: (&[u8], &[u8]) = (
     include_bytes!("tls/client2.pem"),
     include_bytes!("tls/client2.key"),
 );
@@ -86,7 +86,7 @@ impl Drop for Served {
     }
 }
 
-fn server_config(identity: (&[u8], &[u8]), asks_for_clients: bool) -> Arc<ServerConfig> {
+pub(crate) fn server_config(identity: (&[u8], &[u8]), asks_for_clients: bool) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -194,7 +194,7 @@ async fn load(client: ServiceClient) {
     calls.collect::<JoinSet<_>>().join_all().await;
 }
 
-fn der(pem: (&[u8], &[u8])) -> Vec<u8> {
+pub(crate) fn der(pem: (&[u8], &[u8])) -> Vec<u8> {
     let certificate = CertificateDer::from_pem_slice(pem.0).unwrap();
     certificate.as_ref().to_vec()
 }

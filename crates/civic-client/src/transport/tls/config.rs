@@ -6,13 +6,14 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::transmission::Transmission;
 use crate::transport::tls::identity::{ClientIdentity, certificates_of};
 use crate::transport::tls::refusal::refusal;
 
@@ -109,19 +110,35 @@ impl TlsConfig {
         })
     }
 
-    /// Shakes hands with `host`.
+    /// Shakes hands with `host`, and offers it `protocols`.
     pub(in crate::transport) async fn connect(
         &self,
         host: &str,
         stream: TcpStream,
+        protocols: Vec<Vec<u8>>,
     ) -> Result<TlsStream<TcpStream>, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::request("the host of the URL is no name that a certificate can be made out for")
                 .with_source(error)
         })?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = connector.with_alpn(protocols);
         connector.connect(name, stream).await.map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            if matches!(
+                inner,
+                Some(rustls::Error::AlertReceived(
+                    AlertDescription::NoApplicationProtocol
+                ))
+            ) {
+                return Error::new(ErrorKind::Protocol)
+                    .with_transmission(Transmission::NotSent)
+                    .with_detail(
+                        "the peer speaks no HTTP/2: call it with Http2::negotiated, or without \
+                         with_http2",
+                    )
+                    .with_source(error);
+            }
             match inner.and_then(|inner| refusal(inner, host)) {
                 Some(why) => Error::new(ErrorKind::Certificate)
                     .with_detail(why)

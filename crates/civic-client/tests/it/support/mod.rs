@@ -1,6 +1,8 @@
 //! What most tests need.
 
 pub(crate) mod fleet;
+#[cfg(feature = "http2")]
+pub(crate) mod http2;
 pub(crate) mod in_process;
 pub(crate) mod names;
 
