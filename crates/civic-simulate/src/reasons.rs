@@ -52,6 +52,13 @@ pub(crate) const NEVER_QUEUES: &str = "The published clients let calls wait in a
     limit that it is told as well (`max_in_flight`). Without one, the calls that the servers cannot \
     take fail, after their retries or after the wait for a remembered `429`.";
 
+/// Why a stack is behind the published ones where two clients share what one server can take.
+pub(crate) const MEETS_ANOTHER_CLIENT: &str = "The published clients let calls wait in a queue of their own until the server \
+    has room, and retry a 429 after a quarter of a second. Ours lets a call wait only if it is told \
+    to, in front of a limit (`max_in_flight`), and one call per client is too many here: two clients \
+    share a node that takes one request, and a 429 holds all calls of the client that gets it back \
+    for the second that `Retry-After` asks for.";
+
 /// Why a stack is behind the published ones where many clients share what one server can take.
 pub(crate) const SHARES_WITHOUT_A_QUEUE: &str = "The published clients let calls wait in a queue of their own, for half a \
     minute in the mean, and find out by themselves how many of them may be under way. Ours has no \

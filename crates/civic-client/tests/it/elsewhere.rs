@@ -301,10 +301,12 @@ async fn a_service_that_is_not_ready_again_keeps_the_outcome_that_there_was() {
     }
 
     let layer = BalanceLayer::new(StaticEndpoints::parse("a,b").unwrap());
+    let calls = Arc::<AtomicUsize>::default();
     let stack = ServiceBuilder::new()
         .layer(layer)
-        .service(Once(Arc::default()));
+        .service(Once(Arc::clone(&calls)));
     let client = bare("http://service").build_over(stack).unwrap();
     let error = client.get("/").send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "it was not ready");
 }

@@ -3,8 +3,8 @@
 use crate::published::published::{Published, Row};
 use crate::reasons::{
     AHEAD_OF_THE_ANSWER, ASKS_A_SLOW_NODE, ASKS_WHETHER_IT_IS_WELL, BUDGET_BESIDE_A_QUEUE,
-    COUNTS_PER_NODE, FAILS_WITHOUT_A_QUEUE, NEVER_QUEUES, REFUSED_SLOWLY, Reasons,
-    SHARES_WITHOUT_A_QUEUE,
+    COUNTS_PER_NODE, FAILS_WITHOUT_A_QUEUE, MEETS_ANOTHER_CLIENT, NEVER_QUEUES, REFUSED_SLOWLY,
+    Reasons, SHARES_WITHOUT_A_QUEUE,
 };
 
 /// The names of the columns: three policies of each client.
@@ -352,7 +352,7 @@ pub(super) static SCENARIOS: &[(&str, Published)] = &[
                 10_060,
                 [(96.9, 24.93, 97.0), (96.9, 24.93, 97.0), (6.4, 3.87, 242.0)],
             ),
-            reasons: because(NEVER_QUEUES, NEVER_QUEUES),
+            reasons: because(MEETS_ANOTHER_CLIENT, MEETS_ANOTHER_CLIENT),
             waiting: Some(1),
         },
     ),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Extensions;
 use tokio::time::{advance, sleep};
 
 use crate::balance::tests::{MS, SECOND, balancer, begin, end, load, try_begin, within};
@@ -139,12 +140,91 @@ async fn a_body_that_lasts_for_hours_does_not_make_its_endpoint_look_slow_for_lo
     let balancer = balancer();
     let well = |_, _| Some((50 * MS, Outcome::Succeeded));
     load(&balancer, &[1, 2], 10 * MS, SECOND, well).await;
-    let stream = begin(&balancer, &[1]);
+    // A stack without a timeout for its attempts.
+    let extensions = Extensions::new();
+    let long = Exchange::begin(&balancer, &[1], &[], &extensions).unwrap();
     advance(3600 * SECOND).await;
-    drop(stream);
+    long.end(Outcome::Succeeded);
     load(&balancer, &[1, 2], 10 * MS, 60 * SECOND, well).await;
     let counts = load(&balancer, &[1, 2], 10 * MS, 10 * SECOND, well).await;
     assert!(counts[&1] > 300, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_gives_up_takes_at_least_as_long_as_it_has_waited() {
+    let counts = load(&balancer(), &[1, 2], 10 * MS, 10 * SECOND, |key, _| {
+        Some(if key == 1 {
+            (500 * MS, Outcome::Abandoned)
+        } else {
+            (50 * MS, Outcome::Succeeded)
+        })
+    })
+    .await;
+    assert!(counts[&1] * 4 < counts[&2], "{counts:?}");
+    let balancer = balancer();
+    let extensions = within(SECOND);
+    for key in [1, 2] {
+        let exchange = Exchange::begin(&balancer, &[key], &[], &extensions).unwrap();
+        advance(10 * MS).await;
+        exchange.end(Outcome::Succeeded);
+    }
+    let given_up = begin(&balancer, &[1]);
+    advance(5 * SECOND).await;
+    given_up.end(Outcome::Abandoned);
+    for _ in 0..20 {
+        assert_eq!(*begin(&balancer, &[1, 2]).key(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_was_left_for_another_one_comes_after_it() {
+    let balancer = balancer();
+    let moved = begin(&balancer, &[1]).moved_to(&2);
+    assert_eq!(*moved.key(), 2);
+    moved.end(Outcome::Succeeded);
+    assert_eq!(balancer.weights(&[1, 2], &[]), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_slow_endpoints_of_three_are_no_choice_between_themselves() {
+    let counts = load(&balancer(), &[1, 2, 3], 20 * MS, 20 * SECOND, |key, _| {
+        let took = if key == 3 { 10 * MS } else { 500 * MS };
+        Some((took, Outcome::Succeeded))
+    })
+    .await;
+    // A third of 1000 would be chance.
+    assert!(counts[&1] + counts[&2] < 100, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_well_again_is_as_fast_as_its_probe() {
+    let balancer = balancer();
+    for (key, took) in [(1, 5 * SECOND), (2, 50 * MS)] {
+        let exchange = begin(&balancer, &[key]);
+        advance(took).await;
+        exchange.end(Outcome::Succeeded);
+    }
+    for _ in 0..7 {
+        end(&balancer, &[1], Outcome::Failed);
+    }
+    advance(2 * SECOND).await;
+    let probe = begin(&balancer, &[1]);
+    advance(10 * MS).await;
+    probe.end(Outcome::Succeeded);
+    for _ in 0..20 {
+        let exchange = begin(&balancer, &[1, 2]);
+        assert_eq!(*exchange.key(), 1);
+        exchange.end(Outcome::NotMade);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_puts_an_endpoint_after_the_others_and_one_429_does_not() {
+    for (outcome, weight) in [(Outcome::Failed, 1), (Outcome::Limited, 0)] {
+        let balancer = balancer();
+        end(&balancer, &[1], outcome);
+        assert_eq!(balancer.weights(&[1], &[]), [weight], "{outcome:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

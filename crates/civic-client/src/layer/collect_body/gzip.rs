@@ -120,7 +120,6 @@ impl Inflating {
                         .find(|parsed| *parsed != Parsed::Incomplete);
                     let read = header.length - before;
                     self.input.advance(read);
-                    self.worked += read;
                     match parsed {
                         None | Some(Parsed::Incomplete) => return Step::More,
                         Some(Parsed::Complete) => {
