@@ -9,6 +9,7 @@ use civic_auth::{
     Algorithm, AuthErrorKind, Cause, ConfigErrorKind, KeyFile, KeySet, KeySource, Reload,
     SigningKey, TokenMinter, TokenVerifier, VerifyingKey,
 };
+use civic_testkit::log::Capture;
 
 use super::{cause, key, minter, public};
 use crate::support::{Claims, NOW, SECRET, b64, bearer, secret};
@@ -133,6 +134,60 @@ fn a_set_from_elsewhere_binds_no_key_and_an_odd_key_in_it_does_not_spoil_the_oth
         let file = File::new("odd", &format!(r#"{{"keys":[{odd}]}}"#));
         let error = KeyFile::open(&file.0).unwrap_err();
         assert_eq!(error.kind(), kind, "{odd}");
+    }
+}
+
+#[test]
+fn a_published_secret_or_private_key_is_reported_without_its_value_and_never_used() {
+    let good = public(&key(Algorithm::EdDsa, "good"));
+    let good = good.to_jwk().expect("public");
+    let private = good
+        .replace("good", "leaked")
+        .replace('}', r#","d":"c2VjcmV0LXNlY3JldA"}"#);
+    for (leaked, words) in [
+        (oct(SECRET, "leaked"), "shared secret"),
+        (private, "private key"),
+    ] {
+        let capture = Capture::start();
+        let json = format!(r#"{{"keys":[{leaked},{good}]}}"#);
+        let set = KeySet::from_jwks(json.as_bytes()).expect("the good key");
+        let ids: Vec<_> = set.iter().map(VerifyingKey::id).collect();
+        assert_eq!(ids, [Some("good")], "{words}");
+        let log = capture.text();
+        assert!(log.contains("WARN") && log.contains(words), "{log}");
+        assert!(log.contains("leaked"), "{log}");
+        assert!(
+            !log.contains("c2VjcmV0") && !log.contains(&b64(SECRET)),
+            "{log}"
+        );
+    }
+    // In a file of this machine, a private key is the operator's mistake.
+    let private = good.replace('}', r#","d":"c2VjcmV0LXNlY3JldA"}"#);
+    assert!(VerifyingKey::from_jwk(&private).is_err());
+    let file = File::new("private", &format!(r#"{{"keys":[{private}]}}"#));
+    let error = KeyFile::open(&file.0).unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::InvalidKey);
+}
+
+#[test]
+fn a_key_that_is_not_for_verifying_is_passed_over() {
+    let good = public(&key(Algorithm::EdDsa, "good"));
+    let good = good.to_jwk().expect("public");
+    for (usage, is_used) in [
+        (r#""use":"enc""#, false),
+        (r#""key_ops":[]"#, false),
+        (r#""key_ops":["sign"]"#, false),
+        (r#""key_ops":["verify"],"use":"enc""#, false),
+        (r#""key_ops":["sign","verify"]"#, true),
+        (r#""key_ops":["verify"],"use":"sig""#, true),
+    ] {
+        let jwk = good.replace(r#""use":"sig""#, usage);
+        let set = KeySet::from_jwks(format!(r#"{{"keys":[{jwk}]}}"#).as_bytes());
+        assert_eq!(set.is_ok(), is_used, "{usage}");
+        assert_eq!(VerifyingKey::from_jwk(&jwk).is_ok(), is_used, "{usage}");
+        let shared = oct(SECRET, "s").replace('}', &format!(",{usage}}}"));
+        let file = File::new("usage", &format!(r#"{{"keys":[{shared}]}}"#));
+        assert_eq!(KeyFile::open(&file.0).is_ok(), is_used, "{usage}");
     }
 }
 
