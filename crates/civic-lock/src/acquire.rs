@@ -56,8 +56,21 @@ impl Acquirer {
         }
     }
 
+    /// An acquirer of the same locks, with another bound on renewal. The two share their queues.
+    pub(crate) fn with_max_hold(&self, max_hold: Duration) -> Self {
+        Self {
+            leases: self.leases.with_max_hold(max_hold),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// The queue of the callers of this process that wait for the lock.
+    pub(crate) fn queue(&self, name: &LockName) -> Arc<tokio::sync::Mutex<()>> {
+        self.queues.get(name)
     }
 
     pub(crate) fn on_unavailable(&self) -> OnUnavailable {
@@ -117,7 +130,7 @@ impl Acquirer {
         }
         // A wait without an end is one of a century.
         let deadline = Instant::now() + within.min(MAX_WAIT);
-        let queue = self.queues.get(name);
+        let queue = self.queue(name);
         let Ok(_turn) = tokio::time::timeout_at(deadline, queue.lock()).await else {
             return ask().await.into_answer();
         };

@@ -8,6 +8,7 @@ mod boot_clock;
 mod builder;
 mod delivery;
 mod durability;
+pub mod election;
 mod environment;
 mod error;
 #[cfg(feature = "layer")]
@@ -41,6 +42,7 @@ pub use self::admin::{
 pub use self::builder::LockServiceBuilder;
 pub use self::delivery::Delivery;
 pub use self::durability::Durability;
+pub use self::election::{Election, Leader, Leadership, Observation, Observer, Term};
 pub use self::error::{Error, ErrorKind};
 #[cfg(feature = "layer")]
 #[doc(inline)]

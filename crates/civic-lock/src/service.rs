@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use crate::acquire::Acquirer;
 use crate::durability::Durability;
+use crate::election::Election;
 use crate::error::Error;
 use crate::lease::lease::Lease;
 use crate::name::LockName;
@@ -175,6 +176,26 @@ impl LockService {
         N: TryInto<OnceKey, Error: Into<Error>>,
     {
         OnceRequest::new(self.acquirer.clone(), key)
+    }
+
+    /// Makes a candidate for the leadership among all replicas that campaign under this name.
+    /// Nothing happens before [`campaign`](Election::campaign) or
+    /// [`run_while_leader`](Election::run_while_leader).
+    ///
+    /// The election is the lock of the same name: a holder of the lock keeps every candidate out,
+    /// and an operator who breaks the lock ends the leadership. The `ttl`, 500 ms to 7 days, is how
+    /// long a leader that crashed keeps the others from being elected; 15 s is a good choice.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Name`](crate::ErrorKind::Name) or
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name or the ttl is refused.
+    pub fn election<N>(&self, name: N, ttl: Duration) -> Result<Election, Error>
+    where
+        N: TryInto<LockName, Error: Into<Error>>,
+    {
+        let name = name.try_into().map_err(Into::into)?;
+        Election::new(&self.acquirer, name, ttl)
     }
 
     /// Makes a request for one lock, to be changed before it is sent.

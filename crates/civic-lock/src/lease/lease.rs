@@ -159,7 +159,7 @@ impl Lease {
         Self(Arc::new(shared))
     }
 
-    pub(super) fn mark_ended(&self, reason: LostReason) {
+    pub(crate) fn mark_ended(&self, reason: LostReason) {
         self.0.mark_ended(reason);
     }
 

@@ -1,5 +1,6 @@
 //! The promises of the crate, kept on real servers, real files, real processes and broken networks.
 
+mod election;
 #[cfg(feature = "layer")]
 mod layer;
 mod lock;

@@ -11,6 +11,7 @@ use civic_lock::{Delivery, LockService};
 use civic_testkit::process;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::election::elected;
 use crate::support::lock::acquired;
 use crate::support::once::started;
 use crate::support::store::{Fixture, PATIENCE};
@@ -26,6 +27,7 @@ async fn child_process() {
     match order.as_str() {
         "execute" => execute().await,
         "hold" => hold().await,
+        "lead" => lead().await,
         "environment" => environment(),
         other => panic!("no such order: {other}"),
     }
@@ -73,6 +75,16 @@ async fn hold() {
     let reason = guard.lease().lost().await;
     let sure = guard.lease().check().is_ok();
     println!("\nlost {reason:?} {sure}");
+}
+
+/// Leads until it is deposed, and tells when.
+async fn lead() {
+    let (service, ttl) = service();
+    let election = service.election("nightly", ttl).expect("a valid ttl");
+    let leadership = elected(&election).await;
+    println!("\nleads {}", leadership.fence());
+    let reason = leadership.lost().await;
+    println!("\ndeposed {reason:?} {}", election.is_leader());
 }
 
 /// Builds a service from the environment, and says what came of it.
@@ -125,6 +137,13 @@ impl HolderProcess {
     pub(crate) async fn holding(store: &Fixture, ttl: Duration) -> (Self, u64) {
         let (replica, held) = Self::on(store, "hold", ttl, "").line("held ").await;
         let fence = held.trim().parse().expect("a fence");
+        (replica, fence)
+    }
+
+    /// One that leads the election of `nightly`, and its fence.
+    pub(crate) async fn leading(store: &Fixture, ttl: Duration) -> (Self, u64) {
+        let (replica, leads) = Self::on(store, "lead", ttl, "").line("leads ").await;
+        let fence = leads.trim().parse().expect("a fence");
         (replica, fence)
     }
 

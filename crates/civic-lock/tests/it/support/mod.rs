@@ -3,6 +3,7 @@
 //! Replicas are child processes: this very test binary, started again. See [`holder`] and
 //! [`replica`].
 
+pub(crate) mod election;
 pub(crate) mod event_log;
 pub(crate) mod holder;
 pub(crate) mod local;
