@@ -4,6 +4,7 @@
 //! the JSON Web Key Set of one issuer over a [`ServiceClient`](crate::ServiceClient), with its
 //! retries, timeouts and TLS. The other half is `KeySetService` of civic-auth.
 //!
+//! <!-- no_run: it calls a service that is not there -->
 //! ```no_run
 //! use civic_auth::TokenVerifier;
 //! use civic_client::jwks::JwksSourceBuilder;

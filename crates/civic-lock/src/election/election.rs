@@ -25,6 +25,7 @@ use crate::work::{Work, run_under};
 ///
 /// See the [module documentation](crate::election) for what is promised and what is not.
 ///
+/// <!-- no_run: it campaigns until it is stopped -->
 /// ```no_run
 /// use std::time::Duration;
 ///
