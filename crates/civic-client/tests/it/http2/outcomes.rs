@@ -1,14 +1,16 @@
 //! What an exchange over HTTP/2 ends with, and whether its request was sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use civic_client::{ErrorKind, NotRetried, Transmission};
+use civic_client::{Body, ErrorKind, NotRetried, Transmission};
 use h2::Reason;
 use http::Method;
 use tokio::time::{Instant, sleep};
 
+use crate::streaming::Frames as Pieces;
 use crate::support::call;
-use crate::support::http2::{END, RawPeer, assuming};
+use crate::support::http2::{END, INITIAL_WINDOW_SIZE, RawPeer, assuming};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -249,6 +251,39 @@ async fn a_post_that_meets_the_silent_end_of_its_connection_is_sent_once_on_anot
         call(&client, &Method::POST).await.unwrap();
         assert_eq!(peer.requests(), [(1, 1), (2, 1), (2, 3)]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_written_when_its_connection_broke_was_never_sent() {
+    let settings = &[(INITIAL_WINDOW_SIZE, (1 << 31) - 1)];
+    let peer = RawPeer::start(settings, |number, mut frames| async move {
+        if number > 1 {
+            return frames.serve().await;
+        }
+        frames.send(8, 0, 0, &(1_u32 << 30).to_be_bytes()).await;
+        let stream = frames.request().await?;
+        frames.answer(stream, 204).await;
+        // It reads no more, and the buffers of the sockets fill.
+        sleep(2 * SECOND).await;
+        frames.cut();
+        None
+    })
+    .await;
+    let client = assuming(&peer.url()).retries(0).build().unwrap();
+    call(&client, &Method::GET).await.unwrap();
+    let upload = tokio::spawn({
+        let client = client.clone();
+        async move {
+            let body = Body::stream(Pieces::new(4096, &Arc::default()));
+            client.put("/").body(body).send().await.map(drop)
+        }
+    });
+    sleep(SECOND).await;
+    call(&client, &Method::POST).await.unwrap();
+    assert_eq!(peer.requests(), [(1, 1), (2, 1)]);
+    let error = upload.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert_eq!(error.transmission(), Transmission::Unknown);
 }
 
 #[tokio::test(start_paused = true)]
