@@ -6,32 +6,43 @@
 //! | `chaos` | random faults into the lock's replicas and server, and whether the promises hold | `chaos.rs` |
 //! | `ci` | every check that a change has to pass | `ci/` |
 //! | `demo` | the fleet at work, and whether it keeps its promises | `demo/` |
+//! | `doctor` | what is missing here for which command, and what brings it | `doctor.rs` |
 //! | `fuzz` | searches for bytes that break a promise of a parser | `fuzz/` |
 //! | `interop` | the fleet against real Node peers, in both directions | `interop/` |
 //! | `models` | the lock's protocol as small models, visited whole, and which broken rules they find | `models.rs` |
+//! | `msrv` | the oldest Rust that the published crates can declare | `msrv.rs` |
 //! | `postgres` | the recipe for one effect in a database, against a real server | `postgres/` |
+//! | `public-api` | the public items of the published crates, as committed text | `public_api.rs` |
+//! | `release` | what has to be true before the crates are published | `release/` |
 //! | `simulate` | the retry policies before simulated servers that fail, and `docs/simulation.md` | `simulate.rs` |
 //! | `stress` | the test suite several times on busy cores, and which tests were ever red | `stress/` |
 //! | `tidy` | the style that the compiler, clippy and rustfmt do not check | `tidy/` |
 //!
 //! Each command does all the set-up that it needs, on a machine that has rustup and a C compiler.
 
+mod arguments;
 mod bench;
 mod chaos;
 mod ci;
 mod command;
 mod demo;
+mod doctor;
 mod documents;
 mod examples;
 mod fuzz;
+mod installers;
 mod interop;
 mod markdown;
 mod metadata;
 mod models;
+mod msrv;
+mod package;
 mod postgres;
 mod process;
 mod programs;
+mod public_api;
 mod public_types;
+mod release;
 mod rules;
 mod sh;
 mod simulate;
@@ -56,6 +67,10 @@ const COMMANDS: &[Command] = &[
     simulate::COMMAND,
     interop::COMMAND,
     bench::COMMAND,
+    doctor::COMMAND,
+    msrv::COMMAND,
+    public_api::COMMAND,
+    release::COMMAND,
 ];
 
 fn main() -> ExitCode {
@@ -107,7 +122,7 @@ fn has_flag(args: &[String]) -> bool {
 fn usage() -> String {
     let mut text = String::from("Usage: cargo xtask <command> [options]\n\nCommands:\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<10}{}\n", command.name, command.summary));
+        text.push_str(&format!("  {:<12}{}\n", command.name, command.summary));
     }
     text.push_str("\n`cargo xtask <command> --help` says more about one of them.\n");
     text
@@ -121,7 +136,7 @@ mod tests {
     fn every_command_has_one_line_and_a_help_that_begins_with_its_usage() {
         for command in COMMANDS {
             assert!(
-                usage().contains(&format!("  {:<10}{}\n", command.name, command.summary)),
+                usage().contains(&format!("  {:<12}{}\n", command.name, command.summary)),
                 "{}",
                 command.name
             );

@@ -106,6 +106,58 @@ impl Package {
         targets.any(|target| target["name"] == name)
     }
 
+    /// The oldest Rust that it declares.
+    pub(crate) fn rust_version(&self) -> Option<&str> {
+        self.0["rust_version"].as_str()
+    }
+
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.0["repository"].as_str()
+    }
+
+    /// What crates.io asks for and this lacks, or what it would refuse.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for member in ["description", "license", "readme", "repository"] {
+            if self.0[member].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("it has no `{member}`"));
+            }
+        }
+        let texts = |member: &str| -> Vec<&str> {
+            let values = self.0[member].as_array().into_iter().flatten();
+            values.filter_map(Value::as_str).collect()
+        };
+        for member in ["categories", "keywords"] {
+            match texts(member).len() {
+                0 => wrong.push(format!("it has no `{member}`")),
+                1..=5 => {}
+                many => wrong.push(format!("it has {many} `{member}`, and five are allowed")),
+            }
+        }
+        for keyword in texts("keywords") {
+            let is_good = keyword.len() <= 20
+                && keyword.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && keyword
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_-+".contains(c));
+            if !is_good {
+                wrong.push(format!("the keyword `{keyword}` is not allowed"));
+            }
+        }
+        wrong
+    }
+
+    /// The crates of the workspace that it depends on, those that only its tests need left out.
+    pub(crate) fn local_dependencies(&self) -> Vec<&str> {
+        let dependencies = self.0["dependencies"].as_array();
+        dependencies
+            .into_iter()
+            .flatten()
+            .filter(|dependency| dependency["kind"] != "dev" && dependency["path"].is_string())
+            .filter_map(|dependency| dependency["name"].as_str())
+            .collect()
+    }
+
     pub(crate) fn version(&self) -> &str {
         self.0["version"].as_str().unwrap_or_default()
     }

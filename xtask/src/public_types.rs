@@ -85,12 +85,8 @@ pub(crate) fn become_rustdoc() -> Result<(), String> {
 /// Checks the published libraries, with every feature on.
 pub(crate) fn check() -> Result<(), String> {
     let mut broken = Vec::new();
-    let mut libraries = Vec::new();
     for (name, _) in PUBLISHED {
         let package = Package::of(name)?;
-        if package.is_library() {
-            libraries.push(*name);
-        }
         if *name != SERVER {
             broken.extend(
                 axum_elsewhere(&package)
@@ -100,10 +96,8 @@ pub(crate) fn check() -> Result<(), String> {
         }
     }
     document()?;
-    for name in libraries {
-        let path = sh::target()
-            .join("doc")
-            .join(format!("{}.json", name.replace('-', "_")));
+    for name in libraries()? {
+        let path = json_of(name);
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let json =
@@ -128,8 +122,26 @@ pub(crate) fn check() -> Result<(), String> {
     ))
 }
 
+/// The published crates that others can depend on.
+pub(crate) fn libraries() -> Result<Vec<&'static str>, String> {
+    let mut libraries = Vec::new();
+    for (name, _) in PUBLISHED {
+        if Package::of(name)?.is_library() {
+            libraries.push(*name);
+        }
+    }
+    Ok(libraries)
+}
+
+/// Where rustdoc writes the public items of a library.
+pub(crate) fn json_of(name: &str) -> PathBuf {
+    sh::target()
+        .join("doc")
+        .join(format!("{}.json", name.replace('-', "_")))
+}
+
 /// Has rustdoc write the public items of the libraries.
-fn document() -> Result<(), String> {
+pub(crate) fn document() -> Result<(), String> {
     let itself = std::env::current_exe()
         .map_err(|error| format!("this program does not know where it is: {error}"))?;
     // Of the whole workspace: with other features, most of what it depends on were checked again.

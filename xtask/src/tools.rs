@@ -1,6 +1,7 @@
 //! The programs that the checks need beside cargo: found, else installed, else an exact command to
 //! run.
 
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,9 @@ const REDIS_PLACES: &[&str] = &[
     "/usr/local/sbin",
     "/opt/homebrew/bin",
 ];
+
+/// The variable that says whether packages may be installed: `always` or `never`.
+const INSTALL: &str = "CIVIC_INSTALL";
 
 /// The servers that the lock's tests can run against, the preferred one first.
 const REDIS_NAMES: &[&str] = &["redis-server", "valkey-server"];
@@ -112,7 +116,9 @@ pub(crate) fn redis_server() -> Result<PathBuf, String> {
                 .into(),
         );
     };
-    println!("    redis-server is not here: installing it");
+    let commands = shown(&install);
+    Consent::here().ask(&commands)?;
+    println!("    redis-server is not here: installing it with {commands}");
     for step in &install {
         let Some((program, args)) = step.split_first() else {
             continue;
@@ -124,11 +130,7 @@ pub(crate) fn redis_server() -> Result<PathBuf, String> {
                 .stdin(Stdio::null()),
         )
         .map_err(|error| {
-            let commands: Vec<String> = install.iter().map(|step| step.join(" ")).collect();
-            format!(
-                "cannot install redis-server: {error}\nrun this, then try again: {}",
-                commands.join(" && ")
-            )
+            format!("cannot install redis-server: {error}\nrun this, then try again: {commands}")
         })?;
     }
     find_redis().ok_or_else(|| {
@@ -136,7 +138,64 @@ pub(crate) fn redis_server() -> Result<PathBuf, String> {
     })
 }
 
-fn find_redis() -> Option<PathBuf> {
+/// The commands that install the server here, as one line.
+pub(crate) fn redis_commands() -> Option<String> {
+    package_manager().map(|steps| shown(&steps))
+}
+
+fn shown(steps: &[Vec<&str>]) -> String {
+    let steps: Vec<String> = steps.iter().map(|step| step.join(" ")).collect();
+    steps.join(" && ")
+}
+
+/// Whether packages of the system may be installed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Consent {
+    Given,
+    Refused,
+    /// A person sits there, and can be asked.
+    Asked,
+}
+
+// ===== impl Consent =====
+
+impl Consent {
+    fn here() -> Self {
+        let variable = std::env::var(INSTALL).unwrap_or_default();
+        Self::of(&variable, std::io::stdin().is_terminal())
+    }
+
+    /// Where no one can be asked, a workflow wants to get on with it.
+    fn of(variable: &str, is_terminal: bool) -> Self {
+        match (variable, is_terminal) {
+            ("never", _) => Self::Refused,
+            ("always", _) | (_, false) => Self::Given,
+            (_, true) => Self::Asked,
+        }
+    }
+
+    /// Fails unless the commands may be run.
+    fn ask(self, commands: &str) -> Result<(), String> {
+        let refused = || format!("redis-server is not here. Run this, then try again: {commands}");
+        match self {
+            Self::Given => Ok(()),
+            Self::Refused => Err(refused()),
+            Self::Asked => {
+                println!("redis-server is not here. Run this now? {commands}");
+                print!("[y/N] ");
+                let _ = std::io::stdout().flush();
+                let mut answer = String::new();
+                let _ = std::io::stdin().read_line(&mut answer);
+                match answer.trim() {
+                    "y" | "Y" | "yes" => Ok(()),
+                    _ => Err(refused()),
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn find_redis() -> Option<PathBuf> {
     REDIS_NAMES.iter().find_map(|name| {
         sh::which(name).or_else(|| {
             REDIS_PLACES
@@ -186,4 +245,21 @@ fn package_manager() -> Option<Vec<Vec<&'static str>>> {
 
 fn is_root() -> bool {
     sh::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_asked_before_packages_are_installed_and_a_workflow_is_not_held_up() {
+        assert_eq!(Consent::of("", true), Consent::Asked);
+        assert_eq!(Consent::of("", false), Consent::Given);
+        assert_eq!(Consent::of("always", true), Consent::Given);
+        assert_eq!(Consent::of("never", false), Consent::Refused);
+        let error = Consent::Refused
+            .ask("apt-get install a")
+            .expect_err("refused");
+        assert!(error.ends_with("try again: apt-get install a"), "{error}");
+    }
 }

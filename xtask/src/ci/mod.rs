@@ -10,13 +10,15 @@ mod packaging;
 use std::process;
 use std::time::Instant;
 
+use civic_progress::Progress;
+
 use self::background::Background;
 use crate::command::{Command, Help};
 use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools::CargoDeny;
-use crate::{documents, examples, public_types, suite, tidy, tools};
+use crate::{documents, examples, msrv, public_types, suite, tidy, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -33,6 +35,12 @@ arguments, runs the steps of these names only.
 
 Options:
   --list    print the names of the steps
+
+Environment:
+  CIVIC_INSTALL         `always` installs redis-server by the system's package manager if it is
+                        absent, `never` prints the line that does. Defaults to asking on a terminal,
+                        and to `always` elsewhere
+  CIVIC_REDIS_SERVER    the redis-server to use
 ";
 
 /// What the steps share.
@@ -76,6 +84,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "public types",
         run: |_| public_types::check(),
+    },
+    Step {
+        name: "oldest Rust",
+        run: |_| msrv::check(),
     },
     Step {
         name: "tests",
@@ -137,7 +149,9 @@ fn run(args: &[String]) -> Result<(), String> {
         shared.cargo_deny = install_in_background()?;
     }
     let mut taken = Vec::new();
-    for step in steps {
+    let progress = Progress::new();
+    for (done, step) in steps.iter().enumerate() {
+        progress.mark(done as u64, steps.len() as u64, step.name);
         println!("==> {}", step.name);
         let start = Instant::now();
         let result = (step.run)(&mut shared);

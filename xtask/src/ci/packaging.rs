@@ -8,50 +8,24 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::metadata::Package;
-use crate::rules::PUBLISHED;
-use crate::sh::{self, cargo_command};
-use crate::suite;
+use crate::package::{Packed, Tree, pack};
+use crate::{sh, suite};
 
 /// Packs, unpacks and checks every published crate.
 pub(super) fn check() -> Result<(), String> {
-    let packages = sh::target().join("package");
-    let unpacked = packages.join("unpacked");
-    let mut command = cargo_command(["package", "--locked", "--allow-dirty", "--no-verify"]);
-    for (name, _) in PUBLISHED {
-        command.args(["--package", name]);
-    }
-    sh::run(command.arg("--quiet"))?;
-
+    let unpacked = sh::target().join("package").join("unpacked");
+    let packages = pack(&unpacked, Tree::AsItIs)?;
     let failed = |error: std::io::Error| format!("{}: {error}", unpacked.display());
-    // Nothing of an earlier package may stand in for a file that this one lacks.
-    if unpacked.exists() {
-        std::fs::remove_dir_all(&unpacked).map_err(failed)?;
-    }
-    std::fs::create_dir_all(&unpacked).map_err(failed)?;
-    let mut members = Vec::new();
-    for (name, _) in PUBLISHED {
-        let folder = format!("{name}-{}", Package::of(name)?.version());
-        unpack(&packages.join(format!("{folder}.crate")), &unpacked)?;
-        members.push((*name, folder));
-    }
+    let members: Vec<(&str, String)> = packages
+        .iter()
+        .map(|Packed { name, version, .. }| (*name, format!("{name}-{version}")))
+        .collect();
     std::fs::write(unpacked.join("Cargo.toml"), manifest(&members)).map_err(failed)?;
     std::fs::copy(sh::root().join("Cargo.lock"), unpacked.join("Cargo.lock")).map_err(failed)?;
-    for (name, _) in PUBLISHED {
-        sh::run(&mut check_of(name, &unpacked))?;
+    for package in &packages {
+        sh::run(&mut check_of(package.name, &unpacked))?;
     }
     Ok(())
-}
-
-/// Unpacks as of now: cargo would take files that are older than its last build for unchanged.
-fn unpack(package: &Path, into: &Path) -> Result<(), String> {
-    sh::run(
-        Command::new("tar")
-            .args(["-x", "-z", "-m", "-f"])
-            .arg(package)
-            .arg("-C")
-            .arg(into),
-    )
 }
 
 /// A workspace of the packages, in which they depend on each other and not on the registry.

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::http::send;
-use super::report::{Report, detail, say, scene};
+use super::report::{Report, detail, say};
 use super::stage::Stage;
 use super::tap::Exchange;
 use super::token::{Readable, cut, signature};
@@ -34,7 +34,7 @@ fn busy() -> String {
 }
 
 pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String> {
-    scene("A clerk asks billing for a bill, and the assessment roll is busy the first time");
+    report.scene("A clerk asks billing for a bill, and the assessment roll is busy the first time");
     let clerk = stage.mint(&["--role", "TAX_CLERK"])?;
     stage.tap.inject(busy());
     let answer = send(
@@ -213,7 +213,7 @@ fn attempts(stage: &mut Stage, report: &mut Report, clerk: &str, attempts: [&Exc
 
 /// The exact bytes around the payload.
 fn envelope(report: &mut Report, exchange: &Exchange) {
-    scene("The envelope of the roll's answer, as bytes");
+    report.scene("The envelope of the roll's answer, as bytes");
     let body = exchange.response.body_text();
     let shape: String = body
         .chars()
@@ -254,7 +254,7 @@ fn envelope(report: &mut Report, exchange: &Exchange) {
 
 /// What a caller gets to see of all this.
 fn unwrapped(stage: &mut Stage, report: &mut Report) -> Result<(), String> {
-    scene("The same answer through the client: unwrapped");
+    report.scene("The same answer through the client: unwrapped");
     let url = format!(
         "http://{}/api/assessment-roll/properties/prop-001/assessment",
         stage.tap.address

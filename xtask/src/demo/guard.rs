@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::http::{Message, send};
-use super::report::{Report, detail, scene};
+use super::report::{Report, detail};
 use super::secret::new_secret;
 use super::stage::Stage;
 
@@ -34,7 +34,7 @@ struct Caller<'a> {
 }
 
 pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String> {
-    scene("Who may come in");
+    report.scene("Who may come in");
     let forger = stage.fleet.with("JWT_SECRET", new_secret()?);
     let service = stage.mint(&[])?;
     let forged = stage.mint_with(&forger, &[])?;

@@ -24,10 +24,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::process::{Fleet, Process};
-use self::report::{Report, detail, say, scene};
+use self::report::{Report, detail, say};
 use self::secret::new_secret;
 use self::stage::Stage;
 use self::tap::Tap;
+use crate::arguments::{Names, Syntax};
 use crate::command::{Command, Help};
 use crate::programs::Programs;
 
@@ -70,18 +71,25 @@ const NEXT: &[(&str, &str)] = &[
     ("docs/README.md", "the patterns, and every other document"),
 ];
 
+/// The command's arguments.
+const SYNTAX: Syntax = Syntax {
+    command: "demo",
+    flags: &[],
+    options: &[],
+    names: Names::None,
+    help: HELP,
+};
+
 /// Runs the demo. It takes no arguments.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    if let Some(argument) = args.first() {
-        return Err(format!("demo takes no arguments, not `{argument}`"));
-    }
-    scene("Building the fleet");
+    SYNTAX.read(args)?;
+    let mut report = Report::default();
+    report.scene("Building the fleet");
     let fleet = Fleet::new(Programs::build()?).with("JWT_SECRET", new_secret()?);
     say(fleet.programs().fleet.display());
     say(fleet.programs().civic.display());
 
     let started = Instant::now();
-    let mut report = Report::default();
     // What ends a scene early is often the consequence of a promise that was broken before: both
     // are told.
     let played = play(fleet, &mut report);
@@ -94,7 +102,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "\nEach of the {kept} promises was kept, in {:.1} s.",
         started.elapsed().as_secs_f32()
     );
-    scene("What to try next");
+    println!("\n━━ What to try next");
     for (what, shows) in NEXT {
         say(what);
         detail(shows);
@@ -103,7 +111,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 }
 
 fn play(fleet: Fleet, report: &mut Report) -> Result<(), String> {
-    scene("Starting the services");
+    report.scene("Starting the services");
     let (assessment_roll, roll) = fleet.serve("assessment-roll")?;
     announce(&assessment_roll, roll);
     let tap = Tap::start(roll).map_err(|error| format!("the wire tap: {error}"))?;
@@ -124,7 +132,7 @@ fn play(fleet: Fleet, report: &mut Report) -> Result<(), String> {
     guard::play(&mut stage, report)?;
     ticks::play(&stage.fleet, report)?;
 
-    scene("Closing");
+    report.scene("Closing");
     close(report, &stage, [billing_process, assessment_roll])
 }
 

@@ -2,17 +2,19 @@
 
 use std::fmt::Display;
 
+use civic_progress::Progress;
+
 /// The promises that were checked so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     kept: usize,
     broken: Vec<String>,
+    scenes: u64,
+    progress: Progress,
 }
 
-/// Starts a scene.
-pub(super) fn scene(title: &str) {
-    println!("\n━━ {title}");
-}
+/// How many scenes the demo has.
+const SCENES: u64 = 9;
 
 /// A line of what happened.
 pub(super) fn say(line: impl Display) {
@@ -27,6 +29,13 @@ pub(super) fn detail(line: impl Display) {
 // ===== impl Report =====
 
 impl Report {
+    /// Starts a scene.
+    pub(super) fn scene(&mut self, title: &str) {
+        self.progress.mark(self.scenes, SCENES, "");
+        self.scenes += 1;
+        println!("\n━━ {title}");
+    }
+
     /// Says whether a promise was kept, and what was seen where it was not.
     pub(super) fn check(&mut self, promise: &str, kept: bool, seen: impl Display) {
         if kept {
@@ -60,5 +69,25 @@ impl Report {
             self.broken.len() + self.kept,
             self.broken.join("\n  ✗ ")
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_scenes_is_right() {
+        let parts = [
+            include_str!("bill.rs"),
+            include_str!("guard.rs"),
+            include_str!("mod.rs"),
+            include_str!("ticks.rs"),
+        ];
+        let scenes = parts
+            .iter()
+            .map(|part| part.matches("report.scene(").count() as u64)
+            .sum::<u64>();
+        assert_eq!(scenes, SCENES);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::process::{Event, Fleet, Process, next};
-use super::report::{Report, detail, say, scene};
+use super::report::{Report, detail, say};
 
 const REPLICAS: [&str; 3] = ["replica-a", "replica-b", "replica-c"];
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ struct Watch {
 }
 
 pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
-    scene("Three replicas of penalty-scheduler, one tick every 2 s");
+    report.scene("Three replicas of penalty-scheduler, one tick every 2 s");
     let folder = Folder::beside(&fleet.programs().fleet);
     let (fleet, store) = match std::env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => (fleet.with("REDIS_URL", url), "on the Redis of REDIS_URL"),
@@ -90,7 +90,7 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
     watch.until_done(4)?;
     every_tick_once(&watch, report);
 
-    scene("kill -9 of the replica that is at work");
+    report.scene("kill -9 of the replica that is at work");
     let victim = watch.next_started(|_| true)?;
     let Some(mut process) = replicas.remove(&victim.replica) else {
         return Err(format!("an unknown replica reported: {}", victim.replica));

@@ -4,7 +4,7 @@
 //! What it checks is in civic-interop; a program of its own, so that those who run another command
 //! do not wait for its dependencies.
 
-mod node;
+pub(crate) mod node;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -21,8 +21,19 @@ pub(crate) const COMMAND: Xtask = Xtask {
     run,
 };
 
+/// Builds the driver alone.
+const BUILD_DRIVER: [&str; 6] = [
+    "build",
+    "--quiet",
+    "--package",
+    "civic-interop",
+    "--bin",
+    "civic-interop",
+];
+
 const USAGE: &str = "\
 Usage: cargo xtask interop [options] [CHECK]...
+       cargo xtask interop --compare NODE_URL RUST_URL [--reads FILE] [--show-values]
 
 Starts real Node peers (NestJS on Fastify, fetch, ioredis, jsonwebtoken) and the fleet, lets them
 call each other in both directions, and prints which promises were kept. docs/interop.md is the
@@ -33,6 +44,7 @@ manual. Without a name every check runs:
   envelopes    the envelopes of both sides are the same bytes, and each side reads the other's
   errors       the words of a Node service's errors reach the caller
   not-found    both sides tell a missing thing, a missing route and a wrong method apart
+  compare      --compare finds each of some forty defects, and none in a service without one
   correlation  one correlation id passes through every hop
   on-behalf-of the user for whom a service calls is known behind hops of both kinds
   rotation     keys are changed under load, and no call is refused
@@ -53,6 +65,17 @@ Options:
 
 Needs Node 20.19 or later with npm; without it the exit code is 2. The packages that the lock files
 name are installed once, into target/interop.
+
+With --compare, reads are replayed against two services that run already, and every difference of
+status, headers and body is printed: all but times, made-up ids, and headers that are about the
+connection. The exit code is 1 if there is one. It needs no Node here.
+
+  --reads FILE    a path per line, or HEAD and a path; defaults to the routes of the assessment roll
+  --show-values   print the values that differ, which may be about a person
+
+Environment of --compare:
+  CIVIC_TOKEN     the token of the reads
+  JWT_SECRET      without a token: the secret from which a service token is minted for each read
 ";
 
 /// Where the peers are installed and exchanges are recorded.
@@ -61,7 +84,18 @@ const OUTPUT: &str = "interop";
 /// The exit code of a command that cannot run here.
 const MISSING: i32 = 2;
 
+/// What makes the driver compare two services that run already.
+const COMPARE: &str = "--compare";
+
 fn run(arguments: &[String]) -> Result<(), String> {
+    if arguments.iter().any(|argument| argument == COMPARE) {
+        sh::run(&mut sh::cargo_command(BUILD_DRIVER))?;
+        let mut command = Command::new(sh::target().join("debug/civic-interop"));
+        return Err(format!(
+            "cannot start the comparison: {}",
+            command.args(arguments).exec()
+        ));
+    }
     let (versions, arguments) = versions(arguments)?;
     if let Err(missing) = node::find() {
         // Not a failure of what is checked, so that a caller can tell the two apart.

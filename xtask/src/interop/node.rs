@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sh;
+use crate::{installers, sh};
 
 /// Where the peers are in the repository.
 const SOURCE: &str = "crates/civic-fleet/interop";
@@ -13,7 +13,7 @@ const SOURCE: &str = "crates/civic-fleet/interop";
 const OLDEST: (u32, u32) = (20, 19);
 
 /// What brings Node, by package manager.
-const INSTALLERS: [(&str, &str); 5] = [
+pub(crate) const INSTALLERS: [(&str, &str); 5] = [
     ("apt-get", "apt-get install -y nodejs npm"),
     ("dnf", "dnf install -y nodejs npm"),
     ("apk", "apk add nodejs npm"),
@@ -28,15 +28,15 @@ pub(super) enum Nest {
     V12,
 }
 
-/// Whether Node and npm are here, and new enough; else what to do.
-pub(super) fn find() -> Result<(), String> {
+/// The version of Node, if it is new enough and npm is here; else what to do.
+pub(crate) fn find() -> Result<String, String> {
     if sh::which("node").is_none() || sh::which("npm").is_none() {
         return Err(missing("Node with npm is not on the PATH"));
     }
     let version = sh::output(Command::new("node").arg("--version"))?;
     let version = version.trim();
     match parse(version) {
-        Some(found) if found >= OLDEST => Ok(()),
+        Some(found) if found >= OLDEST => Ok(version.to_owned()),
         _ => Err(missing(&format!("Node {version} is too old"))),
     }
 }
@@ -86,10 +86,8 @@ pub(super) fn install(nest: Nest, output: &Path) -> Result<PathBuf, String> {
 
 fn missing(what: &str) -> String {
     let (major, minor) = OLDEST;
-    let install = INSTALLERS
-        .iter()
-        .find(|(program, _)| sh::which(program).is_some())
-        .map_or_else(String::new, |(_, line)| format!("\n    {line}"));
+    let install =
+        installers::line(&INSTALLERS).map_or_else(String::new, |line| format!("\n    {line}"));
     format!(
         "{what}. The Node peers need Node {major}.{minor} or later. Install it, then run this again:{install}\n    \
          (https://nodejs.org/en/download has newer versions than some package managers)"

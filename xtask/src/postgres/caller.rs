@@ -66,6 +66,7 @@ impl<'a> Caller<'a> {
     pub(super) fn ask_for(
         mut self,
         keys: impl Iterator<Item = String>,
+        answered: impl Fn(),
     ) -> Result<(Counts, Vec<(String, String)>), String> {
         let mut answers = Vec::new();
         for key in keys {
@@ -75,6 +76,7 @@ impl<'a> Caller<'a> {
                 }
             };
             answers.push((key, answer));
+            answered();
         }
         Ok((self.counts, answers))
     }

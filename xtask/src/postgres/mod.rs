@@ -7,17 +7,21 @@
 mod caller;
 mod random;
 mod recipe;
-mod server;
+pub(crate) mod server;
 mod session;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+
+use civic_progress::Progress;
 
 use self::caller::{ACCOUNT, Caller, Counts, FENCE};
 use self::random::Random;
 use self::recipe::Recipe;
 use self::server::Server;
 use self::session::Session;
+use crate::arguments::{Names, Syntax};
 use crate::command::{Command, Help};
 use crate::sh;
 
@@ -45,6 +49,15 @@ Needs the programs of a PostgreSQL server, version 12 or later: in $CIVIC_POSTGR
 /usr/lib/postgresql/*/bin, or on the PATH. Without them the exit code is 2. As root, the server runs
 as the user `postgres`, or else as `nobody`.
 ";
+
+/// The command's arguments.
+const SYNTAX: Syntax = Syntax {
+    command: "postgres",
+    flags: &[],
+    options: &["--seed", "--effects"],
+    names: Names::None,
+    help: HELP,
+};
 
 /// The exit code of a command that cannot run here.
 const MISSING: i32 = 2;
@@ -77,13 +90,19 @@ fn run(args: &[String]) -> Result<(), String> {
 
     let mut answers = Vec::new();
     let mut counts = Counts::default();
+    let progress = Progress::new();
+    let done = AtomicU64::new(0);
+    let answered = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.show(done, effects as u64 * 2, "answers");
+    };
     let results = thread::scope(|scope| {
         let callers: Vec<_> = (0..PAIRS * 2)
             .map(|index| {
                 let pair = index / 2;
                 let keys = (0..effects).filter(move |key| key % PAIRS == pair);
                 let caller = Caller::new(&server, &recipe, Random::new(seed, index as u64));
-                scope.spawn(move || caller.ask_for(keys.map(key)))
+                scope.spawn(move || caller.ask_for(keys.map(key), answered))
             })
             .collect();
         let joined = callers.into_iter().map(thread::ScopedJoinHandle::join);
@@ -94,6 +113,7 @@ fn run(args: &[String]) -> Result<(), String> {
         counts.add(&own);
         answers.extend(answered);
     }
+    drop(progress);
     check(&mut session, effects, &answers)?;
     println!("{counts}");
     println!("    {effects} keys, {effects} effects, and every caller has the answer of its key");
@@ -153,25 +173,12 @@ fn check(
 
 /// The seed, and the number of effects.
 fn options(args: &[String]) -> Result<(u64, usize), String> {
-    let mut seed = u64::from(std::process::id());
-    let mut effects = 1000;
-    let mut args = args.iter();
-    while let Some(option) = args.next() {
-        let number = || format!("{option} needs a number of 1 or more");
-        let value: u64 = match option.as_str() {
-            "--seed" | "--effects" => args
-                .next()
-                .and_then(|value| value.parse().ok())
-                .filter(|value| *value > 0)
-                .ok_or_else(number)?,
-            _ => return Err(format!("there is no option `{option}`\n\n{HELP}")),
-        };
-        match option.as_str() {
-            "--seed" => seed = value,
-            _ => effects = usize::try_from(value).map_err(|_| number())?,
-        }
-    }
-    Ok((seed, effects))
+    let given = SYNTAX.read(args)?;
+    let seed = given.number("--seed")?;
+    Ok((
+        seed.unwrap_or_else(|| u64::from(std::process::id())),
+        given.number("--effects")?.unwrap_or(1000),
+    ))
 }
 
 #[cfg(test)]

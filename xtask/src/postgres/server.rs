@@ -9,7 +9,7 @@ use std::{fs, thread};
 
 use super::session::Session;
 use crate::process::{end_family, interrupt};
-use crate::sh;
+use crate::{installers, sh};
 
 /// Where the packages of Debian put their programs, one folder per version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -18,7 +18,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What brings a server, by package manager.
-const INSTALLERS: [(&str, &str); 5] = [
+pub(crate) const INSTALLERS: [(&str, &str); 5] = [
     ("apt-get", "apt-get install -y postgresql"),
     ("dnf", "dnf install -y postgresql-server"),
     ("apk", "apk add postgresql"),
@@ -43,7 +43,7 @@ struct User {
 }
 
 /// The folder with `initdb`, `postgres` and `psql`; else what to install.
-pub(super) fn programs() -> Result<PathBuf, String> {
+pub(crate) fn programs() -> Result<PathBuf, String> {
     let is_complete = |folder: &Path| {
         ["initdb", "postgres", "psql"]
             .iter()
@@ -76,10 +76,8 @@ pub(super) fn programs() -> Result<PathBuf, String> {
         Some(initdb.parent()?.to_path_buf()).filter(|folder| is_complete(folder))
     };
     newest.or_else(on_path).ok_or_else(|| {
-        let install = INSTALLERS
-            .iter()
-            .find(|(program, _)| sh::which(program).is_some())
-            .map_or_else(String::new, |(_, line)| format!("\n    {line}"));
+        let install =
+            installers::line(&INSTALLERS).map_or_else(String::new, |line| format!("\n    {line}"));
         format!(
             "there is no PostgreSQL server here: initdb, postgres and psql are neither in \
              {DEBIAN}/*/bin nor on the PATH. Install it, then run this again:{install}"

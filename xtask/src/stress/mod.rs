@@ -9,11 +9,12 @@ mod options;
 mod program;
 mod record;
 
-use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
+
+use civic_progress::Progress;
 
 use self::load::Load;
 use self::options::{HELP, Options};
@@ -49,19 +50,17 @@ fn run(args: &[String]) -> Result<(), String> {
     );
     let begun = Instant::now();
     let mut record = Record::default();
+    let progress = Progress::new();
     for run in 1..=options.times {
         let start = Instant::now();
         let (mut passed, mut ignored) = (0, 0);
         let mut red = Vec::new();
         let outcomes = side_by_side(&programs, options.jobs, |index, program| {
-            progress(&format!(
-                "run {run} of {}, {} of {}: {} ({} red so far)",
-                options.times,
-                index + 1,
-                programs.len(),
-                program.name,
-                record.tests()
-            ));
+            progress.show(
+                ((run - 1) * programs.len() + index) as u64,
+                (options.times * programs.len()) as u64,
+                &format!("{} ({} red so far)", program.name, record.tests()),
+            );
             let mut command = program.command(&redis);
             command.args(&options.tests);
             Outcome::of(command, &log(run, index), |after| after >= options.timeout)
@@ -87,7 +86,7 @@ fn run(args: &[String]) -> Result<(), String> {
             .into_iter()
             .map(|(_, index)| programs[index].clone())
             .collect();
-        progress("");
+        progress.clear();
         println!(
             "run {run} of {}: {:.1} s, {passed} passed, {} red, {ignored} ignored",
             options.times,
@@ -176,16 +175,6 @@ fn build(options: &Options) -> Result<Vec<Program>, String> {
         }
     }
     Ok(programs)
-}
-
-/// One line on a terminal, written over the one before; nothing in a log.
-fn progress(text: &str) {
-    let mut terminal = std::io::stderr();
-    if terminal.is_terminal() {
-        // Return to the beginning of the line, clear it.
-        let _ = write!(terminal, "\r\x1b[K{text}");
-        let _ = terminal.flush();
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The command line.
 
-use std::str::FromStr;
 use std::time::Duration;
+
+use crate::arguments::{Names, Syntax};
 
 pub(super) const HELP: &str = "\
 Usage: cargo xtask stress [--times N] [--jobs N] [--package NAME] [--only PROGRAM]
@@ -23,6 +24,15 @@ Options:
                        are red; defaults to 900
 ";
 
+/// The command's arguments.
+const SYNTAX: Syntax = Syntax {
+    command: "stress",
+    flags: &[],
+    options: &["--times", "--jobs", "--package", "--only", "--timeout"],
+    names: Names::Any,
+    help: HELP,
+};
+
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Options {
     pub(super) times: usize,
@@ -37,38 +47,16 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self {
-            times: 5,
-            jobs: 4,
-            package: None,
-            only: None,
-            timeout: Duration::from_secs(900),
-            tests: Vec::new(),
-        };
-        let mut args = args.iter();
-        while let Some(name) = args.next() {
-            let mut value = || args.next().ok_or_else(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--times" => options.times = number(name, value()?)?,
-                "--jobs" => options.jobs = number(name, value()?)?,
-                "--package" => options.package = Some(value()?.clone()),
-                "--only" => options.only = Some(value()?.clone()),
-                "--timeout" => options.timeout = Duration::from_secs(number(name, value()?)?),
-                test if !test.starts_with('-') => options.tests.push(test.to_owned()),
-                _ => return Err(format!("there is no option {name}\n\n{HELP}")),
-            }
-        }
-        if options.times == 0 || options.jobs == 0 || options.timeout.is_zero() {
-            return Err("--times, --jobs and --timeout are at least 1".into());
-        }
-        Ok(options)
+        let given = SYNTAX.read(args)?;
+        Ok(Self {
+            times: given.number("--times")?.unwrap_or(5),
+            jobs: given.number("--jobs")?.unwrap_or(4),
+            package: given.value("--package").map(str::to_owned),
+            only: given.value("--only").map(str::to_owned),
+            timeout: Duration::from_secs(given.number("--timeout")?.unwrap_or(900)),
+            tests: given.names().to_vec(),
+        })
     }
-}
-
-fn number<N: FromStr>(name: &str, value: &str) -> Result<N, String> {
-    value
-        .parse()
-        .map_err(|_| format!("{name} is a number, not {value:?}"))
 }
 
 #[cfg(test)]
@@ -121,11 +109,14 @@ mod tests {
     fn a_wrong_option_is_refused_in_words() {
         for (args, words) in [
             (&["--times"][..], "--times needs a value"),
-            (&["--times", "x"], "--times is a number, not \"x\""),
-            (&["--times", "0"], "at least 1"),
-            (&["--jobs", "0"], "at least 1"),
+            (
+                &["--times", "x"],
+                "--times is a number from 1 on, not \"x\"",
+            ),
+            (&["--times", "0"], "from 1 on"),
+            (&["--jobs", "0"], "from 1 on"),
             (&["--timeout", "-1"], "--timeout is a number"),
-            (&["--often"], "there is no option --often"),
+            (&["--often"], "stress has no option `--often`"),
         ] {
             let error = parse(args).expect_err("it is wrong");
             assert!(error.contains(words), "{args:?}: {error}");

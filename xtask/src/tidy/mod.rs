@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 
 use self::finding::Finding;
 use self::tree::Tree;
+use crate::arguments::{Names, Syntax};
 use crate::command::{Command, Help};
 use crate::sh;
 
@@ -49,14 +50,19 @@ Options:
   --crate NAME    only what is in crates/NAME, or in the folder `docs` or `xtask`
 ";
 
+/// The command's arguments.
+const SYNTAX: Syntax = Syntax {
+    command: "tidy",
+    flags: &[],
+    options: &["--crate"],
+    names: Names::None,
+    help: HELP,
+};
+
 /// Checks the whole tree, or one crate.
 fn run(args: &[String]) -> Result<(), String> {
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let only = match args[..] {
-        [] => None,
-        ["--crate", name] => Some(folder_of(name)?),
-        _ => return Err("usage: cargo xtask tidy [--crate NAME]".into()),
-    };
+    let given = SYNTAX.read(args)?;
+    let only = given.value("--crate").map(folder_of).transpose()?;
     let tree = Tree::read(&sh::root())?;
     let mut findings = check(&tree);
     if let Some(folder) = &only {

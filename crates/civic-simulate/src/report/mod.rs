@@ -12,6 +12,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use civic_progress::Progress;
+
 pub use self::figures::figures;
 pub use self::page::page;
 pub use self::table::table;
@@ -78,6 +80,7 @@ pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String
     let next = Mutex::new(0..cells.len());
     let measured: Mutex<Vec<Option<Result<Measurement, String>>>> =
         Mutex::new(vec![None; cells.len()]);
+    let progress = Progress::new();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
             scope.spawn(|| {
@@ -85,12 +88,14 @@ pub fn run_all(scenarios: &[Scenario], seed: u64) -> Result<Vec<Results>, String
                     let index = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(index) = index else { break };
                     let (scenario, policy) = cells[index];
+                    progress.show(index as u64, cells.len() as u64, scenario.name);
                     let result = simulation::run(scenario, policy, seed);
                     measured.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
                 }
             });
         }
     });
+    drop(progress);
     let mut measured = measured
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
