@@ -108,7 +108,7 @@ impl AuthLayer {
     /// Reads for whom a service calls, mints a token for each user who is admitted, and lets every
     /// call that the request causes carry it on.
     ///
-    /// The calls find it in the [`RequestContext`], so a
+    /// The calls find it in the [`RequestContext`](crate::RequestContext), so a
     /// [`CorrelationIdLayer`](super::CorrelationIdLayer) belongs outside.
     ///
     /// Defaults to ignoring the header.

@@ -27,8 +27,8 @@ use crate::wall_clock::WallClock;
 /// to do gets one request more and not three at once.
 ///
 /// The layer belongs inside of the retry layer, so that each attempt has a choice of its own;
-/// inside of [`AttemptTimeoutLayer`](super::AttemptTimeoutLayer), so that an endpoint that swallows
-/// requests is noticed; and outside of [`CollectBodyLayer`](super::CollectBodyLayer), so that the
+/// inside of [`AttemptTimeoutLayer`](crate::AttemptTimeoutLayer), so that an endpoint that swallows
+/// requests is noticed; and outside of [`CollectBodyLayer`](crate::CollectBodyLayer), so that the
 /// time of an exchange includes the last byte of its body.
 ///
 /// All services that one layer makes, and its clones, share what is known about the endpoints.
