@@ -186,6 +186,7 @@ async fn a_token_with_an_id_comes_in_once_and_without_protection_any_number_of_t
     for (name, other) in [
         ("another id", service("b")),
         ("of another issuer", of("billing", "a")),
+        ("of an issuer with as long a name", of("portals", "a")),
         ("not the same two texts", of("b", "illinga")),
         ("nor these", of("billinga", "")),
         ("of an issuer without a name", of("", "a")),
@@ -506,6 +507,8 @@ fn the_name_of_a_used_token_is_a_hash_that_any_store_can_keep() {
     let others = [
         UsedToken::new(None, "a"),
         UsedToken::new(Some(""), "a"),
+        UsedToken::new(Some("portals"), "a"),
+        UsedToken::new(Some("billing"), "b"),
         UsedToken::new(Some("billing"), ""),
         UsedToken::new(Some("billinga"), ""),
         UsedToken::new(None, "billinga"),
