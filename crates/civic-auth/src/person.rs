@@ -44,3 +44,17 @@ macro_rules! person_getters {
 }
 
 pub(crate) use person_getters;
+
+/// Returns whether an id could be taken for the nil UUID, which is that of every service.
+///
+/// Readers of UUIDs differ in where they allow hyphens and braces, and some take `urn:uuid:`
+/// before them: what has 32 zeros and nothing else but these is the nil UUID for one of them.
+pub(crate) fn is_nil(id: &str) -> bool {
+    const URN: &str = "urn:uuid:";
+    let id = match id.get(..URN.len()) {
+        Some(start) if start.eq_ignore_ascii_case(URN) => &id[URN.len()..],
+        _ => id,
+    };
+    let zeros = id.bytes().filter(|byte| *byte == b'0').count();
+    zeros == 32 && id.bytes().all(|byte| b"0-{}".contains(&byte))
+}

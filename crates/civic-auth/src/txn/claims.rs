@@ -1,9 +1,9 @@
 //! The claims of a transaction token, and the rules about them.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::mint::SERVICE_MUNICIPALITY;
+use crate::person::is_nil;
 use crate::role::Role;
 
 /// The longest life of a token, in seconds.
@@ -66,7 +66,7 @@ impl Claims {
                 .tctx
                 .role
                 .eq_ignore_ascii_case(Role::ServiceAccount.as_str())
-            && !Uuid::parse_str(&self.sub).is_ok_and(|id| id.is_nil())
+            && !is_nil(&self.sub)
             && lifetime.is_some_and(|seconds| (1..=MAX_LIFETIME_SECONDS).contains(&seconds))
             && self.iat <= now.saturating_add(IAT_TOLERANCE_SECONDS);
         if !well_formed {

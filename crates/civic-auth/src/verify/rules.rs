@@ -26,13 +26,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::source::Source;
 use crate::error::Cause;
 use crate::jwt::Payload;
 use crate::key::{Profile, VerifyingKey};
 use crate::mint::{SERVICE_EMAIL, SERVICE_LIFETIME_SECONDS, SERVICE_MUNICIPALITY, SERVICE_USER_ID};
+use crate::person::is_nil;
 use crate::role::Role;
 
 /// The largest tolerance that can be asked for. It must not exceed the lifetime of a service token,
@@ -141,7 +140,7 @@ pub(super) fn is_one_profile(payload: &Payload) -> bool {
         !payload
             .role
             .eq_ignore_ascii_case(Role::ServiceAccount.as_str())
-            && !Uuid::parse_str(&payload.user_id).is_ok_and(|id| id.is_nil())
+            && !is_nil(&payload.user_id)
             && payload.email != SERVICE_EMAIL
             && municipality != Some(SERVICE_MUNICIPALITY)
     }

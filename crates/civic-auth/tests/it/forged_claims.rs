@@ -277,6 +277,21 @@ fn half_a_service_and_half_a_user_is_refused() {
             Claims::user().set("userId", r#""{00000000-0000-0000-0000-000000000000}""#),
         ),
         (
+            "nil id, a name for resources",
+            Claims::user().set(
+                "userId",
+                r#""URN:UUID:00000000-0000-0000-0000-000000000000""#,
+            ),
+        ),
+        (
+            "nil id, as databases read it",
+            Claims::user().set("userId", r#""0000-0000-0000-0000-0000-0000-0000-0000""#),
+        ),
+        (
+            "nil id, dashes anywhere",
+            Claims::user().set("userId", r#""00000000-0000----0000-0000-000000000000""#),
+        ),
+        (
             "service's address",
             Claims::user().set("email", r#""service@internal""#),
         ),

@@ -55,7 +55,12 @@ pub(crate) fn run(data: &[u8]) {
     };
     let whole = collect(&body, 0, status, coding, end);
     let cut = collect(&body, *pattern, status, coding, end);
-    assert_eq!(cut, whole, "the frames make no difference");
+    match (&cut, &whole) {
+        // Of a body that is both broken and too long, the frames decide which of the two is found
+        // first.
+        (Err(_), Err(_)) => {}
+        _ => assert_eq!(cut, whole, "the frames make no difference"),
+    }
 
     let is_gzip = coding != Coding::Plain;
     match whole {
