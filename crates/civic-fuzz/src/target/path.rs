@@ -31,8 +31,19 @@ pub(crate) fn run(data: &[u8]) {
             assert_eq!(decoded, segments, "{path}");
         }
         (Err(kind), None) => assert_eq!(*kind, ErrorKind::Request),
+        // A parameter that stands in many places can make a path that is too long to be a URL.
+        (Err(kind), Some(segments)) if may_be_too_long(&segments) => {
+            assert_eq!(*kind, ErrorKind::Request);
+        }
         (sent, expected) => panic!("{sent:?}, and not {expected:?}"),
     }
+}
+
+/// Whether the path may have more bytes than a URL of the crate `http`: each byte takes up to three.
+fn may_be_too_long(segments: &[Vec<u8>]) -> bool {
+    const MAX_URL_BYTES: usize = 65_534;
+    let bytes: usize = segments.iter().map(|segment| 1 + 3 * segment.len()).sum();
+    bytes + "http://peer".len() > MAX_URL_BYTES
 }
 
 /// What the path's segments have to decode to. `None` if it must not go out.
