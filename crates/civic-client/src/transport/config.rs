@@ -79,16 +79,13 @@ impl TransportConfig {
     }
 
     /// Returns what is offered in a TLS handshake, the best first.
-    #[cfg(feature = "tls")]
+    #[cfg(all(feature = "http2", feature = "tls"))]
     pub(super) fn protocols(&self) -> Vec<Vec<u8>> {
-        #[cfg(feature = "http2")]
         let protocols: &[&[u8]] = match self.http2 {
             None => &[],
             Some(Http2 { is_assumed, .. }) if is_assumed => &[b"h2"],
             Some(_) => &[b"h2", b"http/1.1"],
         };
-        #[cfg(not(feature = "http2"))]
-        let protocols: &[&[u8]] = &[];
         protocols.iter().map(|name| name.to_vec()).collect()
     }
 

@@ -47,7 +47,7 @@ impl Security {
         target: &Target,
         stream: TcpStream,
         #[cfg_attr(
-            not(feature = "tls"),
+            not(all(feature = "http2", feature = "tls")),
             expect(unused_variables, reason = "it says what is offered in the handshake")
         )]
         config: &TransportConfig,
@@ -57,9 +57,11 @@ impl Security {
         if let Some(tls) = &self.tls
             && target.scheme == Scheme::HTTPS
         {
-            let stream = tls
-                .connect(target.server_name(), stream, config.protocols())
-                .await?;
+            #[cfg(feature = "http2")]
+            let protocols = config.protocols();
+            #[cfg(not(feature = "http2"))]
+            let protocols = Vec::new();
+            let stream = tls.connect(target.server_name(), stream, protocols).await?;
             return Ok(Stream::Tls(Box::new(stream)));
         }
         Ok(Stream::Plain(stream))
