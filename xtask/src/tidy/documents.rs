@@ -15,9 +15,6 @@ use crate::sh;
 /// What a block of Rust can say beside its language.
 const FLAGS: &[&str] = &["no_run", "should_panic", "compile_fail", "ignore"];
 
-/// Documents that are about to be written, and that others link to already.
-const COMING: &[&str] = &["CONTRIBUTING.md", "SECURITY.md"];
-
 /// With these it is not run as it is shown.
 const NOT_RUN: &[&str] = &["no_run", "ignore"];
 
@@ -39,7 +36,6 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         for link in &document.links {
             if let Some(message) = broken(path, link, place, &documents, &|file: &Path| {
                 sh::root().join(file).exists()
-                    || COMING.iter().any(|coming| file == Path::new(coming))
             }) {
                 findings.push(Finding::at(path, link.line, "links", message));
             }
