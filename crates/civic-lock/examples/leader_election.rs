@@ -2,11 +2,18 @@
 //! next one is elected at once, with a larger fence.
 //!
 //! ```sh
-//! cargo run -p civic-lock --example leader_election
-//! REDIS_URL=redis://localhost:6379 cargo run -p civic-lock --example leader_election
+//! cargo run --package civic-lock --example leader_election
 //! ```
 //!
-//! Without `REDIS_URL` the replicas elect on files of this machine.
+//! With `REDIS_URL` the replicas elect there; without it, on files of this machine. It prints:
+//!
+//! ```text
+//! a: writing with fence …
+//! observer: the leader has fence …
+//! a: resigned after 3 reports
+//! b: resigned after 3 reports
+//! c: resigned after 3 reports
+//! ```
 
 use std::time::Duration;
 
@@ -22,8 +29,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut observer = locks.election("example:reports", ttl)?.observe()?;
     let watching = tokio::spawn(async move {
         loop {
-            if let Observation::Leader(leader) = observer.changed().await {
-                println!("observer: the leader has fence {:?}", leader.fence);
+            if let Observation::Leader(leader) = observer.changed().await
+                && let Some(fence) = leader.fence
+            {
+                println!("observer: the leader has fence {fence}");
             }
         }
     });
