@@ -11,7 +11,7 @@
 //! making a bill for prop-001
 //! 201 {"bill":1,"propertyId":"prop-001"}
 //! 201 {"bill":1,"propertyId":"prop-001"}
-//! 422 with another body, because …
+//! 422 with another body, because: …
 //! the handler ran 1 time
 //! ```
 
