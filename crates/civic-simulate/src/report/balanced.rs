@@ -119,13 +119,29 @@ pub(super) fn scenario(
             Standing::Behind => format!("**{}**, compared with", verdict.in_short()),
         };
         let text = format!(
-            "*{}*, with at most {limit} of the calls of each client under way, is {place} *{}*.",
+            "*{}*, with at most {limit} of the calls of each client under way, is {place} *{}*.{}",
             policy.name(),
-            best.policy
+            best.policy,
+            why_waiting(scenario.name),
         );
         let _ = writeln!(page, "\n{}", wrapped(&text));
     }
     Ok(())
+}
+
+/// Says why calls that wait in front of a limit are behind, where the paragraph above does not.
+fn why_waiting(scenario: &str) -> &'static str {
+    match scenario {
+        "slowdown_and_error_thresholds" => {
+            " A call that fails has used up its two retries or the budget; the published clients have \
+             no budget, and repeat a call up to four times."
+        }
+        "one_big_spike" => {
+            " The limit spares the servers, which work less than half as long per call, and the wait \
+             in front of it is what the mean shows."
+        }
+        _ => "",
+    }
 }
 
 fn line(row: &Row) -> String {
