@@ -9,10 +9,10 @@
 
 use std::time::{Duration, Instant};
 
+use civic_bench::measure::process_cpu;
 use civic_bench::median;
 use civic_lock::{Acquisition, LeaseGuard, LockService};
 use civic_testkit::redis::RedisServer;
-use rustix::time::{ClockId, clock_gettime};
 
 const COUNTS: [usize; 3] = [100, 1_000, 10_000];
 const ROUNDS: usize = 3;
@@ -64,9 +64,9 @@ async fn measure(count: usize, round: usize) -> Cost {
     tokio::time::sleep(TTL / 3).await;
 
     let (calls, server_cpu) = server_usage(&server).await;
-    let (began, process_cpu) = (Instant::now(), process_cpu());
+    let (began, cpu_before) = (Instant::now(), process_cpu());
     tokio::time::sleep(WINDOW).await;
-    let process_cpu = self::process_cpu() - process_cpu;
+    let process_cpu = process_cpu() - cpu_before;
     let elapsed = began.elapsed();
     let (calls_after, server_cpu_after) = server_usage(&server).await;
 
@@ -133,12 +133,4 @@ fn field(text: &str, name: &str, end: &str) -> f64 {
         .and_then(|rest| rest.split(end).next())
         .and_then(|value| value.trim().parse().ok())
         .unwrap_or_else(|| panic!("INFO has no {name}"))
-}
-
-fn process_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
 }

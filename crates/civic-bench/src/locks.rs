@@ -22,7 +22,8 @@ const RELEASE: &str =
 
 /// Both sides, with a connection each to one server.
 pub struct Locks {
-    server: RedisServer,
+    /// Runs for as long as both need it.
+    _server: RedisServer,
     ours: LockService,
     bare: Client,
     release: String,
@@ -43,14 +44,6 @@ pub struct Rounds {
     pub bare: Vec<f64>,
 }
 
-impl Rounds {
-    /// Returns the sides with their names.
-    #[must_use]
-    pub fn into_sides(self) -> Vec<(&'static str, Vec<f64>)> {
-        vec![(OURS, self.ours), (BARE, self.bare)]
-    }
-}
-
 impl Locks {
     /// Starts a server, and connects both.
     ///
@@ -65,7 +58,7 @@ impl Locks {
         bare.init().await.expect("the server is there");
         let release: String = bare.script_load(RELEASE).await.expect("it loads");
         Self {
-            server,
+            _server: server,
             ours,
             bare,
             release,
@@ -164,6 +157,5 @@ impl Locks {
         self.ours.close(Duration::from_secs(1)).await;
         // It may have gone already.
         let _ = self.bare.quit().await;
-        let _ = self.server.port();
     }
 }

@@ -115,12 +115,6 @@ impl Comparison {
         }
     }
 
-    /// Takes what was measured elsewhere: a value per side and round.
-    #[must_use]
-    pub fn from_rounds(sides: Vec<(&'static str, Vec<f64>)>) -> Self {
-        Self { sides }
-    }
-
     /// Returns what this side took in each round.
     ///
     /// # Panics

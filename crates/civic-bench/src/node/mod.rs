@@ -15,7 +15,6 @@ use tokio::process::Command;
 use self::process::Peer;
 pub use self::serve::serve;
 use crate::measure::thread_cpu;
-use crate::work::OURS;
 
 /// The callee of the platform.
 pub const NEST: &str = "NestJS on Fastify";
@@ -39,20 +38,6 @@ pub struct Costs {
     pub calling: Vec<f64>,
     /// What a call costs `fetch`.
     pub fetch: Vec<f64>,
-}
-
-impl Costs {
-    /// Returns the sides of serving.
-    #[must_use]
-    pub fn serving(&self) -> [(&'static str, &[f64]); 2] {
-        [(OURS, &self.serving), (NEST, &self.nest)]
-    }
-
-    /// Returns the sides of calling.
-    #[must_use]
-    pub fn calling(&self) -> [(&'static str, &[f64]); 2] {
-        [(OURS, &self.calling), (FETCH, &self.fetch)]
-    }
 }
 
 /// Measures both sides in turn. `peers` is the folder with the Node peers, installed.

@@ -33,17 +33,25 @@ pub(super) fn run(effort: Effort, report: &mut Report) {
         (6_400, effort.rounds)
     };
     let costs = runtime.block_on(compare(&peers, &payloads, calls, rounds));
-    let both =
-        |[(_, ours), (_, theirs)]: [(&'static str, &[f64]); 2]| (ours.to_vec(), theirs.to_vec());
-    let (serving, nest) = both(costs.serving());
-    let (calling, fetch) = both(costs.calling());
     report.tables.push(Table {
         name: NAME,
         title: TITLE,
         measure: "Processor time per call: of the callee's process, and of the caller's.",
         rows: vec![
-            row("serve a call", NEST, (&serving, &nest), "µs", Some(AIM)),
-            row("make a call", FETCH, (&calling, &fetch), "µs", Some(AIM)),
+            row(
+                "serve a call",
+                NEST,
+                (&costs.serving, &costs.nest),
+                "µs",
+                Some(AIM),
+            ),
+            row(
+                "make a call",
+                FETCH,
+                (&costs.calling, &costs.fetch),
+                "µs",
+                Some(AIM),
+            ),
         ],
     });
 }
