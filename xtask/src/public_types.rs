@@ -142,8 +142,7 @@ pub(crate) fn json_of(name: &str) -> PathBuf {
 
 /// Has rustdoc write the public items of the libraries.
 pub(crate) fn document() -> Result<(), String> {
-    let itself = std::env::current_exe()
-        .map_err(|error| format!("this program does not know where it is: {error}"))?;
+    let itself = sh::itself()?;
     // Of the whole workspace: with other features, most of what it depends on were checked again.
     sh::run(
         sh::cargo_command([

@@ -23,6 +23,25 @@ pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// This program, to be started once more, even if cargo has put another one in its place since: the
+/// steps of `ci` do, when they build the workspace with other features.
+pub(crate) fn itself() -> Result<PathBuf, String> {
+    let path = std::env::current_exe()
+        .map_err(|error| format!("this program does not know where it is: {error}"))?;
+    if path.exists() {
+        return Ok(path);
+    }
+    // Linux: a link to the file itself, whatever became of its name.
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    match link.exists() {
+        true => Ok(link),
+        false => Err(format!(
+            "{} is not there any more: start the command once more",
+            path.display()
+        )),
+    }
+}
+
 /// `cargo` with these arguments, in the workspace's root.
 pub(crate) fn cargo_command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(cargo());
@@ -82,4 +101,30 @@ fn show(command: &Command) -> String {
             .map(|word| word.to_string_lossy().into_owned()),
     );
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLACED: &str = "XTASK_TEST_REPLACED";
+
+    #[test]
+    fn a_program_finds_itself_although_cargo_has_replaced_it() {
+        let own = itself().expect("it is there");
+        if std::env::var_os(REPLACED).is_some() {
+            std::fs::remove_file(&own).expect("it can be removed");
+            let output = output(Command::new(itself().expect("it runs")).arg("--list"));
+            assert!(output.expect("it can be run").contains("although_cargo"));
+            return;
+        }
+        let copy = std::env::temp_dir().join(format!("xtask-itself-{}", std::process::id()));
+        std::fs::copy(own, &copy).expect("it can be copied");
+        let test = "sh::tests::a_program_finds_itself_although_cargo_has_replaced_it";
+        let ran = run(Command::new(&copy)
+            .args(["--exact", test])
+            .env(REPLACED, "yes"));
+        assert!(!copy.exists(), "the test removed the program that ran it");
+        assert_eq!(ran, Ok(()));
+    }
 }

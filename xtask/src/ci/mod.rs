@@ -266,12 +266,11 @@ fn documentation() -> Result<(), String> {
 fn tests() -> Result<(), String> {
     let redis = tools::redis_server()?;
     println!("    tests that need a server use {}", redis.display());
-    suite::WORKSPACE.run(&redis)?;
-    suite::WITHOUT_FEATURES.run(&redis)
+    suite::run(&[suite::WORKSPACE, suite::WITHOUT_FEATURES], &redis)
 }
 
 fn both_back_ends() -> Result<(), String> {
-    suite::BOTH_BACK_ENDS.run(&tools::redis_server()?)
+    suite::run(&[suite::BOTH_BACK_ENDS], &tools::redis_server()?)
 }
 
 fn doc_tests() -> Result<(), String> {

@@ -121,7 +121,7 @@ impl Commands {
     pub(super) fn new() -> Result<Self, String> {
         Ok(Self {
             packages: Package::all()?,
-            xtask: std::env::current_exe().map_err(|error| error.to_string())?,
+            xtask: sh::itself()?,
             civic: Programs::build()?.civic,
             helps: BTreeMap::new(),
         })

@@ -3,25 +3,19 @@
 //! Builds the test suite once, keeps every core busy, and runs each test program as often as it is
 //! told to, several programs side by side. A test that is red once is listed; nothing stops at it.
 
-mod libtest;
 mod load;
 mod options;
-mod program;
 mod record;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 use civic_progress::Progress;
 
 use self::load::Load;
 use self::options::{HELP, Options};
-use self::program::Outcome;
 use self::record::Record;
 use crate::command::{Command, Help};
-use crate::suite::{PARTS, Program, WORKSPACE};
+use crate::suite::{Outcome, PARTS, Program, WORKSPACE, side_by_side};
 use crate::{sh, tools};
 
 pub(crate) const COMMAND: Command = Command {
@@ -120,37 +114,6 @@ fn run(args: &[String]) -> Result<(), String> {
     ))
 }
 
-/// Does `work` for each program, at most `jobs` of them at a time; the answers are in the programs'
-/// order.
-fn side_by_side<P: Sync, R: Send>(
-    programs: &[P],
-    jobs: usize,
-    work: impl Fn(usize, &P) -> R + Sync,
-) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(Vec::with_capacity(programs.len()));
-    thread::scope(|scope| {
-        for _ in 0..jobs.min(programs.len()) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(program) = programs.get(index) else {
-                        break;
-                    };
-                    let answer = work(index, program);
-                    answers
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((index, answer));
-                }
-            });
-        }
-    });
-    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-    answers.sort_by_key(|(index, _)| *index);
-    answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
 /// The test programs that were asked for.
 fn build(options: &Options) -> Result<Vec<Program>, String> {
     let mut programs = Vec::new();
@@ -175,24 +138,4 @@ fn build(options: &Options) -> Result<Vec<Program>, String> {
         }
     }
     Ok(programs)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-
-    use super::*;
-
-    #[test]
-    fn programs_run_side_by_side_and_answer_in_their_order() {
-        // Neither of the first two returns before both have begun.
-        let both = Barrier::new(2);
-        let answers = side_by_side(&["a", "b", "c"], 2, |index, program| {
-            if index < 2 {
-                both.wait();
-            }
-            format!("{index}{program}")
-        });
-        assert_eq!(answers, ["0a", "1b", "2c"]);
-    }
 }

@@ -390,13 +390,14 @@ async fn ten_thousand_leases_renew_on_one_connection() {
     };
     let service = LockService::builder()
         .redis_url(server.url())
-        .command_timeout(Duration::from_secs(10))
+        .command_timeout(Duration::from_secs(20))
         .build()
         .expect("valid settings");
-    let ttl = Duration::from_secs(30);
+    // Long enough for a busy machine to renew all of them in a third of it.
+    let ttl = Duration::from_secs(90);
     let mut guards = Vec::with_capacity(LEASES);
-    for batch in 0..LEASES / 500 {
-        let tries: Vec<_> = (0..500)
+    for batch in 0..LEASES / 100 {
+        let tries: Vec<_> = (0..100)
             .map(|n| {
                 let service = service.clone();
                 tokio::spawn(async move { service.try_acquire(format!("{batch}:{n}"), ttl).await })
@@ -407,7 +408,7 @@ async fn ten_thousand_leases_renew_on_one_connection() {
         }
     }
     let all_acquired = calls(server).await;
-    eventually_within(MINUTE, async || {
+    eventually_within(3 * MINUTE, async || {
         calls(server).await >= all_acquired + LEASES
     })
     .await;

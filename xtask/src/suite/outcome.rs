@@ -14,12 +14,12 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// What came of a run.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) passed: usize,
-    pub(super) ignored: usize,
+pub(crate) struct Outcome {
+    pub(crate) passed: usize,
+    pub(crate) ignored: usize,
     /// The tests that failed, and those that had not ended when the program did.
-    pub(super) red: Vec<String>,
-    pub(super) taken: Duration,
+    pub(crate) red: Vec<String>,
+    pub(crate) taken: Duration,
 }
 
 /// How the program ended.
@@ -32,7 +32,7 @@ enum End {
 
 impl Outcome {
     /// Runs the program; what it prints goes to `log`. It is ended once it is overdue.
-    pub(super) fn of(
+    pub(crate) fn of(
         mut command: Command,
         log: &Path,
         is_overdue: impl Fn(Duration) -> bool,

@@ -2,13 +2,21 @@
 //!
 //! `ci` runs it once, `stress` many times.
 
+mod libtest;
+mod outcome;
+
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use civic_progress::Progress;
 use serde_json::Value;
 
+pub(crate) use self::outcome::Outcome;
 use crate::sh;
 
 /// The variable that tells the tests which server to start.
@@ -80,6 +88,91 @@ pub(crate) fn sharing_target<const N: usize>(args: [&str; N]) -> Command {
     command
 }
 
+/// How many test programs run side by side. Most tests wait nearly all of their time.
+const JOBS: usize = 4;
+
+/// A program that runs longer hangs.
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// Builds the parts, and runs each of their programs once, several side by side. What a program
+/// printed is shown if a test of it was red.
+pub(crate) fn run(parts: &'static [Part], redis: &Path) -> Result<(), String> {
+    let mut programs = Vec::new();
+    for part in parts {
+        programs.extend(part.programs(None)?);
+    }
+    // The largest ones take longest as a rule: none of them is left to run alone at the end.
+    programs.sort_by_key(|program| {
+        std::cmp::Reverse(std::fs::metadata(&program.executable).map_or(0, |file| file.len()))
+    });
+    let logs = sh::target().join("tests");
+    std::fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+    let ended = AtomicUsize::new(0);
+    let progress = Progress::new();
+    let outcomes = side_by_side(&programs, JOBS, |index, program| {
+        let log = logs.join(format!("{index}.txt"));
+        let outcome = Outcome::of(program.command(redis), &log, |after| after >= LONGEST)
+            .map_err(|error| format!("{}: {error}", program.name))?;
+        let ended = ended.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.clear();
+        println!(
+            "    {:>6.1} s  {}: {} passed, {} red, {} ignored",
+            outcome.taken.as_secs_f64(),
+            program.name,
+            outcome.passed,
+            outcome.red.len(),
+            outcome.ignored
+        );
+        if !outcome.red.is_empty() {
+            let printed = std::fs::read(&log).unwrap_or_default();
+            println!("{}", String::from_utf8_lossy(&printed));
+        }
+        progress.show(ended as u64, programs.len() as u64, "test programs");
+        Ok::<_, String>(outcome)
+    });
+    progress.clear();
+    let mut red = Vec::new();
+    for (program, outcome) in programs.iter().zip(outcomes) {
+        let tests = outcome?.red;
+        red.extend(tests.iter().map(|test| format!("{}  {test}", program.name)));
+    }
+    match red.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{} red:\n    {}", red.len(), red.join("\n    "))),
+    }
+}
+
+/// Does `work` for each program, at most `jobs` of them at a time; the answers are in the programs'
+/// order.
+pub(crate) fn side_by_side<P: Sync, R: Send>(
+    programs: &[P],
+    jobs: usize,
+    work: impl Fn(usize, &P) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(Vec::with_capacity(programs.len()));
+    thread::scope(|scope| {
+        for _ in 0..jobs.min(programs.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(program) = programs.get(index) else {
+                        break;
+                    };
+                    let answer = work(index, program);
+                    answers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// A test program that was built.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -96,17 +189,6 @@ pub(crate) struct Program {
 // ===== impl Part =====
 
 impl Part {
-    /// Runs it once.
-    pub(crate) fn run(&self, redis: &Path) -> Result<(), String> {
-        let mut command = self.build(None);
-        sh::run(
-            command
-                .args(self.filters)
-                .env(REDIS_SERVER, redis)
-                .env(TEST_THREADS, test_threads()),
-        )
-    }
-
     /// `cargo test` for it.
     fn build(&self, package: Option<&str>) -> Command {
         let mut command = sharing_target(["test", "--locked"]);
@@ -219,6 +301,8 @@ impl Program {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use serde_json::json;
 
     use super::*;
@@ -276,5 +360,18 @@ mod tests {
                 "{id}"
             );
         }
+    }
+
+    #[test]
+    fn programs_run_side_by_side_and_answer_in_their_order() {
+        // Neither of the first two returns before both have begun.
+        let both = Barrier::new(2);
+        let answers = side_by_side(&["a", "b", "c"], 2, |index, program| {
+            if index < 2 {
+                both.wait();
+            }
+            format!("{index}{program}")
+        });
+        assert_eq!(answers, ["0a", "1b", "2c"]);
     }
 }
