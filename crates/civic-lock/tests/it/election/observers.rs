@@ -21,7 +21,6 @@ fn is_leader(observation: &Observation, holder: &str) -> bool {
 async fn an_observer_sees_no_one_then_each_leader_with_its_fence(store: Fixture) {
     let (first, second) = (candidate(&store, MINUTE), candidate(&store, MINUTE));
     let mut observer = first.observe().expect("a runtime");
-    assert_eq!(observer.current(), Observation::Unknown);
     assert_eq!(observer.changed().await, Observation::NoOne);
     for candidate in [&first, &second] {
         let leadership = elected(candidate).await;
@@ -34,6 +33,15 @@ async fn an_observer_sees_no_one_then_each_leader_with_its_fence(store: Fixture)
         leadership.resign().await;
     }
     observed(&mut observer, "no one", |seen| *seen == Observation::NoOne).await;
+}
+
+/// On one thread, so that the store is not asked before this test waits.
+#[tokio::test]
+async fn before_the_store_was_asked_it_is_unknown_who_leads() {
+    let store = Fixture::host();
+    let mut observer = candidate(&store, MINUTE).observe().expect("a runtime");
+    assert_eq!(observer.current(), Observation::Unknown);
+    assert_eq!(observer.changed().await, Observation::NoOne);
 }
 
 async fn an_observer_that_does_not_campaign_sees_a_leader_of_another_process(store: Fixture) {
