@@ -233,6 +233,6 @@ async fn where_a_peer_closes_at_once_only_what_it_may_have_executed_fails_and_no
     callers.join_all().await;
     assert_eq!(answered + failed, CALLERS * 30);
     assert!(peer.connections() > 40, "{}", peer.connections());
-    // It is the exception.
-    assert!(answered > failed, "{answered} {failed}");
+    // How many of each is a matter of how many calls a connection has when it dies.
+    assert!(answered > 0 && failed > 0, "{answered} {failed}");
 }
