@@ -17,7 +17,7 @@ Arguments:
 
 Options:
   --times N            how often; defaults to 5
-  --jobs N             how many test programs run side by side; defaults to 4
+  --jobs N             how many test programs run side by side; defaults to 3
   --package NAME       build and run the tests of this package only
   --only PROGRAM       run only test programs whose names contain this, such as civic-lock::it
   --timeout SECONDS    a program that runs longer is ended, and the tests that had not ended yet
@@ -50,7 +50,7 @@ impl Options {
         let given = SYNTAX.read(args)?;
         Ok(Self {
             times: given.number("--times")?.unwrap_or(5),
-            jobs: given.number("--jobs")?.unwrap_or(4),
+            jobs: given.number("--jobs")?.unwrap_or(3),
             package: given.value("--package").map(str::to_owned),
             only: given.value("--only").map(str::to_owned),
             timeout: Duration::from_secs(given.number("--timeout")?.unwrap_or(900)),
@@ -72,7 +72,7 @@ mod tests {
     fn every_option_is_read() {
         let defaults = Options {
             times: 5,
-            jobs: 4,
+            jobs: 3,
             package: None,
             only: None,
             timeout: Duration::from_secs(900),

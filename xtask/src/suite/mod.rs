@@ -30,7 +30,7 @@ const TEST_THREADS: &str = "RUST_TEST_THREADS";
 fn test_threads() -> String {
     std::env::var(TEST_THREADS).unwrap_or_else(|_| {
         let cores = thread::available_parallelism().map_or(2, NonZero::get);
-        (4 * cores).to_string()
+        (8 * cores).to_string()
     })
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn sharing_target<const N: usize>(args: [&str; N]) -> Command {
 }
 
 /// How many test programs run side by side. Most tests wait nearly all of their time.
-const JOBS: usize = 4;
+const JOBS: usize = 3;
 
 /// A program that runs longer hangs.
 const LONGEST: Duration = Duration::from_secs(900);
