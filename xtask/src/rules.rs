@@ -76,7 +76,7 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
 /// Libraries that only one folder of a crate names: the library, the crate's source folder, and the
 /// folder in it.
 const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
-    ("fred", "crates/civic-lock/src", "store/redis"),
+    ("fred", "crates/civic-lock/src", "store/redis/client/fred"),
     ("flate2", "crates/civic-client/src", "layer/collect_body"),
     ("h2", "crates/civic-client/src", "transport"),
     ("hickory_resolver", "crates/civic-client/src", "transport"),

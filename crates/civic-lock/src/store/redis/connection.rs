@@ -1,23 +1,21 @@
 //! One connection, replaced when it has become useless, and the server's clock as seen through it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use fred::clients::Client;
-use fred::interfaces::{ClientLike, EventInterface};
-use fred::types::config::{Options, Server};
-use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::boot_clock;
 use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::name::LockName;
-use crate::store::redis::connect_failure::{ConnectFailure, record_failures, servers};
-use crate::store::redis::error::{from_client, is_moving, is_unknown_script};
-use crate::store::redis::inspection::inspect;
+use crate::store::redis::client::client::Client;
+use crate::store::redis::client::link::Link;
+use crate::store::redis::client::route::Route;
+use crate::store::redis::client::value::Value;
+use crate::store::redis::error::{is_moving, is_unknown_script};
+use crate::store::redis::inspection::report;
 use crate::store::redis::invocation::Invocation;
 use crate::store::redis::reply::Reply;
 
@@ -30,20 +28,18 @@ const MAX_SAMPLE_RTT: Duration = Duration::from_millis(50);
 const SCAN_COUNT: &str = "10000";
 
 /// Opens a connection when there is none, and replaces one that has become useless.
-pub(super) struct Connector {
-    builder: Builder,
+pub(super) struct Connector<C: Client> {
+    client: C,
     command_timeout: Duration,
     servers: Arc<str>,
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Option<Arc<Connection<C::Link>>>>,
 }
 
-pub(super) struct Connection {
-    client: Client,
-    task: ConnectHandle,
+pub(super) struct Connection<L> {
+    link: L,
     /// Nanoseconds of the boot clock.
     last_reply: AtomicU64,
     clock: Mutex<Option<ClockSample>>,
-    failure: Arc<Mutex<Option<ConnectFailure>>>,
     /// Where it connects to, for errors.
     servers: Arc<str>,
     inspected: AtomicBool,
@@ -58,43 +54,30 @@ struct ClockSample {
 
 // ===== impl Connector =====
 
-impl Connector {
-    pub(super) fn new(builder: Builder, command_timeout: Duration) -> Self {
+impl<C: Client> Connector<C> {
+    pub(super) fn new(client: C, command_timeout: Duration) -> Self {
         Self {
-            servers: servers(&builder),
-            builder,
+            servers: client.servers(),
+            client,
             command_timeout,
             connection: Mutex::new(None),
         }
     }
 
-    pub(super) fn builder(&self) -> &Builder {
-        &self.builder
+    pub(super) fn client(&self) -> &C {
+        &self.client
     }
 
-    /// Returns the connection. It is a new one if there is none or if its task has ended.
-    pub(super) fn connection(&self) -> Result<Arc<Connection>, Error> {
+    /// Returns the connection. It is a new one if there is none or if its link has ended.
+    pub(super) fn connection(&self) -> Result<Arc<Connection<C::Link>>, Error> {
         let mut slot = self.connection.lock();
-        if let Some(connection) = slot.as_ref().filter(|open| !open.task.is_finished()) {
+        if let Some(connection) = slot.as_ref().filter(|open| !open.link.is_finished()) {
             return Ok(connection.clone());
         }
-        let client = self
-            .builder
-            .build()
-            .map_err(|error| from_client(&error).never_sent())?;
-        let failure = Arc::default();
-        tokio::spawn(record_failures(
-            client.error_rx(),
-            client.reconnect_rx(),
-            Arc::clone(&failure),
-        ));
-        let task = client.connect();
         let connection = Arc::new(Connection {
-            client,
-            task,
+            link: self.client.connect().map_err(Error::never_sent)?,
             last_reply: AtomicU64::new(boot_clock::nanos(boot_clock::now())),
             clock: Mutex::new(None),
-            failure,
             servers: self.servers.clone(),
             inspected: AtomicBool::new(false),
         });
@@ -103,12 +86,12 @@ impl Connector {
     }
 
     /// Ends a connection. The next command opens another.
-    fn replace(&self, useless: &Arc<Connection>) {
+    fn replace(&self, useless: &Arc<Connection<C::Link>>) {
         let mut slot = self.connection.lock();
         if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, useless)) {
             *slot = None;
         }
-        useless.task.abort();
+        useless.link.close();
     }
 
     /// Runs a script. One that came too late by our sample of the server's clock is sent once more:
@@ -144,9 +127,7 @@ impl Connector {
         let left = deadline.saturating_duration_since(Instant::now());
         let args = invocation.args_until(server_us + left.as_micros() as u64);
         let script = invocation.script;
-        let sha = script
-            .sha
-            .get_or_init(|| fred::util::sha1_hash(script.text));
+        let sha = script.sha.get_or_init(|| C::script_name(script.text));
         let with = |script: &str| {
             let mut all = Vec::with_capacity(1 + args.len());
             all.push(script.to_owned());
@@ -169,22 +150,23 @@ impl Connector {
                 .send(&connection, name, "EVAL", with(script.text), deadline)
                 .await;
         }
-        let reply = Reply::read(strings(value?), &invocation.expected_echo())
+        let reply = Reply::read(value?.into_texts(), &invocation.expected_echo())
             .inspect_err(|_| self.replace(&connection))?;
         connection.record_clock(reply.server_us()?, sent);
         if !connection.inspected.swap(true, Ordering::Relaxed) {
-            tokio::spawn(inspect(
-                connection.client.clone(),
-                name.key(),
-                self.command_timeout,
-            ));
+            let (slot, within) = (name.key(), self.command_timeout);
+            tokio::spawn(async move {
+                let (to, deadline) = (Route::Key(&slot), Instant::now() + within);
+                let info = connection.link.send(to, "INFO", Vec::new(), deadline);
+                report(info.await);
+            });
         }
         Ok(reply)
     }
 
     async fn sample_clock(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<Connection<C::Link>>,
         name: &LockName,
         deadline: Instant,
     ) -> Result<u64, Error> {
@@ -192,7 +174,8 @@ impl Connector {
         let value = self
             .send(connection, name, "TIME", Vec::new(), deadline)
             .await?;
-        let time: Vec<u64> = strings(value)
+        let time: Vec<u64> = value
+            .into_texts()
             .iter()
             .filter_map(|part| part.parse().ok())
             .collect();
@@ -219,21 +202,21 @@ impl Connector {
             loop {
                 let args = ["MATCH", pattern, "COUNT", SCAN_COUNT];
                 let args = std::iter::once(cursor.as_str()).chain(args);
-                let command = CustomCommand::new_static("SCAN", ClusterHash::FirstKey, false);
                 let page = self
                     .dispatch(
                         &connection,
-                        (command, node.clone()),
+                        Route::Node(&node),
+                        "SCAN",
                         args.map(str::to_owned).collect(),
                         Instant::now() + timeout,
                     )
                     .await?;
-                let Value::Array(mut page) = page else {
+                let Value::List(mut page) = page else {
                     return Err(Error::new(ErrorKind::Corrupt, "SCAN"));
                 };
                 let (found, next) = (page.pop(), page.pop());
-                keys.extend(found.map(strings).unwrap_or_default());
-                match next.and_then(Value::into_string) {
+                keys.extend(found.map(Value::into_texts).unwrap_or_default());
+                match next.and_then(Value::into_text) {
                     Some(next) if next != "0" => cursor = next,
                     Some(_) => break,
                     None => return Err(Error::new(ErrorKind::Corrupt, "SCAN")),
@@ -246,53 +229,41 @@ impl Connector {
     /// Sends one command about one lock, once.
     pub(super) async fn send(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<Connection<C::Link>>,
         name: &LockName,
         command: &'static str,
         args: Vec<String>,
         deadline: Instant,
     ) -> Result<Value, Error> {
-        // The slot is that of all keys of the lock: the library would hash the first argument.
-        let command = CustomCommand::new_static(command, name.key().as_str(), false);
-        self.dispatch(connection, (command, None), args, deadline)
+        // The slot is that of all keys of the lock.
+        let key = name.key();
+        self.dispatch(connection, Route::Key(&key), command, args, deadline)
             .await
     }
 
-    /// Sends one command, once, to a node of a Cluster or to the one that has its slot.
+    /// Sends one command, once, to a node of a Cluster or to the one that has the slot of a key.
     pub(super) async fn dispatch(
         &self,
-        connection: &Arc<Connection>,
-        (command, node): (CustomCommand, Option<Server>),
+        connection: &Arc<Connection<C::Link>>,
+        to: Route<'_, <C::Link as Link>::Node>,
+        command: &'static str,
         args: Vec<String>,
         deadline: Instant,
     ) -> Result<Value, Error> {
         let began = boot_clock::now();
-        let within = deadline.saturating_duration_since(Instant::now());
-        if within.is_zero() {
+        if deadline <= Instant::now() {
             return Err(Error::timeout(self.command_timeout).never_sent());
         }
         connection.connected(deadline).await?;
-        let options = Options {
-            max_attempts: Some(1),
-            timeout: Some(deadline.saturating_duration_since(Instant::now())),
-            cluster_node: node,
-            ..Options::default()
-        };
-        let client = connection.client.with_options(&options);
-        // Boxed, or the library's deep futures would overflow the compiler's depth limit in crates
-        // that use this one.
-        let command: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(client.custom::<Value, String>(command, args));
-        // The library's timeout takes a command that was not sent out of its queue. Ours is for the
-        // case that the library does not keep to its own.
-        let answer = timeout_at(deadline + Duration::from_millis(20), command).await;
-        let error = match answer {
+        let answer = connection.link.send(to, command, args, deadline);
+        // For the case that the library does not keep to the deadline.
+        let error = match timeout_at(deadline + Duration::from_millis(20), answer).await {
             Ok(Ok(value)) => {
                 let now = boot_clock::nanos(boot_clock::now());
                 connection.last_reply.store(now, Ordering::Relaxed);
                 return Ok(value);
             }
-            Ok(Err(error)) => from_client(&error),
+            Ok(Err(error)) => error,
             Err(_) => Error::timeout(self.command_timeout),
         };
         if error.kind() == ErrorKind::Timeout
@@ -306,39 +277,28 @@ impl Connector {
 
 // ===== impl Connection =====
 
-impl Connection {
-    /// Waits until it is connected. A failed attempt to connect is an answer.
+impl<L: Link> Connection<L> {
+    /// Waits until it is connected.
     pub(super) async fn connected(&self, deadline: Instant) -> Result<(), Error> {
-        while !self.client.is_connected() {
-            tokio::select! {
-                biased;
-                connected = self.client.wait_for_connect() => {
-                    connected.map_err(|error| from_client(&error).never_sent())?;
-                }
-                () = tokio::time::sleep_until(deadline) => {
-                    return Err(self.not_connected());
-                }
-                // It may have connected between the question and the subscription.
-                () = tokio::time::sleep(Duration::from_millis(10)) => {}
-            }
+        if self.link.is_connected() {
+            return Ok(());
         }
-        Ok(())
+        match timeout_at(deadline, self.link.connected()).await {
+            Ok(connected) => connected.map_err(Error::never_sent),
+            Err(_) => Err(self.not_connected()),
+        }
     }
 
-    /// Lists the nodes that keep keys; one without a name if there is no Cluster.
-    pub(super) fn primaries(&self) -> Vec<Option<Server>> {
-        if !self.client.is_clustered() {
-            return vec![None];
-        }
-        let nodes = self.client.active_connections();
-        nodes.into_iter().map(Some).collect()
+    /// Lists the nodes that keep keys.
+    pub(super) fn primaries(&self) -> Vec<L::Node> {
+        self.link.primaries()
     }
 
     fn not_connected(&self) -> Error {
         let servers = &self.servers;
-        match &*self.failure.lock() {
+        match self.link.failure() {
             Some(failure) if failure.kind == ErrorKind::Refused => {
-                Error::new(ErrorKind::Refused, &failure.detail)
+                Error::new(ErrorKind::Refused, failure.detail)
             }
             Some(failure) => Error::new(
                 ErrorKind::Connection,
@@ -371,22 +331,5 @@ impl Connection {
         if prompt || self.server_us().is_none_or(|guess| guess < server_us) {
             *self.clock.lock() = Some(ClockSample { server_us, at });
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // Dropping the client does not end its task.
-        self.task.abort();
-    }
-}
-
-pub(super) fn strings(value: Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items
-            .into_iter()
-            .map(|item| item.into_string().unwrap_or_default())
-            .collect(),
-        _ => Vec::new(),
     }
 }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use fred::types::{ClusterHash, CustomCommand};
 use tokio::time::Instant;
 
 use crate::durability::Durability;
 use crate::error::{Error, ErrorKind};
-use crate::store::redis::connection::{Connector, strings};
+use crate::store::redis::client::client::Client;
+use crate::store::redis::client::route::Route;
+use crate::store::redis::connection::Connector;
 
 /// The settings that decide it.
 const SETTINGS: [&str; 2] = ["appendonly", "appendfsync"];
 
-impl Connector {
+impl<C: Client> Connector<C> {
     /// Asks every primary for its settings. One that refuses to tell them is unknown.
     pub(super) async fn durability(&self, timeout: Duration) -> Result<Durability, Error> {
         let connection = self.connection()?;
@@ -21,15 +22,15 @@ impl Connector {
         for node in connection.primaries() {
             let mut values = [None, None];
             for (value, setting) in values.iter_mut().zip(SETTINGS) {
-                let command = CustomCommand::new_static("CONFIG", ClusterHash::FirstKey, false);
+                let node = Route::Node(&node);
                 let args = vec!["GET".to_owned(), setting.to_owned()];
                 let deadline = Instant::now() + timeout;
                 let asked = self
-                    .dispatch(&connection, (command, node.clone()), args, deadline)
+                    .dispatch(&connection, node, "CONFIG", args, deadline)
                     .await;
                 match asked {
                     // The name of the setting, and its value.
-                    Ok(answer) => *value = strings(answer).into_iter().nth(1),
+                    Ok(answer) => *value = answer.into_texts().into_iter().nth(1),
                     Err(error) if error.kind() == ErrorKind::Refused => {
                         tracing::debug!(%error, "Redis does not tell whether it keeps its writes");
                     }

@@ -1,38 +1,21 @@
-//! Asks a server, once per connection, whether locks are safe there, and warns if they are not.
+//! Whether locks are safe on a server, by what it says of itself.
 
-use std::time::Duration;
-
-use fred::clients::Client;
-use fred::interfaces::ClientLike;
-use fred::types::config::Options;
-use fred::types::{CustomCommand, Value};
-
-use crate::store::redis::error::from_client;
+use crate::error::Error;
+use crate::store::redis::client::value::Value;
 
 /// The first version whose scripts may read the clock before they write.
 const OLDEST_MAJOR: u32 = 5;
 
-/// Reads what the server says of itself. A server that does not answer is not judged: an account
-/// may not be allowed to ask.
-pub(super) async fn inspect(client: Client, slot: String, timeout: Duration) {
-    let options = Options {
-        max_attempts: Some(1),
-        timeout: Some(timeout),
-        ..Options::default()
-    };
-    let command = CustomCommand::new_static("INFO", slot.as_str(), false);
-    let asked: Result<Value, _> = client
-        .with_options(&options)
-        .custom(command, Vec::<String>::new())
-        .await;
-    match asked {
+/// Warns of what the answer to `INFO` shows. A server that does not answer is not judged: an
+/// account may not be allowed to ask.
+pub(super) fn report(info: Result<Value, Error>) {
+    match info {
         Ok(info) => {
-            for finding in findings(&info.into_string().unwrap_or_default()) {
+            for finding in findings(&info.into_text().unwrap_or_default()) {
                 tracing::warn!("locks are not safe on this Redis: {finding}");
             }
         }
         Err(error) => {
-            let error = from_client(&error);
             tracing::debug!(%error, "cannot ask Redis whether locks are safe on it");
         }
     }
@@ -73,6 +56,8 @@ pub(super) fn findings(info: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use civic_testkit::log::Capture;
     use civic_testkit::redis::RedisServer;
     use tracing::Level;

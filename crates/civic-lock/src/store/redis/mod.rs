@@ -1,4 +1,4 @@
-//! Locks in Redis or Valkey. The only folder that names the client library.
+//! Locks in Redis or Valkey.
 //!
 //! What is promised of the connection:
 //!
@@ -16,14 +16,10 @@
 //! In a Cluster whose slots move, a command that is answered with MOVED goes to the new owner. One
 //! that is answered with ASK is refused for as long as the slot is moving.
 //!
-//! The client library's own defaults keep none of these promises: it re-sends a command up to three
-//! times, has no timeout, believes a broken connection to be connected, and speaks `rediss://` in
-//! clear text when it was built without TLS. So everything goes through
-//! [`Connector::send`](connection::Connector::send), and from there through `custom`: the library's
-//! script functions drop timeouts and attempt limits silently.
+//! The [client library](self::client) sends a command and returns its answer, and that is all that
+//! is asked of it; the rest is done here, in [`Connector`](connection::Connector), for any library.
 
-mod config;
-mod connect_failure;
+mod client;
 mod connection;
 mod durability;
 mod error;
@@ -37,6 +33,7 @@ mod script;
 mod store;
 mod subscriber;
 mod ticks;
+mod url;
 
 pub(crate) use self::operations::Scripted;
 pub(crate) use self::store::RedisStore;

@@ -13,21 +13,23 @@ use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::hints::Hints;
 use crate::store::listing::Listing;
-use crate::store::redis::config::builder;
+use crate::store::redis::client::Library;
+use crate::store::redis::client::client::Client;
 use crate::store::redis::connection::Connector;
 use crate::store::redis::invocation::Invocation;
 use crate::store::redis::operations::{Replication, Scripted};
 use crate::store::redis::reply::Reply;
 use crate::store::redis::subscriber::Subscriber;
+use crate::store::redis::url::ServerUrl;
 use crate::store::settings::Settings;
 
 /// Locks in Redis or Valkey.
 pub(crate) struct RedisStore {
     settings: Settings,
-    connector: Connector,
+    connector: Connector<Library>,
     /// A connection for acquire and `WAIT`, one pair at a time: on any other connection, `WAIT`
     /// answers for writes that are not ours.
-    acknowledged: tokio::sync::Mutex<Connector>,
+    acknowledged: tokio::sync::Mutex<Connector<Library>>,
     /// Tells the replies to two commands of one holder apart.
     serial: AtomicU64,
     subscriber: Mutex<Option<Subscriber>>,
@@ -38,8 +40,8 @@ pub(crate) struct RedisStore {
 impl RedisStore {
     pub(crate) fn new(url: &str, settings: Settings) -> Result<Self, Error> {
         let timeout = settings.command_timeout;
-        let builder = builder(url, timeout)?;
-        let connector = || Connector::new(builder.clone(), timeout);
+        let library = Library::new(&ServerUrl::new(url)?, timeout)?;
+        let connector = || Connector::new(library.clone(), timeout);
         Ok(Self {
             settings,
             connector: connector(),
@@ -126,7 +128,7 @@ impl RedisStore {
         let mut subscriber = self.subscriber.lock();
         let subscriber = match &mut *subscriber {
             Some(running) if !running.is_finished() => running,
-            none => none.insert(Subscriber::start(self.connector.builder())),
+            none => none.insert(Subscriber::start(self.connector.client())),
         };
         subscriber.subscribe(self.settings.namespace.stored(name).hint_channel())
     }
@@ -141,7 +143,7 @@ impl RedisStore {
         let deadline = Instant::now() + self.settings.command_timeout;
         let key = vec![name.key()];
         let value = self.connector.send(&connection, name, "GET", key, deadline);
-        Ok(value.await?.into_string())
+        Ok(value.await?.into_text())
     }
 
     /// Lists names by their keys. Every primary of a Cluster is asked.
@@ -202,7 +204,7 @@ impl RedisStore {
             .send(&connection, name, "CLIENT", id(), deadline)
             .await
             .map_err(not_acknowledged)?;
-        let acknowledged = acknowledged.as_u64().unwrap_or_default();
+        let acknowledged = acknowledged.number().unwrap_or_default();
         if before != after || acknowledged < u64::from(self.settings.replica_acks) {
             return Err(Error::new(
                 ErrorKind::NotReplicated,

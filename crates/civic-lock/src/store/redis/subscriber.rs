@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use fred::clients::SubscriberClient;
-use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
-use fred::types::Builder;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::mutex::Mutex;
 use crate::store::hints::Hints;
+use crate::store::redis::client::client::Client;
+use crate::store::redis::client::listener::{Heard, Listener};
 
 /// One connection that listens for all names of this process.
 #[derive(Debug)]
@@ -43,12 +41,12 @@ struct Subscription {
 // ===== impl Subscriber =====
 
 impl Subscriber {
-    pub(super) fn start(builder: &Builder) -> Self {
+    pub(super) fn start(client: &impl Client) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let channels = Arc::<Channels>::default();
-        let task = match builder.build_subscriber_client() {
-            Ok(client) => {
-                let task = tokio::spawn(listen(client, receiver, channels.clone()));
+        let task = match client.listen() {
+            Ok(listener) => {
+                let task = tokio::spawn(listen(listener, receiver, channels.clone()));
                 Some(task.abort_handle())
             }
             // Waiters poll as well.
@@ -137,37 +135,26 @@ impl Drop for Subscription {
 }
 
 async fn listen(
-    client: SubscriberClient,
+    mut listener: impl Listener,
     mut commands: mpsc::UnboundedReceiver<Command>,
     channels: Arc<Channels>,
 ) {
-    let task = client.connect();
-    let resubscribing = client.manage_subscriptions();
-    let mut messages = client.message_rx();
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 None => break,
-                Some(Command::Subscribe(channel)) => {
-                    // A failure is repeated by the next connection: the client keeps the list.
-                    let subscribed = client.subscribe(channel).await;
-                    tracing::trace!(?subscribed, "subscribe");
-                }
+                Some(Command::Subscribe(channel)) => listener.subscribe(channel).await,
                 Some(Command::Unsubscribe(channel)) => match channels.remove_unused(&channel) {
                     Removal::InUse => {}
-                    Removal::Removed => {
-                        let _ = client.unsubscribe(channel).await;
-                    }
+                    Removal::Removed => listener.unsubscribe(channel).await,
                 },
             },
-            message = messages.recv() => match message {
-                Ok(message) => channels.wake(&message.channel),
+            heard = listener.next() => match heard {
+                Heard::Message(channel) => channels.wake(&channel),
                 // Any channel may have been among those that were dropped.
-                Err(RecvError::Lagged(_)) => channels.wake_all(),
-                Err(RecvError::Closed) => break,
+                Heard::Gap => channels.wake_all(),
+                Heard::End => break,
             },
         }
     }
-    resubscribing.abort();
-    task.abort();
 }
