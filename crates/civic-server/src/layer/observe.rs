@@ -204,7 +204,7 @@ where
 }
 
 /// Returns the method as a label.
-fn label(method: &Method) -> &'static str {
+pub(crate) fn label(method: &Method) -> &'static str {
     const KNOWN: [(&Method, &str); 9] = [
         (&Method::GET, "GET"),
         (&Method::POST, "POST"),

@@ -210,6 +210,30 @@ async fn each_request_is_a_span_with_method_route_and_id_and_no_credential() {
     }
 }
 
+#[tokio::test]
+async fn a_request_is_a_span_of_a_server_in_the_terms_of_opentelemetry() {
+    for (method, path, name, status, failed) in [
+        ("GET", "/api/things/x", "GET /api/things/x", "200", None),
+        ("GET", "/api/things/conflict", "GET /api/things/conflict", "409", None),
+        ("GET", "/api/things/panics", "GET /api/things/panics", "500", Some("ERROR")),
+        // Of what callers make up nothing becomes a name.
+        ("GET", "/api/things/made-up", "GET", "404", None),
+        ("BREW", "/api/things/x", "_OTHER /api/things/x", "405", None),
+    ] {
+        let capture = Capture::start();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        send(&app(), request(method, path)).await;
+        let spans = capture.spans();
+        let span = spans
+            .iter()
+            .find(|span| span.fields.get("otel.kind") == Some("server"));
+        let fields = &span.unwrap_or_else(|| panic!("no span: {path}")).fields;
+        assert_eq!(fields.get("otel.name"), Some(name), "{path}");
+        assert_eq!(fields.get("http.response.status_code"), Some(status), "{path}");
+        assert_eq!(fields.get("otel.status_code"), failed, "{path}");
+    }
+}
+
 #[test]
 fn a_prefix_that_no_route_can_have_is_refused_in_words() {
     for prefix in ["", "/", "api", "/api/", "/api/{id}", "/{*rest}", "/a*"] {
