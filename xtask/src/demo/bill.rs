@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::http::send;
-use super::report::{Report, detail, say};
+use super::report::Report;
 use super::stage::Stage;
 use super::tap::Exchange;
 use super::token::{Readable, cut, signature};
@@ -48,19 +48,17 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
         Some(r#"{"propertyId":"prop-001"}"#),
     )
     .map_err(|error| format!("billing did not answer: {error}"))?;
-    say("clerk -> billing   POST /api/billing/bills {\"propertyId\":\"prop-001\"}");
-    detail(format_args!("x-correlation-id: {CORRELATION_ID}"));
-    detail(format_args!("authorization: Bearer {}", cut(&clerk)));
-    say(format_args!(
-        "billing -> clerk   {} {}",
-        answer.status(),
-        answer.body_text()
-    ));
-
+    report.say("clerk -> billing   POST /api/billing/bills {\"propertyId\":\"prop-001\"}");
+    report.detail(format_args!("x-correlation-id: {CORRELATION_ID}"));
+    report.detail(format_args!("authorization: Bearer {}", cut(&clerk)));
     let exchanges = stage.tap.take();
     for (number, exchange) in (1..).zip(&exchanges) {
-        show(number, exchange);
+        show(report, number, exchange);
     }
+    let body = answer.body_text();
+    let shown: String = body.chars().take(72).collect();
+    report.say(format_args!("billing -> clerk   {} {shown}…", answer.status()));
+    report.detail(body);
 
     report.check_eq(
         "The clerk gets the bill although the roll was busy",
@@ -98,36 +96,36 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
     unwrapped(stage, report)
 }
 
-fn show(number: usize, exchange: &Exchange) {
-    say(format_args!(
+fn show(report: &Report, number: usize, exchange: &Exchange) {
+    report.say(format_args!(
         "billing -> roll    attempt {number}: {}",
         exchange.request.start
     ));
     for (name, value) in &exchange.request.headers {
         if name == "authorization" {
-            detail(format_args!("{name}: {}", cut(value)));
+            report.detail(format_args!("{name}: {}", cut(value)));
             match Readable::from_authorization(value) {
                 Ok(token) => {
-                    detail(format_args!("    header {}", token.header));
-                    detail(format_args!("    claims {}", token.claims));
+                    report.detail(format_args!("    header {}", token.header));
+                    report.detail(format_args!("    claims {}", token.claims));
                 }
-                Err(reason) => detail(format_args!("    unreadable: {reason}")),
+                Err(reason) => report.detail(format_args!("    unreadable: {reason}")),
             }
         } else {
-            detail(format_args!("{name}: {value}"));
+            report.detail(format_args!("{name}: {value}"));
         }
     }
-    say(format_args!(
+    report.say(format_args!(
         "roll -> billing    {}{}",
         exchange.response.start,
         if exchange.injected {
-            ", by the wire tap"
+            ", by the wire tap, with Retry-After: 1"
         } else {
             ""
         }
     ));
     for (name, value) in &exchange.response.headers {
-        detail(format_args!("{name}: {value}"));
+        report.detail(format_args!("{name}: {value}"));
     }
 }
 
@@ -142,8 +140,8 @@ fn attempts(stage: &mut Stage, report: &mut Report, clerk: &str, attempts: [&Exc
         pause >= Duration::from_millis(990),
         format_args!("after {} ms", pause.as_millis()),
     );
-    say(format_args!(
-        "the retry came {} ms after the busy answer, which asked for 1000",
+    report.detail(format_args!(
+        "it came {} ms after the busy answer, which asked for 1000",
         pause.as_millis()
     ));
 
@@ -213,7 +211,7 @@ fn attempts(stage: &mut Stage, report: &mut Report, clerk: &str, attempts: [&Exc
 
 /// The exact bytes around the payload.
 fn envelope(report: &mut Report, exchange: &Exchange) {
-    report.scene("The envelope of the roll's answer, as bytes");
+    report.scene("The envelope of the roll's answer, and the same answer through the client");
     let body = exchange.response.body_text();
     let shape: String = body
         .chars()
@@ -228,8 +226,7 @@ fn envelope(report: &mut Report, exchange: &Exchange) {
         report.check("The answer is in an envelope", false, body);
         return;
     };
-    say(format_args!("first {} bytes: {start}", PREFIX.len()));
-    say(format_args!("last {} bytes:  {end}", SUFFIX.len()));
+    report.say(format_args!("on the wire         {start} … {end}"));
     report.check(
         "The envelope's bytes are the platform's: 23 before the payload, 40 after",
         body.starts_with(PREFIX) && shape.ends_with(SUFFIX),
@@ -254,20 +251,18 @@ fn envelope(report: &mut Report, exchange: &Exchange) {
 
 /// What a caller gets to see of all this.
 fn unwrapped(stage: &mut Stage, report: &mut Report) -> Result<(), String> {
-    report.scene("The same answer through the client: unwrapped");
     let url = format!(
         "http://{}/api/assessment-roll/properties/prop-001/assessment",
         stage.tap.address
     );
-    say(format_args!("$ civic call GET {url} --verbose"));
     let call = stage.fleet.civic(&["call", "GET", &url, "--verbose"])?;
+    let shown: String = call.stdout.trim().chars().take(72).collect();
+    report.say(format_args!("through the client  {shown}…"));
+    report.detail(format_args!("by civic call GET {url} --verbose"));
     for line in call.stderr.lines() {
-        detail(line);
+        report.detail(line);
     }
     let value: Value = serde_json::from_str(&call.stdout).unwrap_or_default();
-    let mut shown: String = call.stdout.trim().chars().take(100).collect();
-    shown.push('…');
-    detail(shown);
 
     let exchanges = stage.tap.take();
     let wire: Value = exchanges

@@ -1,10 +1,11 @@
 //! Callers who may not come in, beside callers who may: a guard that lets every caller in is
 //! caught, and one that refuses every caller as well.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::http::{Message, send};
-use super::report::{Report, detail};
+use super::report::Report;
 use super::secret::new_secret;
 use super::stage::Stage;
 
@@ -23,6 +24,8 @@ enum Place {
 /// One caller and what has to become of it.
 #[derive(Debug)]
 struct Caller<'a> {
+    /// What it presents, in a word or two.
+    shows: &'a str,
     promise: &'a str,
     token: &'a str,
     place: Place,
@@ -49,14 +52,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
     const ROLE: &str = "Insufficient role permissions";
     let callers = [
         Caller {
-            promise: "A service token is let in",
-            token: &service,
-            place: Place::Header,
-            asks: WHOAMI,
-            status: 200,
-            message: "",
-        },
-        Caller {
+            shows: "no token",
             promise: "A caller without a token is refused",
             token: "",
             place: Place::Nowhere,
@@ -65,6 +61,16 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: MISSING,
         },
         Caller {
+            shows: "service token",
+            promise: "A service token is let in",
+            token: &service,
+            place: Place::Header,
+            asks: WHOAMI,
+            status: 200,
+            message: "",
+        },
+        Caller {
+            shows: "forged service token",
             promise: "A forged service token is refused",
             token: &forged,
             place: Place::Header,
@@ -73,6 +79,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: INVALID,
         },
         Caller {
+            shows: "forged user token",
             promise: "A forged user token is refused",
             token: &forged_clerk,
             place: Place::Header,
@@ -81,6 +88,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: INVALID,
         },
         Caller {
+            shows: "service token for 31 s",
             promise: "A service token that claims 31 seconds is refused",
             token: &too_long,
             place: Place::Header,
@@ -89,6 +97,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: INVALID,
         },
         Caller {
+            shows: "service token in a cookie",
             promise: "A service token in a cookie is refused",
             token: &service,
             place: Place::Cookie,
@@ -97,6 +106,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: INVALID,
         },
         Caller {
+            shows: "user token in a cookie",
             promise: "A user token in a cookie is let in",
             token: &clerk,
             place: Place::Cookie,
@@ -105,6 +115,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: "",
         },
         Caller {
+            shows: "READ_ONLY makes a bill",
             promise: "A role below TAX_CLERK makes no bills",
             token: &reader,
             place: Place::Header,
@@ -113,6 +124,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: ROLE,
         },
         Caller {
+            shows: "TAX_CLERK makes a bill",
             promise: "A TAX_CLERK makes bills",
             token: &clerk,
             place: Place::Header,
@@ -121,6 +133,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
             message: "",
         },
         Caller {
+            shows: "TREASURER makes a bill",
             promise: "A role above TAX_CLERK makes bills",
             token: &treasurer,
             place: Place::Header,
@@ -130,12 +143,17 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
         },
     ];
     let mut let_in = 0;
+    let mut answers: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for caller in &callers {
         let answer = caller.ask(if caller.asks == BILLS {
             stage.billing
         } else {
             stage.roll
         })?;
+        answers
+            .entry(answer.status())
+            .or_default()
+            .push(caller.shows);
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let message = body["message"].as_str().unwrap_or_default();
         let in_shape = caller.message.is_empty()
@@ -149,7 +167,7 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
                 && !answer.cut_short,
             format_args!("{} {}", answer.status(), answer.body_text()),
         );
-        detail(format_args!(
+        report.detail(format_args!(
             "{} {message}  {}",
             answer.status(),
             answer.header("www-authenticate").unwrap_or_default()
@@ -157,6 +175,9 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
         if caller.asks == BILLS && caller.message.is_empty() {
             let_in += 1;
         }
+    }
+    for (status, callers) in &answers {
+        report.say(format_args!("{status}  {}", callers.join(", ")));
     }
     let calls = stage.tap.take();
     stage.signatures.extend(calls.iter().filter_map(|call| {

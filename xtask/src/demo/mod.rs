@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::process::{Fleet, Process};
-use self::report::{Report, detail, say};
+use self::report::{Extent, Report};
 use self::secret::new_secret;
 use self::stage::Stage;
 use self::tap::Tap;
@@ -40,10 +40,13 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 const HELP: &str = "\
-Usage: cargo xtask demo
+Usage: cargo xtask demo [--verbose]
 
 Builds and starts the example services as real processes, shows what happens on the wire, and
 checks each promise where it is shown. Exits non-zero if one was not kept.
+
+Options:
+  --verbose    print every header on the wire and every promise that is checked
 
 Environment:
   REDIS_URL    the replicas of the scheduler coordinate there; defaults to this machine's own locks
@@ -51,43 +54,46 @@ Environment:
 
 /// What to try after the demo: a command or a document, and what it shows.
 const NEXT: &[(&str, &str)] = &[
+    ("README.md", "a client, a server and a scheduled job to paste"),
     (
         "cargo run --package civic-server --example validation",
-        "a service of your own: a validated POST",
+        "a validated POST",
     ),
     (
         "cargo run --package civic-client --example failures",
-        "what a failed call says, and why it is not repeated",
+        "what a failed call says",
     ),
     (
         "cargo run --package civic-lock --example scheduled_job",
-        "a job on three replicas, in one file",
+        "a job on three replicas",
     ),
     (
         "cargo run --package civic-cli -- --help",
-        "the operator's tool: tokens, calls, locks and jobs",
+        "the operator's tool",
     ),
-    ("README.md", "a client, a server and a job to paste"),
-    ("docs/README.md", "the patterns, and every other document"),
+    ("docs/README.md", "every other document, by question"),
 ];
 
 /// The command's arguments.
 const SYNTAX: Syntax = Syntax {
     command: "demo",
-    flags: &[],
+    flags: &["--verbose"],
     options: &[],
     names: Names::None,
     help: HELP,
 };
 
-/// Runs the demo. It takes no arguments.
+/// Runs the demo.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    SYNTAX.read(args)?;
-    let mut report = Report::default();
+    let extent = match SYNTAX.read(args)?.has("--verbose") {
+        true => Extent::Whole,
+        false => Extent::Short,
+    };
+    let mut report = Report::new(extent);
     report.scene("Building the fleet");
     let fleet = Fleet::new(Programs::build()?).with("JWT_SECRET", new_secret()?);
-    say(fleet.programs().fleet.display());
-    say(fleet.programs().civic.display());
+    report.detail(fleet.programs().fleet.display());
+    report.detail(fleet.programs().civic.display());
 
     let started = Instant::now();
     // What ends a scene early is often the consequence of a promise that was broken before: both
@@ -98,14 +104,14 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         (Err(reason), Ok(_)) => return Err(reason),
         (Err(reason), Err(broken)) => return Err(format!("{broken}\nand then: {reason}")),
     };
-    println!(
-        "\nEach of the {kept} promises was kept, in {:.1} s.",
-        started.elapsed().as_secs_f32()
-    );
+    let took = started.elapsed().as_secs_f32();
+    println!("\nEach of the {kept} promises was kept, in {took:.1} s.");
+    if extent == Extent::Short {
+        println!("`cargo xtask demo --verbose` shows each of them, and every header on the wire.");
+    }
     println!("\n━━ What to try next");
     for (what, shows) in NEXT {
-        say(what);
-        detail(shows);
+        println!("   {what:<55}{shows}");
     }
     Ok(())
 }
@@ -113,13 +119,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 fn play(fleet: Fleet, report: &mut Report) -> Result<(), String> {
     report.scene("Starting the services");
     let (assessment_roll, roll) = fleet.serve("assessment-roll")?;
-    announce(&assessment_roll, roll);
+    report.say(announcement(&assessment_roll, roll));
     let tap = Tap::start(roll).map_err(|error| format!("the wire tap: {error}"))?;
-    say(format_args!("wire tap          on {}", tap.address));
+    report.say(format_args!("wire tap          on {}", tap.address));
     let (billing_process, billing) = fleet
         .with("ASSESSMENT_ROLL_URL", format!("http://{}", tap.address))
         .serve("billing")?;
-    announce(&billing_process, billing);
+    report.say(announcement(&billing_process, billing));
 
     let mut stage = Stage {
         fleet,
@@ -136,12 +142,9 @@ fn play(fleet: Fleet, report: &mut Report) -> Result<(), String> {
     close(report, &stage, [billing_process, assessment_roll])
 }
 
-fn announce(process: &Process, address: SocketAddr) {
-    say(format_args!(
-        "{:<17} on {address}, process {}",
-        process.name(),
-        process.id()
-    ));
+fn announcement(process: &Process, address: SocketAddr) -> String {
+    let (name, id) = (process.name(), process.id());
+    format!("{name:<17} on {address}, process {id}")
 }
 
 /// Stops the services, and reads in their logs what must not be there.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::process::{Event, Fleet, Process, next};
-use super::report::{Report, detail, say};
+use super::report::Report;
 
 const REPLICAS: [&str; 3] = ["replica-a", "replica-b", "replica-c"];
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -58,7 +58,7 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
             "through files of this machine; with REDIS_URL they would use Redis",
         ),
     };
-    say(format_args!("they coordinate {store}"));
+    report.say(format_args!("they coordinate {store}"));
     let fleet = fleet
         .with("CIVIC_SCHEDULE", format!("@every {}s", INTERVAL.as_secs()))
         .with("CIVIC_JOB_MS", JOB.as_millis().to_string())
@@ -72,7 +72,7 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
             fleet
                 .with("REPLICA", name)
                 .start(name, &["penalty-scheduler"], sender.clone())?;
-        say(format_args!("{name}  process {}", process.id()));
+        report.detail(format_args!("{name}  process {}", process.id()));
         replicas.insert(name.to_owned(), process);
     }
     drop(sender);
@@ -97,7 +97,7 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
     };
     process.kill_dash_nine()?;
     let killed = Instant::now();
-    say(format_args!(
+    report.say(format_args!(
         "{} killed in mid-tick {}, {} ms after it began",
         victim.replica,
         victim.tick,
@@ -112,8 +112,9 @@ pub(super) fn play(fleet: &Fleet, report: &mut Report) -> Result<(), String> {
 }
 
 fn every_tick_once(watch: &Watch, report: &mut Report) {
+    report.say(ran_on("ticks", watch.done.iter()));
     for run in &watch.done {
-        detail(run);
+        report.detail(run);
     }
     let ticks: Vec<_> = watch.done.iter().map(|run| run.tick).collect();
     let interval = INTERVAL.as_millis() as u64;
@@ -142,7 +143,7 @@ fn takeover(
 ) -> Result<(), String> {
     let heir = watch.next_started(|run| run.replica != victim.replica)?;
     let took = heir.at.duration_since(killed);
-    say(format_args!(
+    report.say(format_args!(
         "tick {} taken over by {} after {} ms: fence {} -> {}, attempt {} -> {}",
         heir.tick,
         heir.replica,
@@ -186,8 +187,9 @@ fn life_goes_on(watch: &Watch, victim: &Run, report: &mut Report) {
         .iter()
         .filter(|run| run.tick > victim.tick)
         .collect();
+    report.say(ran_on("later ticks", after.iter().copied()));
     for run in &after {
-        detail(run);
+        report.detail(run);
     }
     let ticks: Vec<_> = watch.done.iter().map(|run| run.tick).collect();
     let interval = INTERVAL.as_millis() as u64;
@@ -210,6 +212,12 @@ fn close(replicas: BTreeMap<String, Process>, report: &mut Report) -> Result<(),
         );
     }
     Ok(())
+}
+
+/// Which replica ran which of the ticks, in their order.
+fn ran_on<'a>(what: &str, runs: impl Iterator<Item = &'a Run>) -> String {
+    let replicas: Vec<&str> = runs.map(|run| run.replica.as_str()).collect();
+    format!("{} {what} ran on {}", replicas.len(), replicas.join(", "))
 }
 
 impl fmt::Display for Run {
