@@ -55,7 +55,7 @@ impl Body for Frames {
     }
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Some((&length, payload)) = data.split_first() else {
         return;
     };

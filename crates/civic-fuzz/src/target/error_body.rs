@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Some(body) = ErrorBody::from_json(StatusCode::BAD_GATEWAY, data) else {
         return;
     };

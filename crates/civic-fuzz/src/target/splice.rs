@@ -39,7 +39,7 @@ struct Sent {
     is_broken: bool,
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let [choice, pattern, payload @ ..] = data else {
         return;
     };

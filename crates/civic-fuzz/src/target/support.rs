@@ -19,19 +19,19 @@ thread_local! {
 }
 
 /// Runs a future to its end. Time passes only where nothing else is left to do.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
 /// A body of frames that have all arrived.
-pub(super) struct Frames {
+pub(crate) struct Frames {
     frames: VecDeque<Result<Frame<Bytes>, &'static str>>,
     hint: SizeHint,
 }
 
 /// How a body ends after its data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum End {
+pub(crate) enum End {
     Clean,
     Trailers,
     Broken,
@@ -40,7 +40,7 @@ pub(super) enum End {
 impl Frames {
     /// Cuts `data` into frames whose lengths depend on `pattern`; some of them are empty. A pattern
     /// of zero leaves it whole.
-    pub(super) fn cut(data: &[u8], pattern: u8, end: End) -> Self {
+    pub(crate) fn cut(data: &[u8], pattern: u8, end: End) -> Self {
         let mut frames = VecDeque::new();
         let mut rest = Bytes::copy_from_slice(data);
         let mut turn = u32::from(pattern);
@@ -70,7 +70,7 @@ impl Frames {
     }
 
     /// Says this of its length, true or not.
-    pub(super) fn with_hint(mut self, length: u64) -> Self {
+    pub(crate) fn with_hint(mut self, length: u64) -> Self {
         self.hint = SizeHint::with_exact(length);
         self
     }

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let marked = HeaderMap::from_iter([(ENVELOPE_HEADER, HeaderValue::from_static("1"))]);
     for rule in [UnwrapMode::Strict, UnwrapMode::Lenient, UnwrapMode::Raw] {
         for (is_marked, headers) in [(false, HeaderMap::new()), (true, marked.clone())] {

@@ -25,7 +25,7 @@ static VERIFIER: LazyLock<TokenVerifier> = LazyLock::new(|| {
 static KEY: LazyLock<hmac::Key> =
     LazyLock::new(|| hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()));
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let (header, claims) = match data.iter().position(|byte| *byte == 0) {
         Some(end) => (&data[..end], &data[end + 1..]),
         None => (&br#"{"alg":"HS256","typ":"JWT"}"#[..], data),

@@ -16,7 +16,7 @@ use http::{Request, Response};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 
-use super::support::{End, Frames, block_on};
+use crate::target::support::{End, Frames, block_on};
 
 const CAP: usize = 1024;
 
@@ -33,7 +33,7 @@ enum Coding {
     TwoMembers,
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let [choice, pattern, bytes @ ..] = data else {
         return;
     };

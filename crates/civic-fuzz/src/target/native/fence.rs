@@ -13,14 +13,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 
-use super::support::{End, Frames, block_on};
+use crate::target::support::{End, Frames, block_on};
 
 const X_FENCE: HeaderName = HeaderName::from_static("x-fence");
 
 /// So late that no fence is ahead of it.
 const NOW: Duration = Duration::from_secs(40_000_000_000_000);
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     let mut fields = Vec::new();
     for line in data

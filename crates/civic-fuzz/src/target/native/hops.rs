@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::time::{Instant, sleep};
 use tower::{ServiceBuilder, ServiceExt as _};
 
-use super::support::block_on;
+use crate::target::support::block_on;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-retry-attempt");
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Some((&tenths, lines)) = data.split_first() else {
         return;
     };

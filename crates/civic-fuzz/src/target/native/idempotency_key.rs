@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 
-use super::support::{End, Frames, block_on};
+use crate::target::support::{End, Frames, block_on};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -23,7 +23,7 @@ static LOCKS: LazyLock<(TempDir, LockService)> = LazyLock::new(|| {
     (folder, locks.build().expect("a lock service"))
 });
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     let mut fields = Vec::new();
     for line in data.split(|byte| *byte == b'\n') {

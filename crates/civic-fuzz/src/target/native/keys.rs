@@ -18,7 +18,7 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     std::env::temp_dir().join(format!("civic-fuzz-keys-{}.json", std::process::id()))
 });
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else {
         return;
     };

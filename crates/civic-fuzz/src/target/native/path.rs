@@ -11,9 +11,9 @@ use civic_client::{Body, Error, ErrorKind, ServiceClient, UrlTemplate};
 use http::{Request, Response};
 use tower::service_fn;
 
-use super::support::block_on;
+use crate::target::support::block_on;
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };

@@ -17,7 +17,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 use tower::service_fn;
 
-use super::support::{End, Frames, block_on};
+use crate::target::support::{End, Frames, block_on};
 
 const NAMES: [&str; 4] = [
     "x-ratelimit-limit",
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// For how long a peer's word is believed at most.
 const MEMORY: Duration = Duration::from_secs(60);
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let Some((&choice, lines)) = data.split_first() else {
         return;
     };

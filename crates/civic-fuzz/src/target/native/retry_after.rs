@@ -14,7 +14,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 const NOW: u64 = 784_111_777;
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     let mut texts = [None, None];
     for ((line, name), text) in data

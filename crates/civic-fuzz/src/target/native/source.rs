@@ -37,7 +37,7 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     }
 });
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     let (mut authorizations, mut cookies) = (Vec::new(), Vec::new());
     for line in data.split(|byte| *byte == b'\n') {

@@ -39,7 +39,7 @@ fn edited(edits: &[u8]) -> Vec<u8> {
     token
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let token;
     let data = match data {
         [0, edits @ ..] => {

@@ -85,7 +85,7 @@ impl Service<Request<Nothing>> for Handler {
     }
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(super) fn run(data: &[u8]) {
     let token = match data.iter().position(|byte| *byte == 0) {
         Some(0) => data[1..].to_vec(),
         Some(end) => signed(&data[..end], &data[end + 1..]).into_bytes(),
