@@ -13,7 +13,16 @@ use crate::markdown::{Block, Document, Link};
 use crate::sh;
 
 /// What a block of Rust can say beside its language.
-const FLAGS: &[&str] = &["no_run", "should_panic", "compile_fail", "ignore"];
+const FLAGS: &[&str] = &[
+    "no_run",
+    "should_panic",
+    "compile_fail",
+    "ignore",
+    TEST_HARNESS,
+];
+
+/// With it rustdoc runs the tests of a block, and without it none of them.
+const TEST_HARNESS: &str = "test_harness";
 
 /// With these it is not run as it is shown.
 const NOT_RUN: &[&str] = &["no_run", "ignore"];
@@ -174,6 +183,16 @@ fn wrong_rust(block: &Block) -> Option<(usize, String)> {
     if let Some(message) = without_reason(block) {
         return Some((block.line, message));
     }
+    let has_tests = block.lines.iter().any(|line| {
+        let line = line.trim_start();
+        line.starts_with("#[test]") || line.starts_with("#[tokio::test")
+    });
+    if has_tests != block.flags().any(|flag| flag == TEST_HARNESS) {
+        return Some((
+            block.line,
+            format!("a block with tests, and no other, is ```rust,{TEST_HARNESS}: they are run"),
+        ));
+    }
     let hidden = block.lines.iter().position(|line| {
         let line = line.trim_start();
         line == "#" || line.starts_with("# ")
@@ -331,6 +350,7 @@ mod tests {
             "```text\na -> b\n```",
             "```sh\n# a comment\n```",
             "```rust,should_panic\na();\n```",
+            "```rust,test_harness\n#[test]\nfn a() {}\n```",
         ] {
             assert_eq!(block(text, Place::Repository), None, "{text}");
         }
@@ -339,6 +359,8 @@ mod tests {
             ("<!-- no_run: slow -->\n```rust,no_run\n```", 2, "says why"),
             ("<!-- ignore: a b c -->\n```rust,no_run\n```", 2, "says why"),
             ("```rust,ignored\n```", 1, "none of no_run"),
+            ("```rust\n#[tokio::test]\nasync fn a() {}\n```", 1, "test_harness"),
+            ("```rust,test_harness\nfn main() {}\n```", 1, "a block with tests"),
             ("```rust\nlet a = 1;\n# let b = 2;\n```", 3, "hides"),
             ("```rust\n  #\n```", 2, "hides"),
             ("```\n```", 1, "say what the block is"),
