@@ -10,6 +10,7 @@ mod once;
 mod output;
 mod start_error;
 mod table;
+mod target;
 mod token;
 mod watch;
 
@@ -39,7 +40,10 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, StartError> {
     match command {
         Command::Call(args) => call::run(args).await,
-        Command::Key(command) => key::run(&command),
+        Command::Key(command) => {
+            log_to_stderr("warn");
+            key::run(command).await
+        }
         Command::Token(command) => token::run(command),
         Command::Lock(command) => {
             log_to_stderr("warn");

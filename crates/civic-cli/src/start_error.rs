@@ -14,6 +14,8 @@ pub(crate) enum StartError {
     Config(String),
     /// The lock store could not be asked, or does not know what was asked for. Exit code 1.
     Store(String),
+    /// Another service could not be asked, or has answered something else. Exit code 1.
+    Peer(String),
     /// The system refused: a file that cannot be written, say. Exit code 1.
     System(io::Error),
 }
@@ -46,7 +48,7 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Config(_) => 2,
-            Self::Store(_) | Self::System(_) => 1,
+            Self::Store(_) | Self::Peer(_) | Self::System(_) => 1,
         })
     }
 }
@@ -54,7 +56,9 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(reason) | Self::Store(reason) => f.write_str(reason),
+            Self::Config(reason) | Self::Store(reason) | Self::Peer(reason) => {
+                f.write_str(reason)
+            }
             Self::System(error) => error.fmt(f),
         }
     }

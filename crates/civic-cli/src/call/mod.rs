@@ -7,7 +7,6 @@
 
 mod attempt_lines;
 mod log;
-mod target;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,8 +19,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::call::log::Log;
-use crate::call::target::Target;
 use crate::start_error::{StartError, chain, secrets};
+use crate::target::Target;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

@@ -5,7 +5,9 @@
 //! is never an argument: arguments are in the list of processes and in the shell's history.
 //!
 //! `key jwks` prints the public halves of several keys as a JSON Web Key Set, which others fetch.
+//! With `--check URL` it fetches one as they do, and prints what they find in it.
 
+mod check;
 mod jwks;
 
 use std::io::{self, Read as _};
@@ -16,6 +18,7 @@ use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
 use crate::start_error::StartError;
+use crate::target::Target;
 
 /// The most bytes of a private key that are read.
 const MAX_PEM_BYTES: u64 = 64 * 1024;
@@ -44,11 +47,15 @@ pub(crate) enum Command {
     Jwks {
         /// A file, as FILE or as ID=FILE. Without ID, a key in PEM has the name of its file, up to
         /// the first dot, as its id.
-        #[arg(value_name = "[ID=]FILE", required_unless_present = "env")]
+        #[arg(value_name = "[ID=]FILE", required_unless_present_any = ["env", "check"])]
         files: Vec<String>,
         /// An environment variable with a private key in PEM. ID is the id of the key.
         #[arg(long, value_name = "ID=VARIABLE")]
         env: Vec<String>,
+        /// Fetch the set that is published here, as a service would, and print each key that it can
+        /// use. Exit code 1 if there is none.
+        #[arg(long, value_name = "URL", conflicts_with_all = ["files", "env"])]
+        check: Option<Target>,
     },
 }
 
@@ -61,7 +68,7 @@ pub(crate) enum Kind {
 }
 
 /// Runs the command.
-pub(crate) fn run(command: &Command) -> Result<ExitCode, StartError> {
+pub(crate) async fn run(command: Command) -> Result<ExitCode, StartError> {
     match command {
         Command::Generate { algorithm } => {
             let algorithm = match algorithm {
@@ -82,7 +89,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, StartError> {
                 SigningKey::from_pem(&text).map_err(|error| StartError::refused(&error))?;
             if let Some(id) = id {
                 key = key
-                    .with_id(id)
+                    .with_id(&id)
                     .map_err(|error| StartError::refused(&error))?;
             }
             let public = key.public_key().and_then(|public| match pem {
@@ -91,7 +98,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, StartError> {
             });
             print!("{}", public.unwrap_or_default());
         }
-        Command::Jwks { files, env } => println!("{}", jwks::read(files, env)?.to_jwks_json()),
+        Command::Jwks {
+            check: Some(target),
+            ..
+        } => check::run(&target).await?,
+        Command::Jwks { files, env, .. } => {
+            println!("{}", jwks::read(&files, &env)?.to_jwks_json());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

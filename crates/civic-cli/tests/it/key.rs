@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use civic_auth::{KeySet, SigningKey, TokenMinter, VerifyingKey};
+use civic_testkit::upstream::{Step, Upstream};
 use serde_json::Value;
 
 use crate::support::{SECRET, civic, run};
@@ -203,4 +204,71 @@ fn a_set_that_cannot_be_made_is_exit_code_2_and_nothing_is_printed() {
         );
         assert!(!finished.stderr.contains("hunter2") && !finished.stderr.contains(SECRET));
     }
+}
+
+const SET_PATH: &str = "/.well-known/jwks.json";
+
+/// The peer runs on the test's own runtime; the tool blocks its main thread, which is none of the
+/// workers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_published_set_is_checked_as_services_see_it() {
+    let folder = folder(&[
+        ("billing-1.pem", &generated(&[])),
+        ("billing-2.pem", &generated(&["--algorithm", "p256"])),
+    ]);
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let printed = run(&mut civic(&[
+        "key",
+        "jwks",
+        &path("billing-1.pem"),
+        &path("billing-2.pem"),
+    ]));
+    let peer = Upstream::start([Step::json(printed.stdout)]).await;
+    let url = format!("{}{SET_PATH}", peer.url());
+    let checked = run(&mut civic(&["key", "jwks", "--check", &url]));
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert_eq!(
+        checked.stdout,
+        "{\"kid\":\"billing-1\",\"alg\":\"EdDSA\"}\n{\"kid\":\"billing-2\",\"alg\":\"ES256\"}\n"
+    );
+    let asked = &peer.attempts()[0];
+    assert_eq!(asked.target, SET_PATH);
+    assert_eq!(asked.header("authorization"), None, "a publisher needs no token");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_no_service_could_use_is_exit_code_1_with_the_reason() {
+    for (step, words) in [
+        (Step::status(404), "404"),
+        (Step::json("{}"), "JSON Web Key Set"),
+        (Step::json(r#"{"keys":[]}"#), "key"),
+        (
+            Step::status(200).header("content-type", "text/html"),
+            "content type",
+        ),
+    ] {
+        let peer = Upstream::start([step]).await;
+        let url = format!("{}{SET_PATH}", peer.url());
+        let checked = run(&mut civic(&["key", "jwks", "--check", &url]));
+        assert_eq!((checked.code, &*checked.stdout), (Some(1), ""), "{words}");
+        let mut lines = checked.stderr.lines();
+        let reason = lines.find_map(|line| line.strip_prefix("civic: "));
+        assert!(reason.is_some_and(|reason| reason.contains(words)), "{}", checked.stderr);
+    }
+}
+
+#[test]
+fn a_check_that_services_would_not_make_is_exit_code_2() {
+    for (url, words) in [
+        ("http://billing.town.example/jwks.json", "https"),
+        ("http://localhost:1/jwks.json?version=2", "without a query"),
+        ("billing", "an absolute URL"),
+    ] {
+        let refused = run(&mut civic(&["key", "jwks", "--check", url]));
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{url}");
+        assert!(refused.stderr.contains(words), "{url}: {}", refused.stderr);
+    }
+    let url = "http://localhost:1/jwks.json";
+    let both = run(&mut civic(&["key", "jwks", "a.pem", "--check", url]));
+    assert_eq!(both.code, Some(2), "{}", both.stderr);
 }

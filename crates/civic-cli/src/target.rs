@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 
 /// A URL in the parts that a client takes: origin, path and query.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Target {
-    pub(super) origin: String,
-    pub(super) path: String,
-    pub(super) query: Vec<(String, String)>,
+pub(crate) struct Target {
+    pub(crate) origin: String,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
 }
 
 // ===== impl Target =====
