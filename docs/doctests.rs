@@ -12,6 +12,8 @@ mod documents {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
 
     /// Replaces each link by its text: in a document there is nothing to link to.
     fn without_links(text: &str) -> String {
@@ -81,5 +83,42 @@ mod tests {
             include_str!("base-service-client.md").contains(&table),
             "write this into base-service-client.md:\n{table}"
         );
+    }
+    /// Adds the environment variables of this project that the sources in a folder name, outside of
+    /// their tests.
+    fn add_variables(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                add_variables(&path, names);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a source");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let literals = code.split('"').filter(|literal| {
+                let is_ours = ["CIVIC_", "JWT_", "REDIS_"]
+                    .iter()
+                    .any(|prefix| literal.starts_with(prefix));
+                let is_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+                is_ours && literal.bytes().all(is_name)
+            });
+            names.extend(literals.map(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn the_tables_of_operations_have_every_variable_that_is_read() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        let mut names = BTreeSet::new();
+        for name in ["auth", "cli", "client", "envelope", "fleet", "lock", "server"] {
+            add_variables(&crates.join(format!("civic-{name}/src")), &mut names);
+        }
+        assert!(names.contains("JWT_SECRET") && names.contains("REDIS_URL"));
+        let operations = include_str!("operations.md");
+        let missing: Vec<_> = names
+            .iter()
+            .filter(|name| !operations.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
