@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::differences::{Difference, Found, Values, differences};
 use super::masked::Masked;
 use super::options::CompareOptions;
-use super::reads::{CORRELATION_ID, Credential, Read, reads_of, roll_reads, variants};
+use super::reads::{CORRELATION_ID, Read, reads_of, roll_reads, variants};
 use super::target::Target;
 use crate::wire::Request;
 
@@ -26,8 +26,8 @@ pub(crate) async fn run(options: &CompareOptions) -> Result<bool, String> {
         None => roll_reads(),
     };
     let mut reads = variants(&reads);
+    reads.retain(|read| caller.has(read.credential));
     if let Caller::Stranger = caller {
-        reads.retain(|read| read.credential != Credential::Good);
         println!(
             "neither CIVIC_TOKEN nor JWT_SECRET is set: only answers to callers without a valid \
              token are compared"
@@ -73,11 +73,8 @@ pub(crate) async fn compare(
     caller: &Caller,
     values: Values,
 ) -> Result<Found, String> {
-    let authorization = match read.credential {
-        Credential::Good => caller.token().map(|token| format!("Bearer {token}")),
-        Credential::Bad => Some("Bearer e30.e30.e30".to_owned()),
-        Credential::Missing => None,
-    };
+    let token = caller.token(read.credential);
+    let authorization = token.map(|token| format!("Bearer {token}"));
     let mut headers = Vec::new();
     if let Some(authorization) = &authorization {
         headers.push(("authorization", authorization.as_str()));

@@ -1,6 +1,8 @@
 //! An answer without what is different each time.
 
-use crate::text::without_times;
+use jiff::fmt::rfc2822;
+
+use crate::text::{times, without_times};
 use crate::wire::Answer;
 
 /// What a made-up id is replaced by.
@@ -19,7 +21,7 @@ pub(super) struct Masked {
     /// By name, in lower case; the values in the order of the wire.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
-    /// The seconds of the times of the day that were masked.
+    /// The seconds since 1970 of the times that were masked.
     pub(super) times: Vec<i64>,
 }
 
@@ -28,14 +30,21 @@ pub(super) struct Masked {
 impl Masked {
     /// `has_id` says whether the request had a correlation id. Then the answer's is no made-up one.
     pub(super) fn new(answer: &Answer, has_id: bool) -> Self {
+        let mut times_seen = Vec::new();
         let mut headers: Vec<(String, String)> = answer
             .headers
             .iter()
             .map(|(name, value)| {
                 let name = name.to_ascii_lowercase();
                 let value = match name.as_str() {
-                    "date" if is_date(value) => DATE.to_owned(),
                     "x-correlation-id" if !has_id && is_uuid(value) => ID.to_owned(),
+                    "date" => match seconds_of_date(value) {
+                        Some(seconds) => {
+                            times_seen.push(seconds);
+                            DATE.to_owned()
+                        }
+                        None => value.clone(),
+                    },
                     _ => value.clone(),
                 };
                 (name, value)
@@ -43,22 +52,23 @@ impl Masked {
             .collect();
         // Only the order of values with one name means something.
         headers.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let (body, times) = match std::str::from_utf8(&answer.content) {
+        let body = match std::str::from_utf8(&answer.content) {
             Ok(text) => {
+                times_seen.extend(times(text));
                 let masked = without_times(text);
                 let masked = match has_id {
                     true => masked,
                     false => without_ids(&masked),
                 };
-                (masked.into_bytes(), times(text))
+                masked.into_bytes()
             }
-            Err(_) => (answer.content.clone(), Vec::new()),
+            Err(_) => answer.content.clone(),
         };
         Self {
             status: answer.status,
             headers,
             body,
-            times,
+            times: times_seen,
         }
     }
 }
@@ -82,34 +92,19 @@ fn without_ids(text: &str) -> String {
     masked
 }
 
-/// The time of the day of each `timestamp` in the platform's form, in seconds.
-fn times(text: &str) -> Vec<i64> {
-    const TIMESTAMP: &str = "\"timestamp\":\"";
-    text.match_indices(TIMESTAMP)
-        .filter_map(|(at, _)| {
-            let value = text.get(at + TIMESTAMP.len()..)?;
-            let time = value.get("YYYY-MM-DDT".len().."YYYY-MM-DDThh:mm:ss".len())?;
-            let mut numbers = time.split(':').map(str::parse::<i64>);
-            let mut next = || numbers.next()?.ok();
-            Some(next()? * 3600 + next()? * 60 + next()?)
-        })
-        .collect()
-}
-
-/// Whether the text has the form `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn is_date(text: &str) -> bool {
-    text.len() == DATE.len()
+/// The seconds since 1970 of a date in the form `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn seconds_of_date(text: &str) -> Option<i64> {
+    let has_form = text.len() == DATE.len()
         && text
             .bytes()
             .zip(DATE.bytes())
             .all(|(byte, form)| match form {
                 b',' | b' ' | b':' => byte == form,
-                b'd' | b'y' | b'h' | b'm' | b's' => {
-                    byte.is_ascii_digit() || byte.is_ascii_alphabetic()
-                }
-                _ => byte.is_ascii_alphabetic(),
+                _ => byte.is_ascii_alphanumeric(),
             })
-        && text.ends_with("GMT")
+        && text.ends_with("GMT");
+    let date = has_form.then(|| rfc2822::parse(text).ok()).flatten()?;
+    Some(date.timestamp().as_second())
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -164,7 +159,13 @@ mod tests {
                 .clone()
         };
         assert_eq!(date("Thu, 26 Nov 2026 20:22:17 GMT"), DATE);
-        for other in ["2026-11-26T20:22:17Z", "Thu, 26 Nov 2026 20:22:17 UTC", ""] {
+        for other in [
+            "2026-11-26T20:22:17Z",
+            "Thu, 26 Nov 2026 20:22:17 UTC",
+            "Mon, 26 Nov 2026 20:22:17 GMT",
+            "Thu, 26 Nov 2026 25:22:17 GMT",
+            "",
+        ] {
             assert_eq!(date(other), other);
         }
     }
@@ -172,6 +173,10 @@ mod tests {
     #[test]
     fn the_times_that_are_masked_are_kept_beside() {
         let body = r#"{"timestamp":"2026-11-26T01:02:03.004Z","data":{"timestamp":"inner"}}"#;
-        assert_eq!(Masked::new(&answer(&[], body), true).times, [3723]);
+        let date = [("Date", "Thu, 26 Nov 2026 20:22:17 GMT")];
+        assert_eq!(
+            Masked::new(&answer(&date, body), true).times,
+            [1_795_724_537, 1_795_654_923]
+        );
     }
 }

@@ -22,7 +22,7 @@ mod options;
 mod reads;
 mod target;
 
-pub(crate) use self::caller::Caller;
+pub(crate) use self::caller::{Caller, MINTED_BEFORE};
 pub(crate) use self::comparison::{compare, run};
 pub(crate) use self::differences::Values;
 pub(crate) use self::options::CompareOptions;

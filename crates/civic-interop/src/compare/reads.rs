@@ -34,9 +34,15 @@ pub(crate) enum Method {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Credential {
     Good,
-    /// A token that no key has signed.
-    Bad,
     Missing,
+    /// What has the form of a token and is none.
+    Bad,
+    /// A token that was good once.
+    Expired,
+    /// A token that another secret has signed.
+    Foreign,
+    /// A token of a user with the lowest role.
+    LowestRole,
 }
 
 /// A request that is replayed.
@@ -52,9 +58,7 @@ pub(crate) struct Read {
 
 /// The reads that every service with the routes of the assessment roll answers.
 pub(crate) fn roll_reads() -> Vec<Read> {
-    ROLL.into_iter()
-        .map(|route| Read::of(Method::Get, format!("{PREFIX}{route}")))
-        .collect()
+    ROLL.into_iter().map(Read::of_roll).collect()
 }
 
 /// The reads that a file names: a path per line, or `GET` or `HEAD` and a path. `#` begins a
@@ -101,19 +105,51 @@ pub(crate) fn variants(reads: &[Read]) -> Vec<Read> {
             sends_id: false,
             ..read.clone()
         });
-        for credential in [Credential::Missing, Credential::Bad] {
-            all.push(Read {
-                credential,
-                ..read.clone()
-            });
+        for credential in Credential::ALL {
+            if credential != read.credential {
+                all.push(Read {
+                    credential,
+                    ..read.clone()
+                });
+            }
         }
     }
     all
 }
 
+// ===== impl Credential =====
+
+impl Credential {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Good,
+        Self::Missing,
+        Self::Bad,
+        Self::Expired,
+        Self::Foreign,
+        Self::LowestRole,
+    ];
+
+    /// What is said of it behind a path.
+    fn said(self) -> &'static str {
+        match self {
+            Self::Good => "",
+            Self::Missing => ", without a token",
+            Self::Bad => ", with a bad token",
+            Self::Expired => ", with an expired token",
+            Self::Foreign => ", with a token of another secret",
+            Self::LowestRole => ", with a token of the lowest role",
+        }
+    }
+}
+
 // ===== impl Read =====
 
 impl Read {
+    /// A GET of the route below the prefix of the example fleet's assessment roll.
+    pub(crate) fn of_roll(route: &str) -> Self {
+        Self::of(Method::Get, format!("{PREFIX}{route}"))
+    }
+
     fn of(method: Method, path: String) -> Self {
         Self {
             method,
@@ -127,11 +163,7 @@ impl Read {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method.as_str(), self.path)?;
-        match self.credential {
-            Credential::Good => {}
-            Credential::Bad => f.write_str(", with a bad token")?,
-            Credential::Missing => f.write_str(", without a token")?,
-        }
+        f.write_str(self.credential.said())?;
         match self.sends_id {
             true => Ok(()),
             false => f.write_str(", without a correlation id"),
@@ -185,6 +217,9 @@ mod tests {
                 "GET /a, without a correlation id",
                 "GET /a, without a token",
                 "GET /a, with a bad token",
+                "GET /a, with an expired token",
+                "GET /a, with a token of another secret",
+                "GET /a, with a token of the lowest role",
             ]
         );
     }

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::middleware::map_response;
+use axum::extract::Request;
+use axum::middleware::{map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use civic_auth::{Principal, Secret, TokenVerifier};
+use civic_auth::{Principal, RequireRoleLayer, Role, Secret, TokenVerifier};
 use civic_envelope::SkipEnvelope;
 use civic_server::{Failure, Json, JsonText, Path, Service};
 use http::StatusCode;
@@ -16,7 +17,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::answer::Answer;
-use super::defects::Defect;
+use super::answers::WrongAnswer;
+use super::defect::Defect;
+use super::lapse::Lapse;
 use crate::stage::PREFIX;
 
 /// The members of an assessment after `id`, as the example fleet has them.
@@ -36,19 +39,20 @@ pub(crate) struct Defective {
 
 impl Defective {
     /// Serves on a free port.
-    pub(crate) async fn serve(
-        secret: Secret,
-        defect: Option<&'static Defect>,
-    ) -> Result<Self, String> {
-        let service = Service::new(PREFIX, TokenVerifier::new(secret))
+    pub(crate) async fn serve(secret: Secret, defect: Option<Defect>) -> Result<Self, String> {
+        let service = Service::new(PREFIX, TokenVerifier::new(secret.clone()))
             .map_err(|error| error.to_string())?
-            .guarded(routes());
-        let mut app = service.into_router();
-        if let Some(defect) = defect {
-            app = app.layer(map_response(move |response: Response| {
-                spoiled(response, defect)
-            }));
-        }
+            .guarded(routes(defect));
+        let app = service.into_router();
+        let app = match defect {
+            None => app,
+            Some(Defect::Answer(wrong)) => app.layer(map_response(move |response: Response| {
+                spoiled(response, wrong)
+            })),
+            Some(Defect::Guard(lapse)) => app.layer(map_request(move |request: Request| {
+                lapse.admit(request, secret.clone())
+            })),
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(|error| error.to_string())?;
@@ -68,8 +72,14 @@ impl Drop for Defective {
     }
 }
 
-fn routes() -> Router {
+fn routes(defect: Option<Defect>) -> Router {
+    let treasurers = get(|| text("\"for treasurers and higher\""));
+    let treasurers = match defect {
+        Some(Defect::Guard(Lapse::Role)) => treasurers,
+        _ => treasurers.layer(RequireRoleLayer::new(Role::Treasurer)),
+    };
     Router::new()
+        .route("/for-treasurers", treasurers)
         .route("/properties/{id}/assessment", get(assessment))
         .route("/whoami", get(async |caller: Principal| Json(caller)))
         .route("/null", get(|| text("null")))
@@ -130,7 +140,7 @@ fn bare(json: String) -> Response {
 }
 
 /// The answer as the service with this defect gives it.
-async fn spoiled(response: Response, defect: &'static Defect) -> Response {
+async fn spoiled(response: Response, wrong: &'static WrongAnswer) -> Response {
     let (mut parts, body) = response.into_parts();
     let whole = match to_bytes(body, MAX_BODY).await {
         Ok(whole) => whole,
@@ -141,7 +151,7 @@ async fn spoiled(response: Response, defect: &'static Defect) -> Response {
         headers: parts.headers,
         body: String::from_utf8_lossy(&whole).into_owned(),
     };
-    (defect.apply)(&mut answer);
+    (wrong.apply)(&mut answer);
     parts.status = answer.status;
     parts.headers = answer.headers;
     // The server announces the length of the new body.

@@ -1,102 +1,102 @@
-//! The defects, each as a change of an answer that was right.
+//! Answers that are wrong, each as a change of one that was right.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::answer::Answer;
 
-/// What is wrong with a service.
+/// What is wrong with the answers of a service.
 #[derive(Debug)]
-pub(crate) struct Defect {
-    pub(crate) name: &'static str,
+pub(crate) struct WrongAnswer {
+    pub(super) name: &'static str,
     pub(super) apply: fn(&mut Answer),
 }
 
 /// An id that no caller has sent.
 const OTHER_ID: &str = "00000000-0000-4000-8000-000000000000";
 
-pub(crate) static DEFECTS: [Defect; 44] = [
+pub(super) static WRONG_ANSWERS: [WrongAnswer; 47] = [
     // Numbers.
-    Defect {
+    WrongAnswer {
         name: "a whole number with a fraction",
         apply: |answer| answer.replace(":500000,", ":500000.0,"),
     },
-    Defect {
+    WrongAnswer {
         name: "a large number without an exponent",
         apply: |answer| answer.replace("1e+21", "1000000000000000000000"),
     },
-    Defect {
+    WrongAnswer {
         name: "a number with fewer digits",
         apply: |answer| answer.replace("0.01234567890123456", "0.0123456789012346"),
     },
-    Defect {
+    WrongAnswer {
         name: "a number as text",
         apply: |answer| answer.replace("\"assessedValue\":500000", "\"assessedValue\":\"500000\""),
     },
     // Other values.
-    Defect {
+    WrongAnswer {
         name: "a boolean as a number",
         apply: |answer| answer.replace("\"isExempt\":false", "\"isExempt\":0"),
     },
-    Defect {
+    WrongAnswer {
         name: "null left out",
         apply: |answer| answer.replace("\"supersededBy\":null,", ""),
     },
-    Defect {
+    WrongAnswer {
         name: "null where nothing was",
         apply: |answer| answer.replace("{\"id\":", "{\"deletedAt\":null,\"id\":"),
     },
-    Defect {
+    WrongAnswer {
         name: "empty text for null",
         apply: |answer| answer.replace("\"notes\":null", "\"notes\":\"\""),
     },
-    Defect {
+    WrongAnswer {
         name: "a list within a list flattened",
         apply: |answer| answer.replace("[6,[7]]", "[6,7]"),
     },
-    Defect {
+    WrongAnswer {
         name: "an object within a list left out",
         apply: |answer| answer.replace(",{\"five\":5}", ""),
     },
-    Defect {
+    WrongAnswer {
         name: "members in another order",
         apply: |answer| answer.replace("\"object\":{},\"array\":[]", "\"array\":[],\"object\":{}"),
     },
-    Defect {
+    WrongAnswer {
         name: "members in snake case",
         apply: |answer| answer.replace("rollNumber", "roll_number"),
     },
     // The text of the body.
-    Defect {
+    WrongAnswer {
         name: "white space after colons",
         apply: |answer| answer.replace("\":", "\": "),
     },
-    Defect {
+    WrongAnswer {
         name: "a newline at the end",
         apply: |answer| answer.body.push('\n'),
     },
-    Defect {
+    WrongAnswer {
         name: "a byte order mark",
         apply: |answer| answer.body.insert(0, '\u{feff}'),
     },
-    Defect {
+    WrongAnswer {
         name: "letters escaped",
         apply: |answer| answer.replace("é", "\\u00e9"),
     },
-    Defect {
+    WrongAnswer {
         name: "slashes escaped",
         apply: |answer| answer.replace("/nl", "\\/nl"),
     },
-    Defect {
+    WrongAnswer {
         name: "an emoji as two escapes",
         apply: |answer| answer.replace("🏠", "\\ud83c\\udfe0"),
     },
-    Defect {
+    WrongAnswer {
         name: "letters replaced by question marks",
         apply: |answer| answer.replace("Zoë", "Zo?"),
     },
     // The envelope.
-    Defect {
+    WrongAnswer {
         name: "no envelope",
         apply: |answer| {
             if let Some(data) = answer.enveloped().map(|(data, _)| data.to_owned()) {
@@ -104,7 +104,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "an envelope in another order",
         apply: |answer| {
             if let Some((data, time)) = answer.enveloped() {
@@ -113,7 +113,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "an envelope around what declines it",
         apply: |answer| {
             if answer.body.starts_with("{\"id\":\"raw-1\"") {
@@ -121,7 +121,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "an envelope around an error",
         apply: |answer| {
             if answer.is_error() {
@@ -129,16 +129,16 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "success as text",
         apply: |answer| answer.replace("\"success\":true", "\"success\":\"true\""),
     },
-    Defect {
+    WrongAnswer {
         name: "failure as success",
         apply: |answer| answer.replace("\"success\":false", "\"success\":true"),
     },
     // Times.
-    Defect {
+    WrongAnswer {
         name: "a time without milliseconds",
         apply: |answer| {
             answer.change_time(|time| {
@@ -147,17 +147,17 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             });
         },
     },
-    Defect {
+    WrongAnswer {
         name: "a time with an offset",
         apply: |answer| {
             answer.change_time(|time| format!("\"{}+00:00\"", time.trim_end_matches('Z')));
         },
     },
-    Defect {
+    WrongAnswer {
         name: "a time as a number",
         apply: |answer| answer.change_time(|_| "1795724537000".to_owned()),
     },
-    Defect {
+    WrongAnswer {
         name: "a time of another time zone",
         apply: |answer| {
             answer.change_time(|time| {
@@ -167,28 +167,40 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             });
         },
     },
+    WrongAnswer {
+        name: "a time of another year",
+        apply: |answer| answer.change_time(|time| format!("\"1970{}\"", &time[4..])),
+    },
+    WrongAnswer {
+        name: "a time that no clock shows",
+        apply: |answer| answer.change_time(|time| format!("\"{}T25:61:61.000Z\"", &time[..10])),
+    },
     // Headers.
-    Defect {
+    WrongAnswer {
+        name: "a date of long ago",
+        apply: |answer| answer.set("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    },
+    WrongAnswer {
         name: "a content type without its charset",
         apply: |answer| answer.set("content-type", "application/json"),
     },
-    Defect {
+    WrongAnswer {
         name: "another content type",
         apply: |answer| answer.set("content-type", "text/plain; charset=utf-8"),
     },
-    Defect {
+    WrongAnswer {
         name: "no content type",
         apply: |answer| answer.remove("content-type"),
     },
-    Defect {
+    WrongAnswer {
         name: "no correlation id",
         apply: |answer| answer.remove("x-correlation-id"),
     },
-    Defect {
+    WrongAnswer {
         name: "a correlation id of its own",
         apply: |answer| answer.set("x-correlation-id", OTHER_ID),
     },
-    Defect {
+    WrongAnswer {
         name: "the correlation id twice",
         apply: |answer| {
             let name = HeaderName::from_static("x-correlation-id");
@@ -197,16 +209,16 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "a header that says what it was made with",
         apply: |answer| answer.set("x-powered-by", "Rust"),
     },
-    Defect {
+    WrongAnswer {
         name: "a cookie",
         apply: |answer| answer.set("set-cookie", "session=1"),
     },
     // Statuses.
-    Defect {
+    WrongAnswer {
         name: "201 for 200",
         apply: |answer| {
             if answer.status == StatusCode::OK {
@@ -214,7 +226,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "204 for null",
         apply: |answer| {
             if answer.body.contains("\"data\":null") {
@@ -223,7 +235,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "403 for 401",
         apply: |answer| {
             if answer.status == StatusCode::UNAUTHORIZED {
@@ -232,11 +244,11 @@ pub(crate) static DEFECTS: [Defect; 44] = [
         },
     },
     // Errors.
-    Defect {
+    WrongAnswer {
         name: "other words of an error",
         apply: |answer| answer.replace("not found", "does not exist"),
     },
-    Defect {
+    WrongAnswer {
         name: "no correlation id in an error",
         apply: |answer| {
             if let Some(id) = answer.text_of("correlationId") {
@@ -244,7 +256,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "an error without a body",
         apply: |answer| {
             if answer.status == StatusCode::NOT_FOUND {
@@ -252,7 +264,7 @@ pub(crate) static DEFECTS: [Defect; 44] = [
             }
         },
     },
-    Defect {
+    WrongAnswer {
         name: "an error as text",
         apply: |answer| {
             if let Some(message) = answer.text_of("message").filter(|_| answer.is_error()) {
