@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command as Process;
 
+use civic_progress::Progress;
+
 use crate::command::{Command, Help};
 use crate::{interop, sh, tools};
 
@@ -71,15 +73,19 @@ fn compare(parts: &[&String]) -> Result<(), String> {
 
 /// Runs the programs that hold one thing against a limit.
 fn hold(limits: &[&String]) -> Result<(), String> {
-    let mut command = sh::cargo_command(["bench", "--locked", "--package", "civic-bench"]);
-    for name in limits {
-        command.args(["--bench", name]);
+    let progress = Progress::new();
+    for (done, name) in limits.iter().enumerate() {
+        progress.mark(done as u64, limits.len() as u64, name);
+        let mut command = sh::cargo_command(["bench", "--locked", "--package", "civic-bench"]);
+        command
+            .args(["--bench", name])
+            .env("CIVIC_REDIS_SERVER", tools::redis_server()?);
+        if *name == "operator" {
+            command.env("CIVIC_PROGRAM", optimised_program()?);
+        }
+        sh::run(&mut command)?;
     }
-    command.env("CIVIC_REDIS_SERVER", tools::redis_server()?);
-    if limits.iter().any(|name| *name == "operator") {
-        command.env("CIVIC_PROGRAM", optimised_program()?);
-    }
-    sh::run(&mut command)
+    Ok(())
 }
 
 /// Builds the operator's tool as it is installed.

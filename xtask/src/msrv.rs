@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use civic_progress::Progress;
 use serde_json::Value;
 
 use crate::arguments::{Names, Syntax};
@@ -50,17 +51,28 @@ const EDITION: Need = Need {
     reason: Reason::Known("the edition of 2024"),
 };
 
-/// What the language learned since, by text that gives it away.
-const LANGUAGE: [(&str, Need); 2] = [
+/// What the language learned since, by how a line of code gives it away.
+const LANGUAGE: [(fn(&str) -> bool, Need); 3] = [
     (
-        "&& let ",
+        |line| line.contains("&& let "),
         Need {
             version: Version(1, 88, 0),
             reason: Reason::Known("`let` among other conditions"),
         },
     ),
     (
-        "cfg_select!",
+        // An arm of a `match`: in an arm's value, the arrow would come first.
+        |line| {
+            line.split_once(" if let ")
+                .is_some_and(|(before, after)| after.contains("=>") && !before.contains("=>"))
+        },
+        Need {
+            version: Version(1, 95, 0),
+            reason: Reason::Known("`if let` as the guard of a `match` arm"),
+        },
+    ),
+    (
+        |line| line.contains("cfg_select!"),
         Need {
             version: Version(1, 95, 0),
             reason: Reason::Known("`cfg_select!`"),
@@ -97,8 +109,11 @@ const SYNTAX: Syntax = Syntax {
 
 fn run(args: &[String]) -> Result<(), String> {
     let given = SYNTAX.read(args)?;
+    let progress = Progress::new();
+    progress.mark(0, 2, "what dependencies declare, and the language");
     let mut needs = declared_and_written()?;
     if !given.has("--quick") {
+        progress.mark(1, 2, "clippy");
         let floor = needs.iter().map(|need| need.version).max();
         needs.extend(library(floor.unwrap_or(EDITION.version))?);
     }
@@ -226,7 +241,7 @@ fn in_text(text: &str) -> Vec<Need> {
     };
     LANGUAGE
         .iter()
-        .filter(|(sign, _)| code().any(|line| line.contains(sign)))
+        .filter(|(is_sign, _)| code().any(is_sign))
         .map(|(_, need)| need.clone())
         .collect()
 }
@@ -366,6 +381,18 @@ mod tests {
     fn the_language_is_seen_in_code_and_not_in_comments() {
         assert_eq!(in_text("if a && let Some(b) = c {}").len(), 1);
         assert_eq!(in_text("// if a && let Some(b) = c {}"), []);
+        let guard = in_text("    Some(a) if let Ok(b) = f(a) => b,");
+        assert_eq!(
+            guard.first().map(|need| need.version),
+            Some(version("1.95"))
+        );
+        for older in [
+            "    None => if let Some(a) = b { a } else { 1 },",
+            "    } else if let Some(a) = b {",
+            "    let a = if let Some(a) = b { a } else { 1 };",
+        ] {
+            assert_eq!(in_text(older), [], "{older}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod monitor;
 mod once;
 mod operator;
 mod options;
+mod pace;
 mod peer;
 mod plan;
 mod random;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{fs, io};
 
+use civic_progress::Progress;
 use civic_testkit::redis::{RedisServer, Reply, command};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
@@ -26,7 +27,7 @@ use crate::replica::Replica;
 use crate::stage::{Servers, Stage};
 use crate::stall::Heart;
 use crate::stepped::SteppedServer;
-use crate::{monitor, operator};
+use crate::{monitor, operator, pace};
 
 /// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
@@ -83,6 +84,8 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         folder.display()
     );
     let start = Instant::now();
+    let progress = Arc::new(Progress::new());
+    background.spawn(pace::show(progress.clone(), options.length));
     let mut random = Random::new(options.seed);
     for slot in stage.slots() {
         let replica = stage.start(slot, skew(&mut random))?;
@@ -97,6 +100,7 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
         clock: stepped.map(|server| Arc::new(Mutex::new(server))),
         watching: watched,
         next: AtomicUsize::new(1),
+        progress,
     });
     if let Some(server) = &injector.server {
         background.spawn(notice_slow_servers(server.clone(), log.clone()));

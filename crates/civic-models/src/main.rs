@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use civic_models::catalogue::{self, Entry, Extent};
 use civic_models::report::{Paths, Report};
+use civic_progress::Progress;
 
 const HELP: &str = "\
 Usage: cargo xtask models [--quick] [--model NAME] [--paths]
@@ -74,7 +75,9 @@ fn check(extent: Extent, paths: Paths, only: &str) -> ExitCode {
 
 fn report(entries: &[Entry], paths: Paths, begun: Instant) -> io::Result<Vec<String>> {
     let mut report = Report::new(io::stdout(), paths);
-    for entry in entries {
+    let progress = Progress::new();
+    for (done, entry) in entries.iter().enumerate() {
+        progress.mark(done as u64, entries.len() as u64, entry.name);
         report.check(entry)?;
     }
     report.finish(begun.elapsed())

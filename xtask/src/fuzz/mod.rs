@@ -10,6 +10,9 @@ mod program;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
+
+use civic_progress::Progress;
 
 use self::list::Row;
 use self::options::{HELP, Options, Search};
@@ -23,6 +26,9 @@ pub(crate) const COMMAND: Command = Command {
     help: Help::Text(HELP),
     run,
 };
+
+/// How often it is shown how far the search is.
+const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
 fn run(args: &[String]) -> Result<(), String> {
     let rows = list::read()?;
@@ -54,10 +60,12 @@ fn searched(rows: &[&Row], search: &Search) -> Result<(), String> {
         search.jobs.min(rows.len())
     );
     let next = AtomicUsize::new(0);
+    let progress = Progress::new();
     let worker = || {
         let mut broken = Vec::new();
         while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
             let searched = program.search(row, search.time)?;
+            progress.clear();
             report(row, &searched, search);
             if searched.broken.is_some() {
                 broken.push(row.name.clone());
@@ -67,7 +75,16 @@ fn searched(rows: &[&Row], search: &Search) -> Result<(), String> {
     };
     let workers = search.jobs.min(rows.len());
     let broken = thread::scope(|scope| {
+        let turns = rows.len().div_ceil(workers.max(1)) as u64;
+        let seconds = turns * search.time.as_secs();
+        let begun = Instant::now();
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            let over = begun.elapsed().as_secs().min(seconds);
+            progress.show(over, seconds, "seconds");
+            thread::sleep(SHOWN_EVERY);
+        }
+        progress.clear();
         let mut broken = Vec::new();
         for worker in workers {
             let found = worker

@@ -1,5 +1,7 @@
 //! Which groups there are, and running them.
 
+use civic_progress::Progress;
+
 use super::{calls, instructions, locks, memory, node};
 use crate::measure::Effort;
 use crate::report::Report;
@@ -23,26 +25,34 @@ pub fn names() -> Vec<&'static str> {
 #[must_use]
 pub fn run(chosen: &[&str], effort: Effort) -> Report {
     let mut report = Report::default();
+    let progress = Progress::new();
+    let mut done = 0;
+    let mut begin = |title: &str| {
+        progress.clear();
+        eprintln!("{title}");
+        progress.show(done, chosen.len() as u64, title);
+        done += 1;
+    };
     for group in work::GROUPS {
         if chosen.contains(&group.name) {
-            eprintln!("{}", group.title);
+            begin(group.title);
             memory::run(group, effort, &mut report);
         }
     }
     if chosen.contains(&calls::NAME) {
-        eprintln!("{}", calls::TITLE);
+        begin(calls::TITLE);
         calls::run(effort, &mut report);
     }
     if chosen.contains(&locks::NAME) {
-        eprintln!("{}", locks::TITLE);
+        begin(locks::TITLE);
         locks::run(effort, &mut report);
     }
     if chosen.contains(&node::NAME) {
-        eprintln!("{}", node::TITLE);
+        begin(node::TITLE);
         node::run(effort, &mut report);
     }
     if chosen.contains(&instructions::NAME) {
-        eprintln!("{}", instructions::TITLE);
+        begin(instructions::TITLE);
         instructions::run(effort, &mut report);
     }
     report

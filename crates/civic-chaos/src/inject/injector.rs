@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use civic_progress::Progress;
 use tokio::sync::{Mutex, watch};
 
 use crate::fault::{Class, Fault};
@@ -21,6 +22,8 @@ pub(crate) struct Injector {
     pub(crate) clock: Option<Arc<Mutex<SteppedServer>>>,
     pub(crate) watching: watch::Receiver<bool>,
     pub(crate) next: AtomicUsize,
+    /// Cleared before a fault is printed.
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// The target of a fault, for its records.
@@ -48,6 +51,7 @@ impl Injector {
 
     pub(super) fn begin(&self, fault: Fault, target: Target, what: &str) -> usize {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.progress.clear();
         println!("    {number:>4}  {:<14} {what}", name(fault));
         self.note(number, fault, Phase::Begin, target);
         number

@@ -29,13 +29,17 @@ mod store;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::{fs, io};
+
+use civic_progress::Progress;
 
 use crate::check::Verdict;
 use crate::once::backend::Backend;
 use crate::once::facts::Facts;
 use crate::once::options::{Options, Part, USAGE};
 use crate::once::site::Site;
+use crate::pace;
 
 /// Plays a part in a run.
 ///
@@ -106,8 +110,10 @@ async fn parts(options: &Options) -> io::Result<bool> {
         )?;
         io::Result::Ok(kept == (true, true, true, true))
     };
-    let kept = tokio::try_join!(on(Backend::Redis), on(Backend::Host))?;
-    Ok(kept == (true, true))
+    let pace = tokio::spawn(pace::show(Arc::new(Progress::new()), options.length));
+    let kept = tokio::try_join!(on(Backend::Redis), on(Backend::Host));
+    pace.abort();
+    Ok(kept? == (true, true))
 }
 
 /// Runs a part, if it is asked for, and prints what it has shown. Returns whether every promise was
