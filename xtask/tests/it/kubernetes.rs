@@ -7,6 +7,156 @@ use crate::support::{files, read, yaml};
 /// Variables that services read besides those of the fleet.
 const OF_THE_CRATES: [&str; 1] = ["CIVIC_LOCK_STORE"];
 
+/// The members that Kubernetes 1.30 knows of an object, by its name and that of the object around it.
+/// Those of the kinds that are used here, and of what such files often have.
+fn known(around: &str, name: &str) -> &'static [&'static str] {
+    match (around, name) {
+        ("", _) => &["apiVersion", "kind", "metadata", "spec"],
+        (_, "metadata") => &["annotations", "labels", "name", "namespace"],
+        ("Deployment", "spec") => &[
+            "minReadySeconds",
+            "paused",
+            "progressDeadlineSeconds",
+            "replicas",
+            "revisionHistoryLimit",
+            "selector",
+            "strategy",
+            "template",
+        ],
+        ("PodDisruptionBudget", "spec") => &[
+            "maxUnavailable",
+            "minAvailable",
+            "selector",
+            "unhealthyPodEvictionPolicy",
+        ],
+        ("Service", "spec") => &[
+            "clusterIP",
+            "externalTrafficPolicy",
+            "internalTrafficPolicy",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "ports",
+            "publishNotReadyAddresses",
+            "selector",
+            "sessionAffinity",
+            "type",
+        ],
+        (_, "selector") => &["matchExpressions", "matchLabels"],
+        (_, "strategy") => &["rollingUpdate", "type"],
+        (_, "rollingUpdate") => &["maxSurge", "maxUnavailable"],
+        (_, "template") => &["metadata", "spec"],
+        ("template", "spec") => &[
+            "affinity",
+            "automountServiceAccountToken",
+            "containers",
+            "enableServiceLinks",
+            "imagePullSecrets",
+            "initContainers",
+            "nodeSelector",
+            "priorityClassName",
+            "restartPolicy",
+            "securityContext",
+            "serviceAccountName",
+            "terminationGracePeriodSeconds",
+            "tolerations",
+            "topologySpreadConstraints",
+            "volumes",
+        ],
+        (_, "containers") => &[
+            "args",
+            "command",
+            "env",
+            "envFrom",
+            "image",
+            "imagePullPolicy",
+            "lifecycle",
+            "livenessProbe",
+            "name",
+            "ports",
+            "readinessProbe",
+            "resources",
+            "securityContext",
+            "startupProbe",
+            "volumeMounts",
+            "workingDir",
+        ],
+        (_, "env") => &["name", "value", "valueFrom"],
+        (_, "valueFrom") => &[
+            "configMapKeyRef",
+            "fieldRef",
+            "resourceFieldRef",
+            "secretKeyRef",
+        ],
+        (_, "secretKeyRef" | "configMapKeyRef") => &["key", "name", "optional"],
+        (_, "fieldRef") => &["apiVersion", "fieldPath"],
+        ("containers", "ports") => &["containerPort", "hostIP", "hostPort", "name", "protocol"],
+        ("spec", "ports") => &[
+            "appProtocol",
+            "name",
+            "nodePort",
+            "port",
+            "protocol",
+            "targetPort",
+        ],
+        (_, "livenessProbe" | "readinessProbe" | "startupProbe") => &[
+            "exec",
+            "failureThreshold",
+            "grpc",
+            "httpGet",
+            "initialDelaySeconds",
+            "periodSeconds",
+            "successThreshold",
+            "tcpSocket",
+            "terminationGracePeriodSeconds",
+            "timeoutSeconds",
+        ],
+        (_, "httpGet") => &["host", "httpHeaders", "path", "port", "scheme"],
+        (_, "resources") => &["claims", "limits", "requests"],
+        (_, "limits" | "requests") => &["cpu", "ephemeral-storage", "memory"],
+        ("containers", "securityContext") => &[
+            "allowPrivilegeEscalation",
+            "capabilities",
+            "privileged",
+            "procMount",
+            "readOnlyRootFilesystem",
+            "runAsGroup",
+            "runAsNonRoot",
+            "runAsUser",
+            "seLinuxOptions",
+            "seccompProfile",
+        ],
+        (_, "capabilities") => &["add", "drop"],
+        (_, "seccompProfile") => &["localhostProfile", "type"],
+        _ => &[],
+    }
+}
+
+/// The members of an object, and of all in it, that Kubernetes does not know.
+fn unknown(around: &str, name: &str, value: &Value) -> Vec<String> {
+    // Names of one's own, not of Kubernetes. A Service selects by labels alone.
+    let is_free = matches!(name, "annotations" | "labels" | "matchLabels");
+    match value {
+        Value::Array(items) => {
+            let found = items.iter().flat_map(|item| unknown(around, name, item));
+            found.collect()
+        }
+        Value::Object(_) if is_free => Vec::new(),
+        Value::Object(members) => {
+            let known = known(around, name);
+            let mut found = Vec::new();
+            for (member, value) in members {
+                if !known.contains(&member.as_str()) {
+                    found.push(format!("{name}.{member}"));
+                } else if (around, name, member.as_str()) != ("Service", "spec", "selector") {
+                    found.extend(unknown(name, member, value));
+                }
+            }
+            found
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A deployment of a file, and the name of the file.
 fn deployments() -> Vec<(String, Value)> {
     let mut found = Vec::new();
@@ -38,6 +188,24 @@ fn default_of(name: &str) -> u64 {
     let rest = settings.split(&mark).nth(1).expect("a default");
     let number = rest.split(')').next().expect("its end");
     number.parse().expect("a number")
+}
+
+#[test]
+fn every_member_is_one_that_kubernetes_knows() {
+    for file in files("deploy/kubernetes", ".yaml") {
+        for document in yaml(&file) {
+            let kind = document["kind"].as_str().expect("a kind");
+            assert_eq!(unknown("", kind, &document), [""; 0], "{file}");
+        }
+    }
+    let mut document = deployments().remove(0).1;
+    let pod = &mut document["spec"]["template"]["spec"];
+    pod["terminationGracePeriod"] = 30.into();
+    pod["containers"][0]["readinessProbe"]["httpGet"]["url"] = "/".into();
+    assert_eq!(
+        unknown("", "Deployment", &document),
+        ["httpGet.url", "spec.terminationGracePeriod"]
+    );
 }
 
 #[test]
