@@ -1,5 +1,6 @@
 //! The command itself, and its steps.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use civic_progress::Progress;
@@ -242,21 +243,28 @@ fn commands(plan: &Plan) -> Vec<Vec<String>> {
     commands
 }
 
-/// The files of a package; its sources as a number.
+/// Every file of a package, a line per folder.
 fn print(package: &Packed) {
-    let (sources, others): (Vec<&String>, Vec<&String>) = package
-        .files
-        .iter()
-        .partition(|file| file.starts_with("src/"));
-    let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
     println!(
-        "    {} {}: {} KiB, {} files in src, {}",
+        "    {} {}: {} KiB, {} files",
         package.name,
         package.version,
         package.bytes.div_ceil(1024),
-        sources.len(),
-        others.join(", ")
+        package.files.len()
     );
+    for (folder, names) in by_folder(&package.files) {
+        println!("        {folder:<34} {}", names.join(" "));
+    }
+}
+
+/// The names of files, by their folders.
+fn by_folder(files: &[String]) -> BTreeMap<&str, Vec<&str>> {
+    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in files {
+        let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
+        folders.entry(folder).or_default().push(name);
+    }
+    folders
 }
 
 fn read(name: &str) -> Result<String, String> {
@@ -300,6 +308,23 @@ mod tests {
         for wrong in [&[][..], &["--dry-run", "--publish"], &["0.1.0"]] {
             assert!(mode(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn every_file_of_a_package_is_listed() {
+        let files = ["Cargo.toml", "src/a/b.rs", "src/a/c.lua", "src/lib.rs"].map(str::to_owned);
+        let listed: Vec<(&str, String)> = by_folder(&files)
+            .into_iter()
+            .map(|(folder, names)| (folder, names.join(" ")))
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                (".", "Cargo.toml".to_owned()),
+                ("src", "lib.rs".to_owned()),
+                ("src/a", "b.rs c.lua".to_owned()),
+            ]
+        );
     }
 
     #[test]
