@@ -127,7 +127,7 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "Node with npm",
-        needed_by: "interop",
+        needed_by: "interop, and its step of ci",
         need: Need::Other,
         find: || node::find().ok(),
         bring: || package(&node::INSTALLERS),

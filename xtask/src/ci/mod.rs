@@ -18,7 +18,7 @@ use crate::metadata::Package;
 use crate::rules::{self, PUBLISHED};
 use crate::sh::{self, cargo_command};
 use crate::tools::CargoDeny;
-use crate::{documents, examples, msrv, public_types, suite, tidy, tools};
+use crate::{documents, examples, interop, msrv, public_api, suite, tidy, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -82,8 +82,8 @@ const STEPS: &[Step] = &[
         run: |_| documentation(),
     },
     Step {
-        name: "public types",
-        run: |_| public_types::check(),
+        name: "public items",
+        run: |_| public_api::check(),
     },
     Step {
         name: "oldest Rust",
@@ -120,6 +120,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "demo",
         run: |_| (crate::demo::COMMAND.run)(&[]),
+    },
+    Step {
+        name: "interop",
+        run: |_| interop::check(),
     },
     Step {
         name: DEPENDENCIES,

@@ -10,8 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use self::node::Nest;
+use self::node::{Nest, NotInstalled};
 use crate::command::{Command as Xtask, Help};
+use crate::programs::Programs;
 use crate::{sh, tools};
 
 pub(crate) const COMMAND: Xtask = Xtask {
@@ -21,15 +22,8 @@ pub(crate) const COMMAND: Xtask = Xtask {
     run,
 };
 
-/// Builds the driver alone.
-const BUILD_DRIVER: [&str; 6] = [
-    "build",
-    "--quiet",
-    "--package",
-    "civic-interop",
-    "--bin",
-    "civic-interop",
-];
+/// The package of the driver, and its program.
+const DRIVER: &str = "civic-interop";
 
 const USAGE: &str = "\
 Usage: cargo xtask interop [options] [CHECK]...
@@ -44,7 +38,7 @@ manual. Without a name every check runs:
   envelopes    the envelopes of both sides are the same bytes, and each side reads the other's
   errors       the words of a Node service's errors reach the caller
   not-found    both sides tell a missing thing, a missing route and a wrong method apart
-  compare      --compare finds each of some forty defects, and none in a service without one
+  compare      --compare finds each of fifty defects, and none in a service without one
   correlation  one correlation id passes through every hop
   on-behalf-of the user for whom a service calls is known behind hops of both kinds
   rotation     keys are changed under load, and no call is refused
@@ -75,7 +69,7 @@ connection. The exit code is 1 if there is one. It needs no Node here.
 
 Environment of --compare:
   CIVIC_TOKEN     the token of the reads
-  JWT_SECRET      without a token: the secret from which a service token is minted for each read
+  JWT_SECRET      without a token: the secret from which the tokens of each read are minted
 ";
 
 /// Where the peers are installed and exchanges are recorded.
@@ -87,13 +81,27 @@ const MISSING: i32 = 2;
 /// What makes the driver compare two services that run already.
 const COMPARE: &str = "--compare";
 
+/// The checks of `ci`: those whose outcome does not depend on how busy the machine is.
+const IN_CI: [&str; 11] = [
+    "tokens",
+    "refusals",
+    "envelopes",
+    "errors",
+    "not-found",
+    "compare",
+    "correlation",
+    "on-behalf-of",
+    "closing",
+    "fences",
+    "locks",
+];
+
 fn run(arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|argument| argument == COMPARE) {
-        sh::run(&mut sh::cargo_command(BUILD_DRIVER))?;
-        let mut command = Command::new(sh::target().join("debug/civic-interop"));
+        let (_, driver) = Programs::build_with(DRIVER)?;
         return Err(format!(
             "cannot start the comparison: {}",
-            command.args(arguments).exec()
+            Command::new(driver).args(arguments).exec()
         ));
     }
     let (versions, arguments) = versions(arguments)?;
@@ -113,7 +121,26 @@ fn run(arguments: &[String]) -> Result<(), String> {
 /// Returns the folder with the peers of the older NestJS, installed, for the benchmarks.
 pub(crate) fn peers() -> Result<PathBuf, String> {
     node::find()?;
-    node::install(Nest::V11, &sh::target().join(OUTPUT))
+    Ok(node::install(Nest::V11, &sh::target().join(OUTPUT))?)
+}
+
+/// The step of `ci`: the checks of [`IN_CI`], in their short form.
+///
+/// Without Node, or where no registry has its packages, it says so and is no failure: this machine
+/// lacks something, and the change that is checked does not.
+pub(crate) fn check() -> Result<(), String> {
+    let missing = match node::find() {
+        Err(missing) => missing,
+        Ok(_) => match node::install(Nest::V11, &sh::target().join(OUTPUT)) {
+            Ok(_) => return sh::run(prepare(&[Nest::V11])?.arg("--quick").args(IN_CI)),
+            Err(NotInstalled::Failed(error)) => return Err(error),
+            Err(NotInstalled::Unreachable(said)) => {
+                format!("{said}\nthe packages of the Node peers cannot be fetched from here")
+            }
+        },
+    };
+    println!("    {missing}\n    the fleet was NOT checked against Node peers");
+    Ok(())
 }
 
 /// The driver, ready to start with these versions of the peers.
@@ -124,29 +151,13 @@ fn prepare(versions: &[Nest]) -> Result<Command, String> {
         .iter()
         .map(|version| node::install(*version, &output))
         .collect::<Result<Vec<_>, _>>()?;
-    sh::run(&mut sh::cargo_command([
-        "build",
-        "--quiet",
-        "--package",
-        "civic-cli",
-        "--bin",
-        "civic",
-        "--package",
-        "civic-fleet",
-        "--bin",
-        "civic-fleet",
-        "--package",
-        "civic-interop",
-        "--bin",
-        "civic-interop",
-    ]))?;
-    let built = sh::target().join("debug");
-    let mut command = Command::new(built.join("civic-interop"));
+    let (programs, driver) = Programs::build_with(DRIVER)?;
+    let mut command = Command::new(driver);
     command
         .arg("--civic")
-        .arg(built.join("civic"))
+        .arg(programs.civic)
         .arg("--fleet")
-        .arg(built.join("civic-fleet"))
+        .arg(programs.fleet)
         .arg("--payloads")
         .arg(sh::root().join("crates/civic-fleet/src/payload"))
         .arg("--recordings")
@@ -203,6 +214,13 @@ mod tests {
     fn the_driver_gets_what_is_not_about_nest() {
         let (_, rest) = parsed("tokens --nest 11 --quick").expect("valid");
         assert_eq!(rest, ["tokens", "--quick"]);
+    }
+
+    #[test]
+    fn every_check_of_ci_is_in_the_help() {
+        for check in IN_CI {
+            assert!(USAGE.contains(&format!("\n  {check} ")), "{check}");
+        }
     }
 
     #[test]

@@ -28,6 +28,28 @@ pub(super) enum Nest {
     V12,
 }
 
+/// Why the packages of the peers are not installed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum NotInstalled {
+    /// The registry cannot be reached from here: nothing is wrong with the repository.
+    Unreachable(String),
+    Failed(String),
+}
+
+/// What npm says if it does not reach the registry.
+const UNREACHABLE: [&str; 10] = [
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "ENOTCACHED",
+    "ENOTFOUND",
+    "ERR_SOCKET_TIMEOUT",
+    "ETIMEDOUT",
+    "EIDLETIMEOUT",
+];
+
 /// The version of Node, if it is new enough and npm is here; else what to do.
 pub(crate) fn find() -> Result<String, String> {
     if sh::which("node").is_none() || sh::which("npm").is_none() {
@@ -43,7 +65,7 @@ pub(crate) fn find() -> Result<String, String> {
 
 /// Copies the peers to the folder of this version of NestJS below `output` and installs the
 /// packages that its lock file names, unless that is done. Returns the folder.
-pub(super) fn install(nest: Nest, output: &Path) -> Result<PathBuf, String> {
+pub(super) fn install(nest: Nest, output: &Path) -> Result<PathBuf, NotInstalled> {
     let source = sh::root().join(SOURCE);
     let locked = source.join(nest.folder());
     let target = output.join(nest.folder());
@@ -68,7 +90,7 @@ pub(super) fn install(nest: Nest, output: &Path) -> Result<PathBuf, String> {
         return Ok(target);
     }
     println!("    installing the Node peers into {}", target.display());
-    sh::run(
+    sh::output(
         Command::new("npm")
             .args([
                 "ci",
@@ -77,11 +99,41 @@ pub(super) fn install(nest: Nest, output: &Path) -> Result<PathBuf, String> {
                 "--no-audit",
                 "--no-fund",
                 "--loglevel=error",
+                // Where no registry is, it says so after seconds and not minutes.
+                "--fetch-retry-mintimeout=1000",
+                "--fetch-retry-maxtimeout=5000",
             ])
             .current_dir(&target),
-    )?;
+    )
+    .map_err(NotInstalled::of)?;
     fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(target)
+}
+
+// ===== impl NotInstalled =====
+
+impl NotInstalled {
+    /// Reads what npm said.
+    fn of(said: String) -> Self {
+        match UNREACHABLE.iter().any(|code| said.contains(code)) {
+            true => Self::Unreachable(said),
+            false => Self::Failed(said),
+        }
+    }
+}
+
+impl From<String> for NotInstalled {
+    fn from(error: String) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<NotInstalled> for String {
+    fn from(error: NotInstalled) -> Self {
+        match error {
+            NotInstalled::Unreachable(said) | NotInstalled::Failed(said) => said,
+        }
+    }
 }
 
 fn missing(what: &str) -> String {
@@ -141,6 +193,27 @@ mod tests {
         assert!(parse("v20.9.0") < Some(OLDEST));
         assert!(parse("v22.0.0") > Some(OLDEST));
         assert_eq!(parse("20"), None);
+    }
+
+    #[test]
+    fn a_registry_that_is_not_reached_is_told_from_a_lock_file_that_is_wrong() {
+        let said = "`npm ci` failed: exit status: 1\nnpm error code ";
+        for (code, is_unreachable) in [
+            ("ENOTFOUND\nnpm error syscall getaddrinfo", true),
+            ("ECONNREFUSED\nnpm error errno ECONNREFUSED", true),
+            ("ENOTCACHED\nnpm error request was made", true),
+            ("EUSAGE\nnpm error `npm ci` can only install", false),
+            ("EINTEGRITY\nnpm error sha512", false),
+            ("E404\nnpm error 404 Not Found", false),
+        ] {
+            let found = NotInstalled::of(format!("{said}{code}"));
+            assert_eq!(
+                matches!(found, NotInstalled::Unreachable(_)),
+                is_unreachable,
+                "{code}"
+            );
+            assert!(String::from(found).contains(code), "it is passed on");
+        }
     }
 
     #[test]
