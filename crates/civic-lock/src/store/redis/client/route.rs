@@ -3,8 +3,8 @@
 /// Which server a command goes to.
 #[derive(Debug)]
 pub(crate) enum Route<'a, N> {
-    /// The one that has this key.
+    /// The server that has this key.
     Key(&'a str),
-    /// This one.
+    /// The server that is named here.
     Node(&'a N),
 }
