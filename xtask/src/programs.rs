@@ -1,4 +1,5 @@
-//! The programs that the demo, the chaos and the interop run: built, and found where cargo put them.
+//! The programs that the demo, the chaos and the interop run: built, and found where cargo put
+//! them.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -7,8 +8,8 @@ use serde_json::Value;
 
 use crate::sh;
 
-/// The packages of the programs. Each command builds these: with others, cargo would build what they
-/// depend on with other features, and so once more.
+/// The packages of the programs. Each command builds these: with others, cargo would build what
+/// they depend on with other features, and so once more.
 const PACKAGES: &[&str] = &["civic-cli", "civic-fleet", "civic-chaos"];
 
 /// The executables, wherever cargo put them.

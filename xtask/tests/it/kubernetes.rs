@@ -7,8 +7,8 @@ use crate::support::{files, read, yaml};
 /// Variables that services read besides those of the fleet.
 const OF_THE_CRATES: [&str; 1] = ["CIVIC_LOCK_STORE"];
 
-/// The members that Kubernetes 1.30 knows of an object, by its name and that of the object around it.
-/// Those of the kinds that are used here, and of what such files often have.
+/// The members that Kubernetes knows of an object, by its name and that of the object around it:
+/// of the kinds that are used here.
 fn known(around: &str, name: &str) -> &'static [&'static str] {
     match (around, name) {
         ("", _) => &["apiVersion", "kind", "metadata", "spec"],

@@ -31,7 +31,7 @@ impl Lapse {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Expiry => "an expired token is let in",
-            Self::Signature => "a token is let in whoever has signed it",
+            Self::Signature => "a token of another secret is let in",
             Self::Role => "a route is open to each role",
         }
     }
