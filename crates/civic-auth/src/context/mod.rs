@@ -34,7 +34,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use civic_envelope::CorrelationId;
@@ -101,7 +101,14 @@ impl RequestContext {
     /// It is empty where the task serves no request.
     #[must_use]
     pub fn current() -> Self {
-        CURRENT.try_with(Self::clone).unwrap_or_default()
+        Self::try_current().unwrap_or_default()
+    }
+
+    /// Returns the context of the request that this task is serving; `None` where the task serves
+    /// no request.
+    #[must_use]
+    pub fn try_current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
     }
 
     /// Returns the correlation id of a request: the one in its extensions, or else a valid one in
@@ -114,7 +121,7 @@ impl RequestContext {
         extensions: &Extensions,
     ) -> Option<CorrelationId> {
         CorrelationId::of_request(headers, extensions)
-            .or_else(|| Self::current().correlation_id().cloned())
+            .or_else(|| Self::try_current()?.correlation_id)
     }
 
     /// Returns the correlation id of the request.
@@ -143,7 +150,7 @@ impl RequestContext {
     /// would multiply. Every call carries the mark on.
     #[must_use]
     pub fn retry_attempt(&self) -> Option<u8> {
-        self.adopted().retry_attempt
+        self.lock_adopted().retry_attempt
     }
 
     /// Sets the mark of a retry to that of a request with these headers, from `x-retry-attempt`.
@@ -165,7 +172,7 @@ impl RequestContext {
     #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.adopted().deadline
+        self.lock_adopted().deadline
     }
 
     /// Sets the deadline, unless there is an earlier one.
@@ -197,33 +204,31 @@ impl RequestContext {
     #[cfg(feature = "deadline")]
     #[cfg_attr(docsrs, doc(cfg(feature = "deadline")))]
     pub fn adopt_deadline(&self, deadline: Instant) {
-        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
-        adopted.lower_deadline(deadline);
+        self.lock_adopted().lower_deadline(deadline);
     }
 
     /// Sets the mark of a retry of this context **and of all its clones** to that of a request with
     /// these headers, for a service that believes the header only behind its guard.
     pub fn adopt_retry_attempt_of(&self, headers: &HeaderMap) {
-        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
-        adopted.retry_attempt = single(headers, &RETRY_ATTEMPT).and_then(digit);
+        self.lock_adopted().retry_attempt = single(headers, &RETRY_ATTEMPT).and_then(digit);
+    }
+
+    fn lock_adopted(&self) -> MutexGuard<'_, Adopted> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn adopted(&self) -> Adopted {
-        self.adopted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock_adopted().clone()
     }
 
     /// Returns the transaction token that calls carry on.
     pub(crate) fn transaction(&self) -> Option<Transaction> {
-        self.adopted().transaction
+        self.lock_adopted().transaction.clone()
     }
 
     /// Sets the transaction token of this context and of all its clones.
     pub(crate) fn adopt_transaction(&self, transaction: Option<Transaction>) {
-        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
-        adopted.transaction = transaction;
+        self.lock_adopted().transaction = transaction;
     }
 
     /// Removes the transaction token: that of one request is not that of another one.

@@ -32,7 +32,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::context::{RequestContext, TRACEPARENT, TRACESTATE};
+use crate::context::{RequestContext, TRACEPARENT, TRACESTATE, single};
 use crate::correlation_id::new_correlation_id;
 use crate::error::MissingCredentials;
 use crate::mint::TokenMinter;
@@ -65,7 +65,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub fn internal_headers(minter: &TokenMinter, correlation_id: Option<&CorrelationId>) -> HeaderMap {
     let id = correlation_id
         .cloned()
-        .or_else(|| RequestContext::current().correlation_id().cloned())
+        .or_else(|| RequestContext::try_current()?.correlation_id().cloned())
         .unwrap_or_else(new_correlation_id);
     let mut headers = HeaderMap::with_capacity(3);
     headers.insert(AUTHORIZATION, minter.mint().to_header_value());
@@ -157,7 +157,10 @@ where
 
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.minter.mint().to_header_value());
-        headers.insert(CORRELATION_ID, id.to_header_value());
+        // Most often a layer outside of this one has written it.
+        if single(headers, &CORRELATION_ID).is_none_or(|value| value != id.as_str()) {
+            headers.insert(CORRELATION_ID, id.to_header_value());
+        }
         headers.remove(TXN_TOKEN);
         if let Some(transaction) = context.transaction() {
             let Some(token) = transaction.header() else {

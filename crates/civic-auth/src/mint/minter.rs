@@ -1,14 +1,17 @@
-//! The minter: a new token for each call, byte for byte the platform's.
+//! The minter: a token for each call, byte for byte the platform's.
 //!
 //! [`TokenMinter::mint`] makes what npm `jsonwebtoken` 9 makes for the same second and secret:
 //! header `{"alg":"HS256","typ":"JWT"}`, then `userId`, `email`, `role`, `municipalityId`, `name`,
 //! `iat` and `exp` in this order, with `exp` 30 seconds after `iat`. The lifetime of a token cannot
-//! be extended. Make a new token for each attempt, which costs about a microsecond.
+//! be extended. Mint for each attempt, which costs about a microsecond, and a tenth of that where a
+//! token of the same second is there: both would be the same bytes. Tokens with an id are always
+//! new.
 //!
 //! The bytes are assembled here, because another library's serialiser would put `typ` before `alg`.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -36,6 +39,16 @@ pub struct TokenMinter {
     issuer: Option<Arc<str>>,
     audience: Option<Arc<str>>,
     token_ids: TokenIds,
+    /// The last service token with these claims.
+    last: Arc<Mutex<Option<Minted>>>,
+}
+
+/// A service token that may be used again.
+struct Minted {
+    iat: u64,
+    /// The number of its signer.
+    signer: u64,
+    token: Token,
 }
 
 /// Whether tokens have a `jti`.
@@ -47,6 +60,8 @@ enum TokenIds {
 
 /// A key, and the parts of a token that are the same for every token of the key.
 struct Signer {
+    /// No other signer of this process has it.
+    number: u64,
     key: SigningKey,
     /// Holds `Bearer <header>.`, the start of a user token.
     header: String,
@@ -66,6 +81,7 @@ impl TokenMinter {
             issuer: None,
             audience: None,
             token_ids: TokenIds::None,
+            last: Arc::default(),
         }
     }
 
@@ -84,6 +100,7 @@ impl TokenMinter {
     #[must_use]
     pub fn with_issuer(mut self, name: impl Into<Arc<str>>) -> Self {
         self.issuer = Some(name.into());
+        self.last = Arc::default();
         self
     }
 
@@ -93,6 +110,7 @@ impl TokenMinter {
     #[must_use]
     pub fn with_token_ids(mut self) -> Self {
         self.token_ids = TokenIds::Random;
+        self.last = Arc::default();
         self
     }
 
@@ -104,6 +122,7 @@ impl TokenMinter {
     pub fn for_audience(&self, service: impl Into<Arc<str>>) -> Self {
         Self {
             audience: Some(service.into()),
+            last: Arc::default(),
             ..self.clone()
         }
     }
@@ -123,6 +142,30 @@ impl TokenMinter {
     #[must_use]
     pub fn mint(&self) -> Token {
         let iat = self.clock.since_epoch().unwrap_or_default().as_secs();
+        let signer = self.signer();
+        if self.token_ids == TokenIds::Random {
+            return self.mint_service(iat, &signer);
+        }
+        // Where another thread is minting, it is not waited for.
+        let Ok(mut last) = self.last.try_lock() else {
+            return self.mint_service(iat, &signer);
+        };
+        if let Some(minted) = &*last
+            && minted.iat == iat
+            && minted.signer == signer.number
+        {
+            return minted.token.clone();
+        }
+        let token = self.mint_service(iat, &signer);
+        *last = Some(Minted {
+            iat,
+            signer: signer.number,
+            token: token.clone(),
+        });
+        token
+    }
+
+    fn mint_service(&self, iat: u64, signer: &Signer) -> Token {
         let exp = iat.saturating_add(SERVICE_LIFETIME_SECONDS);
         let mut claims = String::with_capacity(64);
         claims.push_str(&SERVICE_CLAIMS_BEFORE_IAT[CONSTANT_CLAIMS..]);
@@ -130,7 +173,6 @@ impl TokenMinter {
         claims.push_str(",\"exp\":");
         push_number(&mut claims, exp);
         self.finish(&mut claims);
-        let signer = self.signer();
         signer.sign(&signer.service, claims.as_bytes())
     }
 
@@ -178,6 +220,7 @@ impl fmt::Debug for TokenMinter {
 
 impl Signer {
     fn new(key: SigningKey) -> Self {
+        static SIGNERS: AtomicU64 = AtomicU64::new(0);
         let algorithm = key.algorithm();
         let header = match key.id() {
             None => format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#),
@@ -190,6 +233,7 @@ impl Signer {
         let mut service = bearer.clone();
         URL_SAFE_NO_PAD.encode_string(&SERVICE_CLAIMS_BEFORE_IAT[..CONSTANT_CLAIMS], &mut service);
         Self {
+            number: SIGNERS.fetch_add(1, Ordering::Relaxed),
             key,
             header: bearer,
             service,
@@ -198,16 +242,26 @@ impl Signer {
 
     /// Appends `claims` and the signature to `start`, which is already encoded.
     fn sign(&self, start: &str, claims: &[u8]) -> Token {
-        let mut bearer = String::with_capacity(
+        let mut bearer = Vec::with_capacity(
             start.len() + claims.len().div_ceil(3) * 4 + SIGNATURE_CHARACTERS,
         );
-        bearer.push_str(start);
-        URL_SAFE_NO_PAD.encode_string(claims, &mut bearer);
-        let signature = self.key.sign(&bearer.as_bytes()[BEARER.len()..]);
-        bearer.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut bearer);
+        bearer.extend_from_slice(start.as_bytes());
+        push_base64(&mut bearer, claims);
+        let signature = self.key.sign(&bearer[BEARER.len()..]);
+        bearer.push(b'.');
+        push_base64(&mut bearer, signature.as_ref());
         Token::from_bearer(bearer)
     }
+}
+
+/// Appends bytes in base64url, in half of the time that `encode_string` takes for so few.
+fn push_base64(text: &mut Vec<u8>, bytes: &[u8]) {
+    let start = text.len();
+    text.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = URL_SAFE_NO_PAD
+        .encode_slice(bytes, &mut text[start..])
+        .expect("there is room for it");
+    text.truncate(start + written);
 }
 
 /// Appends a number, in a third of the time that `write!` takes.
@@ -227,7 +281,49 @@ fn push_number(text: &mut String, mut number: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::push_number;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::key::Secret;
+
+    #[test]
+    fn a_token_is_used_again_only_for_the_same_second_key_and_claims() {
+        let key = |text| Secret::new(text).unwrap();
+        let second = Arc::new(AtomicU64::new(1_764_187_200));
+        let clock = Arc::clone(&second);
+        let minter = TokenMinter::new(key("0123456789abcdef0123456789abcdef"))
+            .with_clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)));
+        let text = |minter: &TokenMinter| minter.mint().as_str().to_owned();
+        let first = text(&minter);
+        assert_eq!(text(&minter), first);
+        let others = [
+            minter.for_audience("billing"),
+            minter.for_audience("roll"),
+            minter.clone().with_issuer("billing"),
+            minter.clone().with_issuer("roll"),
+        ];
+        let mut seen = vec![first.clone()];
+        for other in &others {
+            let token = text(other);
+            assert!(!seen.contains(&token));
+            assert_eq!(text(other), token);
+            seen.push(token);
+        }
+        let with_ids = minter.clone().with_token_ids();
+        assert_ne!(text(&with_ids), text(&with_ids));
+
+        second.fetch_add(1, Ordering::Relaxed);
+        let next = text(&minter);
+        assert!(!seen.contains(&next));
+        second.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(text(&minter), first);
+
+        minter.replace_key(key("another secret of 32 bytes or more"));
+        let replaced = text(&minter);
+        assert!(!seen.contains(&replaced));
+        minter.replace_key(key("0123456789abcdef0123456789abcdef"));
+        assert_eq!(text(&minter), first);
+    }
 
     #[test]
     fn a_number_is_written_as_display_writes_it() {

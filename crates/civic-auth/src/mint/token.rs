@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 /// The scheme and the space that precede a token in the `Authorization` header.
@@ -13,29 +14,30 @@ pub(crate) const BEARER: &str = "Bearer ";
 /// log.
 #[derive(Clone)]
 pub struct Token {
-    /// `Bearer <token>`, ready to be sent.
-    bearer: String,
+    /// `Bearer <token>`, ready to be sent, and marked sensitive.
+    bearer: HeaderValue,
 }
 
 impl Token {
     /// Wraps `Bearer <token>`.
-    pub(crate) fn from_bearer(bearer: String) -> Self {
+    pub(crate) fn from_bearer(bearer: Vec<u8>) -> Self {
+        let mut bearer = HeaderValue::from_maybe_shared(Bytes::from(bearer))
+            .expect("base64url, dots and one space are all allowed in a header");
+        bearer.set_sensitive(true);
         Self { bearer }
     }
 
     /// Returns the token itself, in the compact form of a JWT.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.bearer[BEARER.len()..]
+        str::from_utf8(&self.bearer.as_bytes()[BEARER.len()..])
+            .expect("base64url and dots are text")
     }
 
     /// Returns the value of the `Authorization` header, marked sensitive.
     #[must_use]
     pub fn to_header_value(&self) -> HeaderValue {
-        let mut value = HeaderValue::from_str(&self.bearer)
-            .expect("base64url, dots and one space are all allowed in a header");
-        value.set_sensitive(true);
-        value
+        self.bearer.clone()
     }
 }
 

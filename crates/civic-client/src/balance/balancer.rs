@@ -129,12 +129,18 @@ impl<K: Clone + Eq + fmt::Debug + Hash> Balancer<K> {
     ) -> Result<Choice<K>, Unchosen> {
         let now = Instant::now();
         let mut state = self.state();
-        let views = state.look(keys, used, now);
+        let picked = match keys {
+            [only] => Some(state.pick_only(only, used, probing, now)),
+            _ => {
+                let views = state.look(keys, used, now);
+                state.pick(&views, probing)
+            }
+        };
         let Some(Pick {
             index,
             view,
             is_probe,
-        }) = state.pick(&views, probing)
+        }) = picked
         else {
             return Err(Unchosen::NoEndpoint);
         };
@@ -257,6 +263,22 @@ impl<K> fmt::Debug for Balancer<K> {
     }
 }
 
+// ===== impl Probing =====
+
+impl Probing {
+    /// Returns whether an attempt is the probe of an endpoint, where `least` stands against the
+    /// best one.
+    const fn allows(self, view: &View, least: u8) -> bool {
+        match self {
+            Self::Allowed => view.is_due,
+            // Where there is no better one, it goes to one that fails in any case.
+            Self::IfOverdue if least >= OPEN => view.is_due,
+            Self::IfOverdue => view.is_overdue,
+            Self::Forbidden => false,
+        }
+    }
+}
+
 // ===== impl State =====
 
 impl<K: Clone + Eq + Hash> State<K> {
@@ -288,18 +310,28 @@ impl<K: Clone + Eq + Hash> State<K> {
         view
     }
 
+    /// Picks the one endpoint that there is.
+    fn pick_only(&mut self, key: &K, used: &[K], probing: Probing, now: Instant) -> Pick {
+        let mut view = match self.records.get_mut(key) {
+            Some(record) => record.view_alone(now),
+            None => View::UNKNOWN,
+        };
+        if used.contains(key) {
+            view.weight += USED;
+        }
+        Pick {
+            index: 0,
+            view,
+            is_probe: probing.allows(&view, view.weight),
+        }
+    }
+
     fn pick(&mut self, views: &[(usize, View)], probing: Probing) -> Option<Pick> {
         let least = views.iter().map(|(_, view)| view.weight).min()?;
         let pick = |(index, view): (usize, View)| Pick {
             index,
             view,
-            is_probe: match probing {
-                Probing::Allowed => view.is_due,
-                // Where there is no better one, it goes to one that fails in any case.
-                Probing::IfOverdue if least >= OPEN => view.is_due,
-                Probing::IfOverdue => view.is_overdue,
-                Probing::Forbidden => false,
-            },
+            is_probe: probing.allows(&view, least),
         };
         let picks = views.iter().map(|of| pick(*of));
         let probes: Vec<_> = picks.filter(|pick| pick.is_probe).collect();

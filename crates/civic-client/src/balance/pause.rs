@@ -1,11 +1,12 @@
 //! What an answer says about when its endpoint takes requests again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 
 use crate::layer::retry::retry_after::retry_after;
 use crate::layer::retry::said_no::said_no;
+use crate::wall_clock::WallClock;
 
 /// The longest time for which an endpoint is believed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -20,10 +21,10 @@ pub(crate) struct AnotherIsWell;
 ///
 /// With `x-should-retry: false` it is the answer to a call that the peer made itself: another
 /// endpoint would meet the same.
-pub(crate) fn pause_asked<B>(response: &Response<B>, now: SystemTime) -> Option<Duration> {
+pub(crate) fn pause_asked<B>(response: &Response<B>, clock: &WallClock) -> Option<Duration> {
     let headers = response.headers();
     if response.status() != StatusCode::SERVICE_UNAVAILABLE || said_no(headers) {
         return None;
     }
-    Some(retry_after(headers, now)?.min(MAX_PAUSE))
+    Some(retry_after(headers, clock.now())?.min(MAX_PAUSE))
 }

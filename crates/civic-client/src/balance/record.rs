@@ -116,13 +116,23 @@ impl Record {
         }
     }
 
-    /// Returns how the endpoint stands now.
+    /// Returns how the endpoint stands now, beside others.
     pub(super) fn view(&mut self, now: Instant) -> View {
-        let is_paused = self.paused_until.is_some_and(|until| now < until);
         let age = self.in_flight.values().next().map_or(0.0, |began| {
             let age = now.saturating_duration_since(*began);
             age.min(self.penalty).as_secs_f64()
         });
+        View {
+            cost: self.cost(now),
+            age,
+            ..self.view_alone(now)
+        }
+    }
+
+    /// Returns how the endpoint stands now where there is no other one: without what it is compared
+    /// by.
+    pub(super) fn view_alone(&self, now: Instant) -> View {
+        let is_paused = self.paused_until.is_some_and(|until| now < until);
         let against = match self.trouble {
             None => 0,
             Some(trouble) if trouble.is_open => OPEN,
@@ -134,8 +144,8 @@ impl Record {
             weight: against + if is_paused { PAUSED } else { 0 },
             is_due: unprobed.is_some_and(|trouble| now >= trouble.due),
             is_overdue: unprobed.is_some_and(|trouble| now >= trouble.overdue),
-            cost: self.cost(now),
-            age,
+            cost: None,
+            age: 0.0,
             in_flight: self.in_flight.len(),
         }
     }

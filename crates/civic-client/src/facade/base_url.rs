@@ -76,8 +76,9 @@ impl BaseUrl {
     }
 
     /// Returns the URL of a path and its query parameters.
-    pub(super) fn join(&self, path: &str, query: &[(String, String)]) -> Result<Uri, Error> {
-        let mut target = format!("{}{path}", self.prefix);
+    pub(super) fn join(&self, path: String, query: &[(String, String)]) -> Result<Uri, Error> {
+        let mut target = path;
+        target.insert_str(0, &self.prefix);
         if !query.is_empty() {
             target.push('?');
             target.push_str(&path::encoded_pairs(query));
@@ -126,7 +127,7 @@ mod tests {
             assert_eq!(
                 BaseUrl::parse("the URL", text)
                     .unwrap()
-                    .join("/x", &[])
+                    .join("/x".to_owned(), &[])
                     .unwrap(),
                 joined,
                 "{text}"

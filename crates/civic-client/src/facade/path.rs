@@ -104,7 +104,8 @@ fn push_literal(path: &mut String, literal: &str) -> Result<(), Error> {
 /// Returns whether a segment is `.` or `..`, encoded or not.
 pub(super) fn has_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| {
-        segment.len() <= "%2e%2e".len()
+        segment.starts_with(['.', '%'])
+            && segment.len() <= "%2e%2e".len()
             && matches!(
                 &*percent_decode_str(segment).collect::<Vec<u8>>(),
                 b"." | b".."

@@ -89,7 +89,7 @@ impl RequestBuilder<'_> {
             bare_404_is_none: self.bare_404_is_none,
         };
         let uri = path::expand(call.template.as_str(), &self.params)
-            .and_then(|path| self.client.base.join(&path, &self.query));
+            .and_then(|path| self.client.base.join(path, &self.query));
         parts.uri = match uri {
             Ok(uri) => uri,
             Err(error) => return Err(error.with_call(call.method, call.template)),
@@ -102,7 +102,8 @@ impl RequestBuilder<'_> {
         };
         // The wait for the stack, above all layers, ends by the deadline of the request being
         // served too.
-        let options = match RequestContext::current().deadline() {
+        let serving = RequestContext::try_current();
+        let options = match serving.and_then(|context| context.deadline()) {
             Some(deadline) => options.by(deadline),
             None => options,
         };

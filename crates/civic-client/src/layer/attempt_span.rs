@@ -1,5 +1,6 @@
 //! One span per attempt.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use civic_auth::CorrelationId;
 use civic_envelope::inner_accessors;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -183,40 +184,47 @@ where
     }
 }
 
+/// The values are made only where someone listens.
 fn span_of<B>(request: &Request<B>) -> Span {
-    let method = method_name(request.method());
-    let template = request
-        .extensions()
-        .get::<UrlTemplate>()
-        .map(UrlTemplate::as_str);
-    let name = template.map(|template| format!("{method} {template}"));
-    let resends = request
-        .extensions()
-        .get::<AttemptNumber>()
-        .map(|attempt| attempt.number().saturating_sub(1))
-        .filter(|resends| *resends > 0);
-    let uri = request.uri();
-    let port = uri.port_u16().or_else(|| match uri.scheme_str()? {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    });
+    let (uri, extensions) = (request.uri(), request.extensions());
     tracing::info_span!(
         target: "civic_client",
         "http.client.attempt",
-        otel.name = name.as_deref().unwrap_or(method),
+        otel.name = &*span_name(request),
         otel.kind = "client",
         otel.status_code = field::Empty,
-        http.request.method = method,
-        http.request.resend_count = resends,
+        http.request.method = method_name(request.method()),
+        http.request.resend_count = resends(request),
         http.response.status_code = field::Empty,
-        url.template = template,
+        url.template = extensions.get::<UrlTemplate>().map(UrlTemplate::as_str),
         // An IPv6 address has brackets only inside of a URL.
         server.address = uri.host().map(|host| host.trim_matches(['[', ']'])),
-        server.port = port,
+        server.port = port(uri),
         "error.type" = field::Empty,
-        correlation_id = request.extensions().get::<CorrelationId>().map(CorrelationId::as_str),
+        correlation_id = extensions.get::<CorrelationId>().map(CorrelationId::as_str),
     )
+}
+
+fn span_name<B>(request: &Request<B>) -> Cow<'_, str> {
+    let method = method_name(request.method());
+    match request.extensions().get::<UrlTemplate>() {
+        Some(template) => Cow::Owned(format!("{method} {template}")),
+        None => Cow::Borrowed(method),
+    }
+}
+
+/// Returns how many attempts there were before this one, unless it is the first.
+fn resends<B>(request: &Request<B>) -> Option<u32> {
+    let attempt = request.extensions().get::<AttemptNumber>()?;
+    Some(attempt.number().saturating_sub(1)).filter(|resends| *resends > 0)
+}
+
+fn port(uri: &Uri) -> Option<u16> {
+    uri.port_u16().or_else(|| match uri.scheme_str()? {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    })
 }
 
 pin_project! {

@@ -87,13 +87,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        let id = RequestContext::correlation_id_for(request.headers(), request.extensions())
+        let context = RequestContext::current();
+        let id = CorrelationId::of_request(request.headers(), request.extensions())
+            .or_else(|| context.correlation_id().cloned())
             .unwrap_or_else(new_correlation_id);
         request
             .headers_mut()
             .insert(CORRELATION_ID, id.to_header_value());
         request.extensions_mut().insert(id.clone());
-        let context = RequestContext::current();
         propagate_trace(&context, request.headers_mut());
         if let Some(deadline) = context.deadline() {
             let options = CallOptions::of(request.extensions()).by(deadline);
@@ -144,8 +145,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let result = ready!(this.inner.poll(cx));
         let id = this.id.clone();
-        Poll::Ready(match ready!(this.inner.poll(cx)) {
+        Poll::Ready(match result {
             Ok(mut response) => {
                 response.extensions_mut().insert(id);
                 Ok(response)

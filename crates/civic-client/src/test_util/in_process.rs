@@ -53,9 +53,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> InProcessFuture<B> {
-        let target = Target::of(&request).and_then(|target| target.complete(&mut request));
-        if let Err(error) = target {
-            return InProcessFuture(State::Refused(Some(error)));
+        match Target::of(&request).and_then(|target| target.host_header()) {
+            Ok(host) => Target::complete(&mut request, host),
+            Err(error) => return InProcessFuture(State::Refused(Some(error))),
         }
         if let Some(attempt) = Attempt::of(request.extensions()) {
             attempt.progress.advance(Phase::Waiting);

@@ -9,14 +9,14 @@ use std::time::Duration;
 use http::header::EXPECT;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::{TrySendError, http1};
 use hyper::ext::on_informational;
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{self, Handle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::attempt::Attempt;
+use crate::attempt::Progress;
 use crate::body::Body;
 use crate::gate::Gate;
 use crate::observe::Opened;
@@ -24,7 +24,9 @@ use crate::phase::Phase;
 use crate::random::random;
 use crate::transport::config::TransportConfig;
 use crate::transport::keep_alive::announced_idle_time;
+use crate::transport::later::later;
 use crate::transport::outgoing::Outgoing;
+use crate::transport::rest::{Look, Rest};
 use crate::transport::socket::{Gauge, Socket};
 use crate::transport::stream::Stream;
 
@@ -49,7 +51,6 @@ pub(super) struct Connection {
     runtime: runtime::Id,
     /// From when on it takes no further request.
     retired: Instant,
-    idle_timeout: Duration,
     idle_until: Instant,
     /// Since when it is free; `None` before its first request.
     idle_since: Option<Instant>,
@@ -61,14 +62,9 @@ pub(super) struct Connection {
     has_asked: bool,
     sender: http1::SendRequest<Outgoing>,
     gauge: Arc<Gauge>,
-    activity: watch::Sender<Activity>,
-}
-
-/// What the task that drives a connection is told.
-#[derive(Clone, Copy, Debug)]
-enum Activity {
-    Busy,
-    IdleUntil(Instant),
+    rest: Arc<Rest>,
+    /// For how long it may be idle. The task that drives it ends with this.
+    idle_timeout: watch::Sender<Duration>,
 }
 
 /// When the body of a request is handed to the peer.
@@ -105,19 +101,20 @@ impl Connection {
         address: SocketAddr,
         config: &TransportConfig,
         held: (OwnedSemaphorePermit, Opened),
-    ) -> hyper::Result<Self> {
+    ) -> hyper::Result<Box<Self>> {
         let gauge = Arc::new(Gauge::new());
         let socket = Socket::new(stream, Arc::clone(&gauge));
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-        let (activity, changes) = watch::channel(Activity::Busy);
-        tokio::spawn(drive(connection, changes, held));
         let now = Instant::now();
-        Ok(Self {
+        let retired = retirement(config, now);
+        let rest = Arc::new(Rest::new(retired));
+        let (idle_timeout, changes) = watch::channel(config.idle_timeout);
+        tokio::spawn(drive(connection, Arc::clone(&rest), changes, held));
+        Ok(Box::new(Self {
             id: next_id(),
             address,
             runtime: Handle::current().id(),
-            retired: retirement(config, now),
-            idle_timeout: config.idle_timeout,
+            retired,
             idle_until: now,
             idle_since: None,
             is_spent: false,
@@ -125,8 +122,9 @@ impl Connection {
             has_asked: false,
             sender,
             gauge,
-            activity,
-        })
+            rest,
+            idle_timeout,
+        }))
     }
 
     pub(super) const fn id(&self) -> u64 {
@@ -173,92 +171,117 @@ impl Connection {
     pub(super) fn rest(&mut self) {
         let now = Instant::now();
         self.idle_since = Some(now);
-        self.idle_until = later(now, self.idle_timeout).min(self.retired);
-        self.activity
-            .send_replace(Activity::IdleUntil(self.idle_until));
+        let idle_timeout = *self.idle_timeout.borrow();
+        self.idle_until = later(now, idle_timeout).min(self.retired);
+        self.rest.begin(self.idle_until);
     }
 
     /// Notes that it is about to carry a request.
     pub(super) fn wake(&self) {
-        self.activity.send_replace(Activity::Busy);
+        self.rest.end();
+    }
+
+    /// Returns whether it can take a request now.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.is_spent && self.sender.is_ready()
     }
 
     /// Waits until it can take a request, and returns whether it can. It does not take long, unless
     /// the peer answered before it had read the whole of the last request.
-    pub(super) async fn is_ready(&mut self) -> bool {
-        if self.is_spent {
-            return false;
-        }
-        self.sender.is_ready() || matches!(timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
+    pub(super) async fn becomes_ready(&mut self) -> bool {
+        !self.is_spent && matches!(timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
     }
 
-    /// Sends a request, and waits for the head of the response.
+    /// Sends a request, and waits for the head of the response. `progress` is that of its attempt.
     ///
     /// With [`Handover::WhenAsked`] the body is held back until the peer asks for it.
     pub(super) async fn send(
         &mut self,
-        mut request: Request<Body>,
+        request: Request<Body>,
+        progress: Option<&Arc<Progress>>,
         handover: Handover,
     ) -> Result<Response<Incoming>, SendError> {
-        let attempt = Attempt::of(request.extensions());
-        let progress = attempt.map(|attempt| Arc::clone(&attempt.progress));
-        if let Some(progress) = &progress {
+        if let Some(progress) = progress {
             progress.advance(Phase::Sending);
         }
-        self.gauge.reset();
-        let gate = match handover {
-            Handover::AtOnce => None,
-            Handover::WhenAsked { .. } => Some(Arc::<Gate>::default()),
-        };
-        if let Some(progress) = &progress {
-            progress.hold(gate.clone());
+        match handover {
+            Handover::AtOnce => {
+                if let Some(progress) = progress {
+                    progress.hold(None);
+                }
+                self.gauge.reset(progress.cloned());
+                let request = request.map(|body| Outgoing::new(body, None));
+                let sent = self.sender.try_send_request(request).await;
+                self.received(sent, false)
+            }
+            Handover::WhenAsked { is_known } => {
+                let limit = if self.has_asked {
+                    Duration::MAX
+                } else if is_known {
+                    KNOWN_CONTINUE_TIMEOUT
+                } else {
+                    CONTINUE_TIMEOUT
+                };
+                Box::pin(self.send_when_asked(request, progress, limit)).await
+            }
         }
-        let gauge = Arc::clone(&self.gauge);
+    }
+
+    /// Sends the head of a request, and its body when the peer asks for it or says nothing for as
+    /// long as `limit`.
+    async fn send_when_asked(
+        &mut self,
+        mut request: Request<Body>,
+        progress: Option<&Arc<Progress>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.gauge.reset(None);
+        let gate = Arc::<Gate>::default();
+        if let Some(progress) = progress {
+            progress.hold(Some(Arc::clone(&gate)));
+        }
+        let (gauge, progress) = (Arc::clone(&self.gauge), progress.cloned());
         let handed_over = move || {
             if let Some(progress) = &progress {
                 gauge.note_end(Arc::clone(progress));
             }
         };
-        if gate.is_none() {
-            handed_over();
-        }
         let asked = Arc::<AtomicBool>::default();
-        if let Some(gate) = &gate {
-            let headers = request.headers_mut();
-            headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
-            let (gate, asked) = (Arc::clone(gate), Arc::clone(&asked));
-            let handed_over = handed_over.clone();
-            on_informational(&mut request, move |response| {
-                if response.status() == StatusCode::CONTINUE {
-                    handed_over();
-                    asked.store(true, Ordering::Relaxed);
-                    gate.open();
-                }
-            });
-        }
-        let request = request.map(|body| Outgoing::new(body, gate.clone()));
+        let headers = request.headers_mut();
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        let (opened, noted) = (Arc::clone(&gate), Arc::clone(&asked));
+        let when_asked = handed_over.clone();
+        on_informational(&mut request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                when_asked();
+                noted.store(true, Ordering::Relaxed);
+                opened.open();
+            }
+        });
+        let request = request.map(|body| Outgoing::new(body, Some(Arc::clone(&gate))));
         let mut sent = pin!(self.sender.try_send_request(request));
-        let limit = match handover {
-            Handover::WhenAsked { .. } if self.has_asked => Duration::MAX,
-            Handover::WhenAsked { is_known: true } => KNOWN_CONTINUE_TIMEOUT,
-            Handover::WhenAsked { is_known: false } | Handover::AtOnce => CONTINUE_TIMEOUT,
-        };
-        let sent = match &gate {
-            None => sent.await,
-            Some(gate) => match timeout(limit, &mut sent).await {
-                Ok(sent) => sent,
-                Err(_) => {
-                    handed_over();
-                    gate.open();
-                    let sent = sent.await;
-                    // A peer that was only slow has asked by now.
-                    self.was_question_ignored = !asked.load(Ordering::Relaxed);
-                    sent
-                }
-            },
+        let sent = match timeout(limit, &mut sent).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                handed_over();
+                gate.open();
+                let sent = sent.await;
+                // A peer that was only slow has asked by now.
+                self.was_question_ignored = !asked.load(Ordering::Relaxed);
+                sent
+            }
         };
         self.has_asked |= asked.load(Ordering::Relaxed);
-        let is_body_kept = gate.is_some_and(|gate| gate.seal());
+        let is_body_kept = gate.seal();
+        self.received(sent, is_body_kept)
+    }
+
+    /// Notes what became of a request, and whether its body was held back to the end.
+    fn received(
+        &mut self,
+        sent: Result<Response<Incoming>, TrySendError<Request<Outgoing>>>,
+        is_body_kept: bool,
+    ) -> Result<Response<Incoming>, SendError> {
         match sent {
             Ok(response) => {
                 self.is_spent = is_body_kept;
@@ -273,9 +296,13 @@ impl Connection {
     }
 
     /// Notes for how long the peer keeps the connection, if it says so.
-    fn believe(&mut self, headers: &HeaderMap) {
+    fn believe(&self, headers: &HeaderMap) {
         if let Some(time) = announced_idle_time(headers) {
-            self.idle_timeout = self.idle_timeout.min(time);
+            self.idle_timeout.send_if_modified(|longest| {
+                let is_shorter = time < *longest;
+                *longest = time.min(*longest);
+                is_shorter
+            });
         }
     }
 }
@@ -294,35 +321,27 @@ pub(super) fn retirement(config: &TransportConfig, now: Instant) -> Instant {
     later(now, age.unwrap_or(Duration::MAX))
 }
 
-/// `now + wait`, or the far future if that cannot be represented.
-pub(super) fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait)
-        .unwrap_or(now + Duration::from_secs(86_400 * 365 * 30))
-}
-
 /// Drives a connection until it has ended, is let go of or was idle for too long.
 async fn drive(
     connection: http1::Connection<TokioIo<Socket>, Outgoing>,
-    mut changes: watch::Receiver<Activity>,
+    rest: Arc<Rest>,
+    mut idle_timeout: watch::Receiver<Duration>,
     _held: (OwnedSemaphorePermit, Opened),
 ) {
     let mut connection = pin!(connection);
     loop {
-        let activity = *changes.borrow_and_update();
-        let idle = async {
-            match activity {
-                Activity::Busy => std::future::pending().await,
-                Activity::IdleUntil(instant) => sleep_until(instant).await,
-            }
+        let longest = *idle_timeout.borrow_and_update();
+        let Look::Again(at) = rest.look(longest) else {
+            return;
         };
         tokio::select! {
             biased;
             // Its error is the request's as well.
             _ = &mut connection => return,
-            changed = changes.changed() => if changed.is_err() {
+            changed = idle_timeout.changed() => if changed.is_err() {
                 return;
             },
-            () = idle => return,
+            () = sleep_until(at) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Progress};
 use crate::balance::{Exchange, Outcome, pause_asked};
 use crate::body::Body;
 use crate::error::Error;
@@ -21,6 +21,7 @@ use crate::transport::body::{Inner, TransportBody};
 use crate::transport::connection::{Connection, Handover};
 #[cfg(feature = "http2")]
 use crate::transport::http2::Seat;
+use crate::transport::later::later;
 use crate::transport::lease::{Held, Lease};
 use crate::transport::link::Link;
 use crate::transport::outgoing::is_delicate;
@@ -61,9 +62,17 @@ enum Sent {
 struct Course<'a> {
     shared: &'a Shared,
     pool: &'a Arc<Pool>,
-    tried: &'a Tried,
+    facts: &'a Facts,
     exchange: Exchange<IpAddr>,
+}
+
+/// What the layers say about an attempt, in the extensions of its request.
+struct Facts {
+    progress: Option<Arc<Progress>>,
+    tried: Tried,
     is_stream: bool,
+    /// Whether its request cannot be sent twice, and its body can be held back.
+    is_delicate: bool,
 }
 
 impl Shared {
@@ -73,41 +82,39 @@ impl Shared {
     ) -> Result<Response<TransportBody>, Error> {
         let target = Target::of(&request)?;
         self.settings.security.check(&target)?;
-        target.complete(&mut request)?;
-        let attempt = Attempt::of(request.extensions()).cloned();
-        let tried = request.extensions().get::<Tried>().cloned();
-        let tried = tried.unwrap_or_default();
-        let is_stream = request.extensions().get::<WantsStream>().is_some();
         let Settings {
             config, observer, ..
         } = &self.settings;
         let pool = self.pools.of(&target, config, observer.as_ref());
-        for connection in tried.connections() {
+        Target::complete(&mut request, pool.host(&target)?);
+        let facts = Facts::of(&request);
+        for connection in facts.tried.connections() {
             // It led to an attempt that has to be repeated.
             pool.discard(connection);
         }
 
-        note(attempt.as_ref(), Phase::Resolving);
+        facts.note(Phase::Resolving);
         let mut start = Instant::now();
-        let mut ips = self.addresses(&target).await;
-        note(attempt.as_ref(), Phase::Connecting);
+        let mut ips = self.addresses(&pool, &target).await;
+        facts.note(Phase::Connecting);
         let mut permit = None;
         if !pool.multiplexes(&target, config) {
             permit = pool.try_begin();
             if permit.is_none() {
-                permit = Some(pool.begin().await?);
+                permit = Some(Box::pin(pool.begin()).await?);
                 // What was found before it waited may have changed.
                 start = Instant::now();
-                ips = self.addresses(&target).await;
+                ips = self.addresses(&pool, &target).await;
             }
         }
-        let limit = config.connect_timeout.saturating_sub(start.elapsed());
-        let chosen = pool.choose(ips.as_deref().ok(), &tried, request.extensions());
+        // The time for connecting.
+        let until = later(start, config.connect_timeout);
+        let chosen = pool.choose(ips.as_deref().ok(), &facts.tried, request.extensions());
         let mut exchange = match chosen {
             Some(exchange) => exchange?,
             None => return Err(ips.err().unwrap_or_else(no_address)),
         };
-        let mut way = Way::new((&pool, &target, &self.settings), &tried, ips, limit);
+        let mut way = Way::new((&pool, &target, &self.settings), &facts.tried, ips, until);
         #[cfg(feature = "http2")]
         let mut moves = 0;
         loop {
@@ -115,15 +122,14 @@ impl Shared {
             let course = Course {
                 shared: self,
                 pool: &pool,
-                tried: &tried,
+                facts: &facts,
                 exchange: obtained,
-                is_stream,
             };
             let sent = match link {
                 Link::Http1(connection) => {
                     if permit.is_none() {
                         // It was thought that it would share a connection with others.
-                        permit = Some(pool.begin().await?);
+                        permit = Some(Box::pin(pool.begin()).await?);
                     }
                     course.send_http1(connection, &mut permit, request).await?
                 }
@@ -145,10 +151,16 @@ impl Shared {
     }
 
     /// Returns the addresses of the target.
-    async fn addresses(&self, target: &Target) -> Result<Arc<[IpAddr]>, Error> {
-        if let Some(ip) = target.ip() {
-            return Ok(Arc::from([ip]));
+    async fn addresses(&self, pool: &Pool, target: &Target) -> Result<Arc<[IpAddr]>, Error> {
+        let known = pool.literal(target);
+        match known.or_else(|| self.names.fresh(target.host())) {
+            Some(ips) => Ok(ips),
+            None => Box::pin(self.look_up(target)).await,
         }
+    }
+
+    /// Asks for the addresses of the target.
+    async fn look_up(&self, target: &Target) -> Result<Arc<[IpAddr]>, Error> {
         let lookup = self.names.addresses(target.host());
         match timeout(self.settings.config.connect_timeout, lookup).await {
             Ok(Ok(ips)) => Ok(ips),
@@ -167,17 +179,17 @@ impl Course<'_> {
     /// Sends a request over HTTP/1.1.
     async fn send_http1(
         self,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         permit: &mut Option<OwnedSemaphorePermit>,
         request: Request<Body>,
     ) -> Result<Sent, Error> {
-        self.tried.note(connection.id(), connection.ip());
+        self.facts.tried.note(connection.id(), connection.ip());
         let is_simple = request
             .body()
             .bytes()
             .is_some_and(|bytes| bytes.len() <= SMALL_BODY);
         let ask_after = self.shared.settings.config.ask_after;
-        let handover = if is_delicate(&request)
+        let handover = if self.facts.is_delicate
             && ask_after < Duration::MAX
             && self.pool.answers_expectations()
             && !connection.was_alive_within(ask_after)
@@ -190,8 +202,9 @@ impl Course<'_> {
         };
         let is_reused = connection.is_reused();
         let asks = handover != Handover::AtOnce;
-        let again = (is_reused || asks).then(|| request.clone());
-        match (connection.send(request, handover).await, again) {
+        let again = (is_reused || asks).then(|| copy_of(&request));
+        let progress = self.facts.progress.as_ref();
+        match (connection.send(request, progress, handover).await, again) {
             (Ok(response), Some(again))
                 if asks
                     && response.status() == StatusCode::EXPECTATION_FAILED
@@ -247,9 +260,10 @@ impl Course<'_> {
         request: Request<Body>,
         may_move: bool,
     ) -> Result<Sent, Error> {
-        self.tried.note(seat.id(), seat.ip());
-        let again = (may_move && seat.is_reused()).then(|| request.clone());
-        let sent = seat.send(request, scheme).await;
+        self.facts.tried.note(seat.id(), seat.ip());
+        let again = (may_move && seat.is_reused()).then(|| copy_of(&request));
+        let progress = self.facts.progress.as_ref();
+        let sent = seat.send(request, progress, scheme).await;
         match (sent, again) {
             (Ok(response), _) => {
                 let id = seat.id();
@@ -278,15 +292,15 @@ impl Course<'_> {
     /// number.
     fn answered(self, mut response: Response<Inner>, connection: u64, held: Held) -> Sent {
         let mut exchange = self.exchange;
-        if let Some(pause) = pause_asked(&response, self.shared.settings.clock.now()) {
+        if let Some(pause) = pause_asked(&response, &self.shared.settings.clock) {
             self.pool.balancer().pause(exchange.key(), pause);
         }
         exchange.note_status(response.status());
         // Another connection would not change what the peer decided about the caller.
         if response.status().is_client_error() {
-            self.tried.forget(connection);
+            self.facts.tried.forget(connection);
         }
-        let exchange = if self.is_stream && response.status().is_success() {
+        let exchange = if self.facts.is_stream && response.status().is_success() {
             // Its body is read as slowly as the caller likes.
             response.extensions_mut().insert(exchange.complete_head());
             None
@@ -298,8 +312,34 @@ impl Course<'_> {
     }
 }
 
-fn note(attempt: Option<&Attempt>, phase: Phase) {
-    if let Some(attempt) = attempt {
-        attempt.progress.advance(phase);
+// ===== impl Facts =====
+
+impl Facts {
+    fn of(request: &Request<Body>) -> Self {
+        let extensions = request.extensions();
+        let attempt = Attempt::of(extensions);
+        Self {
+            progress: attempt.map(|attempt| Arc::clone(&attempt.progress)),
+            tried: extensions.get().cloned().unwrap_or_default(),
+            is_stream: extensions.get::<WantsStream>().is_some(),
+            is_delicate: is_delicate(request),
+        }
     }
+
+    fn note(&self, phase: Phase) {
+        if let Some(progress) = &self.progress {
+            progress.advance(phase);
+        }
+    }
+}
+
+/// Copies a request, to send it on another connection if nothing of it goes out on this one. Its
+/// extensions have said what they have to say.
+fn copy_of(request: &Request<Body>) -> Request<Body> {
+    let mut copy = Request::new(request.body().clone());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }

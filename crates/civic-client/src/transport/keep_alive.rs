@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How much earlier than the peer the client lets go of a connection.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -10,7 +12,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Returns for how long an idle connection may be used, going by the peer's `Keep-Alive` header
 /// (RFC 2068, section 19.7.1): 1 s less than it says, but at least half of it.
 pub(super) fn announced_idle_time(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all("keep-alive").into_iter();
+    let values = headers.get_all(KEEP_ALIVE).into_iter();
     let parameters = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']));

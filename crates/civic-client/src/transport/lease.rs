@@ -32,7 +32,7 @@ struct Parts {
 #[derive(Debug)]
 pub(super) enum Held {
     Http1 {
-        connection: Connection,
+        connection: Box<Connection>,
         pool: Arc<Pool>,
         /// Whether the connection is free at once after a response that was read to its end.
         is_simple: bool,
@@ -89,8 +89,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let Some(parts) = self.0.take() else {
+            return;
+        };
         // Without a runtime, nothing drives the connection either.
-        let (Some(parts), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
+        let Ok(runtime) = Handle::try_current() else {
             return;
         };
         drop(parts.exchange);
@@ -101,7 +104,7 @@ impl Drop for Lease {
                 permit,
                 ..
             } => drop(runtime.spawn(async move {
-                if connection.is_ready().await {
+                if connection.is_ready() || connection.becomes_ready().await {
                     pool.put(connection);
                 }
                 drop(permit);

@@ -7,7 +7,7 @@ use crate::transport::http2::Seat;
 /// A connection that may carry a request.
 #[derive(Debug)]
 pub(super) enum Link {
-    Http1(Connection),
+    Http1(Box<Connection>),
     #[cfg(feature = "http2")]
     Http2(Seat),
 }
@@ -16,10 +16,11 @@ impl Link {
     /// Returns it if it can take a request, after a moment perhaps.
     pub(super) async fn ready(self) -> Option<Self> {
         match self {
-            Self::Http1(mut connection) => connection
-                .is_ready()
-                .await
-                .then_some(Self::Http1(connection)),
+            Self::Http1(mut connection) => {
+                let is_ready =
+                    connection.is_ready() || Box::pin(connection.becomes_ready()).await;
+                is_ready.then_some(Self::Http1(connection))
+            }
             #[cfg(feature = "http2")]
             Self::Http2(seat) => Some(Self::Http2(seat)),
         }

@@ -13,13 +13,16 @@ mod exchange;
 mod future;
 #[cfg(feature = "http2")]
 mod http2;
+mod idle;
 mod keep_alive;
+mod later;
 mod lease;
 mod link;
 mod outgoing;
 mod pool;
 mod pools;
 mod resolve;
+mod rest;
 mod security;
 mod server_name;
 mod service;

@@ -54,12 +54,13 @@ impl http_body::Body for Outgoing {
 /// Returns whether a request cannot be sent twice, because its body does not come again or because
 /// executing it twice could do harm, and its body can be held back.
 pub(super) fn is_delicate(request: &Request<Body>) -> bool {
+    if request.body().is_empty() {
+        return false;
+    }
     let options = CallOptions::of(request.extensions());
     let is_replay_safe = options
         .idempotent()
         .unwrap_or_else(|| request.method().is_idempotent() || has_callers_key(request));
     let is_stream = request.body().bytes().is_none();
-    (is_stream || !is_replay_safe)
-        && !request.body().is_empty()
-        && request.version() == Version::HTTP_11
+    (is_stream || !is_replay_safe) && request.version() == Version::HTTP_11
 }

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use http::Extensions;
+use http::uri::Authority;
 #[cfg(feature = "http2")]
 use http::uri::Scheme;
+use http::{Extensions, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -21,6 +22,7 @@ use crate::transport::connection::Connection;
 use crate::transport::dial::dial;
 #[cfg(feature = "http2")]
 use crate::transport::http2::{self, Choice, Sessions};
+use crate::transport::idle::Idle;
 use crate::transport::link::Link;
 use crate::transport::settings::Settings;
 use crate::transport::target::Target;
@@ -42,8 +44,11 @@ pub(super) struct Pool {
     /// What is known about the addresses of the peer.
     balancer: Balancer<IpAddr>,
     teller: Teller,
-    /// The least recently used one first.
-    idle: Mutex<Vec<Connection>>,
+    /// The value of `Host`, in the letters of the first request.
+    host: OnceLock<(Authority, HeaderValue)>,
+    /// The address, if the host is one and no name.
+    literal: OnceLock<Option<Arc<[IpAddr]>>>,
+    idle: Mutex<Idle>,
     #[cfg(feature = "http2")]
     sessions: Sessions,
 }
@@ -69,14 +74,37 @@ impl Pool {
             has_asked: AtomicBool::new(false),
             balancer: Balancer::watched(config.breaker, random(), Some(watcher)),
             teller,
+            host: OnceLock::new(),
+            literal: OnceLock::new(),
             idle: Mutex::default(),
             #[cfg(feature = "http2")]
             sessions: Sessions::default(),
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the value of `Host` for requests to `target`.
+    pub(super) fn host(&self, target: &Target) -> Result<HeaderValue, Error> {
+        let prepared = self.host.get();
+        // Another request may spell the same host with other letters.
+        if let Some((authority, host)) = prepared
+            && authority.as_str() == target.authority.as_str()
+        {
+            return Ok(host.clone());
+        }
+        let host = target.host_header()?;
+        // If another one was faster, that is prepared.
+        let _ = self.host.set((target.authority.clone(), host.clone()));
+        Ok(host)
+    }
+
+    /// Returns the address of `target` if its host is one and no name.
+    pub(super) fn literal(&self, target: &Target) -> Option<Arc<[IpAddr]>> {
+        let literal = || target.ip().map(|ip| Arc::from([ip]));
+        self.literal.get_or_init(literal).clone()
     }
 
     /// Returns whether the peer answers the question whether it wants a body.
@@ -115,7 +143,7 @@ impl Pool {
         let ips = match ips {
             Some(ips) => ips,
             None => {
-                let connections: Vec<_> = self.idle().iter().map(Connection::ip).collect();
+                let connections = self.idle().ips();
                 #[cfg(feature = "http2")]
                 let connections = [connections, self.sessions.ips()].concat();
                 idle = connections;
@@ -147,10 +175,7 @@ impl Pool {
         if let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() {
             return Ok(permit);
         }
-        let oldest = {
-            let mut idle = self.idle();
-            (!idle.is_empty()).then(|| idle.remove(0))
-        };
+        let oldest = self.idle().take_oldest(Instant::now());
         #[cfg(feature = "http2")]
         if oldest.is_none() {
             self.sessions.give_way();
@@ -212,35 +237,35 @@ impl Pool {
         if let Some(seat) = self.sessions.take(ip, ips, tried, Choice::Untried) {
             return Some(Link::Http2(seat));
         }
-        let now = Instant::now();
-        let runtime = Handle::current().id();
+        let (now, runtime) = (Instant::now(), Handle::current().id());
         let mut idle = self.idle();
-        idle.retain(|connection| {
-            connection.is_usable(now) && ips.is_none_or(|ips| ips.contains(&connection.ip()))
-        });
-        let index = idle.iter().rposition(|connection| {
+        if let Some(ips) = ips {
+            idle.keep_only(ips);
+        }
+        let connection = idle.take(now, |connection| {
             connection.ip() == ip && connection.is_of(runtime) && !tried.used(connection.id())
-        })?;
-        let connection = idle.remove(index);
+        });
+        drop(idle);
+        let connection = connection?;
         connection.wake();
         Some(Link::Http1(connection))
     }
 
     /// Keeps a connection for the next request.
-    pub(super) fn put(&self, mut connection: Connection) {
+    pub(super) fn put(&self, mut connection: Box<Connection>) {
         connection.rest();
         let now = Instant::now();
         if !connection.is_usable(now) || self.max_idle == 0 {
             return;
         }
         let mut idle = self.idle();
-        idle.retain(|connection| connection.is_usable(now));
         // One that is waited for is not idle for long.
-        if self.exchanges.available_permits() > 0 {
-            let surplus = (idle.len() + 1).saturating_sub(self.max_idle);
-            idle.drain(..surplus);
-        }
-        idle.push(connection);
+        let max = if self.exchanges.available_permits() > 0 {
+            self.max_idle
+        } else {
+            usize::MAX
+        };
+        idle.put(connection, now, max);
     }
 
     /// Returns whether exchanges are expected to share connections, so that there may be more of
@@ -266,7 +291,9 @@ impl Pool {
     /// Returns whether no further connection may be opened.
     #[cfg(feature = "http2")]
     pub(super) fn is_full(&self) -> bool {
-        self.sockets.available_permits() == 0 && self.idle().is_empty() && !self.sessions.has_idle()
+        self.sockets.available_permits() == 0
+            && !self.idle().has_any(Instant::now())
+            && !self.sessions.has_idle()
     }
 
     /// Tells that a request has waited since `start` for others to end.
@@ -277,6 +304,6 @@ impl Pool {
 
     /// Closes the idle connection with this id, if there is one. One that others share goes on.
     pub(super) fn discard(&self, id: u64) {
-        self.idle().retain(|connection| connection.id() != id);
+        self.idle().discard(id);
     }
 }

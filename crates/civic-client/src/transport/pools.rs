@@ -1,37 +1,28 @@
 //! The pools of all peers.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::{Authority, Scheme};
-use tokio::time::Instant;
 
+use crate::lru::Lru;
 use crate::observe::{Observer, Teller};
 use crate::transport::config::TransportConfig;
 use crate::transport::pool::Pool;
 use crate::transport::target::Target;
 
-/// For how many authorities connections are kept; beyond it those of the least recently used one
+/// The pools of all peers. Beyond 1024 authorities, the connections of the least recently used one
 /// are closed.
-const MAX_POOLS: usize = 1024;
-
-/// The pools of all peers.
 #[derive(Debug, Default)]
-pub(super) struct Pools(Mutex<HashMap<Key, Entry>>);
+pub(super) struct Pools(Mutex<Lru<Key, Arc<Pool>>>);
 
 /// What a connection is good for.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Key {
     scheme: Scheme,
     authority: Authority,
-    /// By which name the other side is spoken to: its certificate was checked for that.
-    name: String,
-}
-
-#[derive(Debug)]
-struct Entry {
-    used: Instant,
-    pool: Arc<Pool>,
+    /// By which name the other side is spoken to, if it is not the host: its certificate was
+    /// checked for that. In lower case.
+    name: Option<Arc<str>>,
 }
 
 impl Pools {
@@ -45,28 +36,13 @@ impl Pools {
         let key = Key {
             scheme: target.scheme.clone(),
             authority: target.authority.clone(),
-            name: target.server_name().to_ascii_lowercase(),
+            name: target.other_name(),
         };
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = Instant::now();
-        if let Some(entry) = pools.get_mut(&key) {
-            entry.used = used;
-            return Arc::clone(&entry.pool);
-        }
-        while pools.len() >= MAX_POOLS {
-            let oldest = pools.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                break;
-            };
-            pools.remove(&oldest);
-        }
-        let pool = Arc::new(Pool::new(config, Teller::new(&target.authority, observer)));
-        let entry = Entry {
-            used,
-            pool: Arc::clone(&pool),
-        };
-        pools.insert(key, entry);
-        pool
+        let pool = pools.or_insert_with(&key, || {
+            Arc::new(Pool::new(config, Teller::new(&target.authority, observer)))
+        });
+        Arc::clone(pool)
     }
 }
 
@@ -75,6 +51,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::transport::server_name::ServerName;
 
     #[tokio::test(start_paused = true)]
     async fn at_most_1024_authorities_have_connections_and_the_least_recently_used_one_loses_them()
@@ -85,17 +62,38 @@ mod tests {
             Target::of(&request).unwrap()
         };
         let always = pools.of(&target("always:80"), &config, None);
+        let mut others = Vec::new();
         for number in 0..3000 {
-            tokio::time::advance(std::time::Duration::from_millis(1)).await;
-            pools.of(&target(&format!("host-{number}:80")), &config, None);
+            let other = pools.of(&target(&format!("host-{number}:80")), &config, None);
+            others.push(Arc::downgrade(&other));
             // A host is the same host in capitals.
             assert!(Arc::ptr_eq(
                 &always,
                 &pools.of(&target("ALWAYS:80"), &config, None)
             ));
         }
-        let kept = pools.0.lock().unwrap();
-        assert_eq!(kept.len(), MAX_POOLS);
-        assert!(kept.keys().all(|key| key.name != "host-0"));
+        let kept: Vec<_> = others
+            .iter()
+            .map(|pool| pool.strong_count() > 0)
+            .collect();
+        assert_eq!(kept.iter().filter(|kept| **kept).count(), 1023);
+        assert!(!kept[0] && kept[2999]);
+    }
+
+    #[tokio::test]
+    async fn another_name_is_another_pool_in_whatever_letters() {
+        let (pools, config) = (Pools::default(), TransportConfig::new());
+        let pool = |name: Option<&str>| {
+            let mut request = Request::get("http://roll:80/").body(()).unwrap();
+            if let Some(name) = name {
+                request.extensions_mut().insert(ServerName(name.into()));
+            }
+            pools.of(&Target::of(&request).unwrap(), &config, None)
+        };
+        let own = pool(None);
+        assert!(Arc::ptr_eq(&own, &pool(Some("Roll"))));
+        let other = pool(Some("other"));
+        assert!(!Arc::ptr_eq(&own, &other));
+        assert!(Arc::ptr_eq(&other, &pool(Some("OTHER"))));
     }
 }

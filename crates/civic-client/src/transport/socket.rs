@@ -49,9 +49,10 @@ impl Gauge {
         }
     }
 
-    /// Notes that the next byte that is written is the first one of a request.
-    pub(super) fn reset(&self) {
-        *self.progress() = None;
+    /// Notes that the next byte that is written is the first one of a request. With `progress`, all
+    /// of it is handed over.
+    pub(super) fn reset(&self, progress: Option<Arc<Progress>>) {
+        *self.progress() = progress;
         self.state.store(UNTOUCHED, Ordering::Release);
     }
 
@@ -213,7 +214,7 @@ mod tests {
     /// What becomes of the first bytes of a request, and whether nothing of them was written.
     async fn written(stream: TcpStream) -> (io::Result<usize>, bool) {
         let gauge = Arc::new(Gauge::new());
-        gauge.reset();
+        gauge.reset(None);
         let mut socket = Socket::new(Stream::Plain(stream), Arc::clone(&gauge));
         let written = poll_fn(|cx| Pin::new(&mut socket).poll_write(cx, b"POST")).await;
         (written, gauge.seal())

@@ -1,6 +1,7 @@
 //! Where a request goes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -77,19 +78,35 @@ impl Target {
         }
     }
 
+    /// Returns that name in lower case, if it is not the host.
+    pub(super) fn other_name(&self) -> Option<Arc<str>> {
+        let ServerName(name) = self.name.as_ref()?;
+        if name.eq_ignore_ascii_case(self.host()) {
+            return None;
+        }
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Some(name.to_ascii_lowercase().into());
+        }
+        Some(Arc::clone(name))
+    }
+
     /// Returns the host if it is an address and no name.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         self.host().parse().ok()
     }
 
-    /// Gives a request the form in which it is written: its path, and the headers that it lacks.
-    pub(crate) fn complete<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+    /// Returns the value of `Host`.
+    pub(crate) fn host_header(&self) -> Result<HeaderValue, Error> {
         let host = match self.port {
             port if port == default_port(&self.scheme) => self.authority.host().to_owned(),
             port => format!("{}:{port}", self.authority.host()),
         };
-        let host = HeaderValue::try_from(host)
-            .map_err(|error| Error::request("the URL has a malformed host").with_source(error))?;
+        HeaderValue::try_from(host)
+            .map_err(|error| Error::request("the URL has a malformed host").with_source(error))
+    }
+
+    /// Gives a request the form in which it is written: its path, and the headers that it lacks.
+    pub(crate) fn complete<B>(request: &mut Request<B>, host: HeaderValue) {
         let headers = request.headers_mut();
         headers.entry(HOST).or_insert(host);
         headers
@@ -98,7 +115,6 @@ impl Target {
         headers.entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
-        Ok(())
     }
 }
 

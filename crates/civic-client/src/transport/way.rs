@@ -4,7 +4,6 @@ use std::net::IpAddr;
 #[cfg(feature = "http2")]
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 #[cfg(feature = "http2")]
 use http::uri::Scheme;
@@ -16,10 +15,11 @@ use tokio::time::sleep_until;
 
 use crate::balance::{Exchange, Outcome};
 use crate::error::Error;
-use crate::transport::connection::later;
 use crate::transport::dial::order;
 #[cfg(feature = "http2")]
 use crate::transport::http2::Choice;
+#[cfg(feature = "http2")]
+use crate::transport::later::later;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
 use crate::transport::settings::Settings;
@@ -48,7 +48,7 @@ impl<'a> Way<'a> {
         (pool, target, settings): (&'a Pool, &'a Target, &'a Settings),
         tried: &'a Tried,
         ips: Result<Arc<[IpAddr]>, Error>,
-        limit: Duration,
+        until: Instant,
     ) -> Self {
         let (ips, unresolved) = match ips {
             Ok(ips) => (Some(ips), None),
@@ -61,7 +61,7 @@ impl<'a> Way<'a> {
             tried,
             ips,
             unresolved,
-            until: later(Instant::now(), limit),
+            until,
         }
     }
 
@@ -80,7 +80,7 @@ impl<'a> Way<'a> {
                 return Err(self.unresolved.take().unwrap_or_else(no_address));
             };
             #[cfg(feature = "http2")]
-            let _turn = match self.wait(ip).await {
+            let _turn = match Box::pin(self.wait(ip)).await {
                 Ok(Waited::Turn(turn)) => turn,
                 Ok(Waited::Link(link)) => return Ok((link, exchange)),
                 Ok(Waited::Change) => continue,
@@ -93,11 +93,11 @@ impl<'a> Way<'a> {
             let weighed: Vec<_> = ips.iter().copied().zip(weights).collect();
             let addresses = order(ip, &weighed, self.target.port);
             let limit = self.until.saturating_duration_since(Instant::now());
-            let connected = self
+            // Boxed, as all that is seldom is: a call would carry the room for it otherwise.
+            let connecting = self
                 .pool
-                .connect(self.target, self.settings, &addresses, limit)
-                .await;
-            let connected = match connected {
+                .connect(self.target, self.settings, &addresses, limit);
+            let connected = match Box::pin(connecting).await {
                 Ok(connected) => connected,
                 Err(error) => {
                     exchange.end(Outcome::of_error(&error));

@@ -85,7 +85,8 @@ pub(super) enum Deadline {
 impl Deadline {
     /// Returns that of the calls for a list.
     pub(super) fn of(list: &RequestBuilder<'_>) -> Self {
-        match (list.deadline, RequestContext::current().deadline()) {
+        let serving = RequestContext::try_current();
+        match (list.deadline, serving.and_then(|context| context.deadline())) {
             (Some(_), _) => Self::OfEachCall,
             (None, Some(deadline)) => Self::At(deadline),
             (None, None) => Self::None,

@@ -148,7 +148,7 @@ impl BalanceLayer {
         mut response: Response<B>,
     ) -> Response<B> {
         let endpoint = exchange.key().clone();
-        let pause = pause_asked(&response, self.clock.now());
+        let pause = pause_asked(&response, &self.clock);
         if let Some(pause) = pause {
             self.balancer.pause(&endpoint, pause);
         }

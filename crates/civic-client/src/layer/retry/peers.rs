@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::budget::{Balance, RetryBudget};
-use crate::layer::retry::rate_limit::{Limit, Route, Told};
+use crate::layer::retry::rate_limit::{Limit, Route, RouteName, Told};
 use crate::lru::Lru;
 
 /// How many retries of one peer are logged per second; the others are counted.
@@ -75,7 +75,7 @@ struct Peer {
     balance: Balance,
     log: LogLimit,
     limits: Lru<LimitName, Arc<Limit>>,
-    routes: Lru<String, Known>,
+    routes: Lru<RouteName, Known>,
     /// Wakes the calls that wait for a limit.
     changed: Arc<Notify>,
 }
@@ -93,7 +93,7 @@ enum LimitName {
     /// The value of `x-ratelimit-limit`.
     Told(String),
     /// The limit of a route whose 429 named none.
-    Route(String),
+    Route(RouteName),
 }
 
 /// Counts the lines of a second, so that an outage does not fill the log.
@@ -153,7 +153,7 @@ impl PeerMemory {
     }
 
     /// Returns what is known about `route`; `None` if no attention is paid to limits.
-    pub(super) fn route(&self, peer: Option<&Authority>, route: &String) -> Option<Route> {
+    pub(super) fn route(&self, peer: Option<&Authority>, route: &RouteName) -> Option<Route> {
         self.0.rate_limits.then(|| {
             self.peer(peer, |peer, _| {
                 let known = peer.routes.or_insert_with(route, Known::default);
@@ -170,7 +170,7 @@ impl PeerMemory {
     }
 
     /// Notes what an answer told about the limit of `route`.
-    pub(super) fn told(&self, peer: Option<&Authority>, route: &String, told: &Told) {
+    pub(super) fn told(&self, peer: Option<&Authority>, route: &RouteName, told: &Told) {
         if !self.0.rate_limits {
             return;
         }

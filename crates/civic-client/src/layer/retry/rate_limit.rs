@@ -1,16 +1,21 @@
 //! The rate limit of a peer, as its answers tell it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::DATE;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::retry_after::retry_after;
 use crate::url_template::UrlTemplate;
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The longest time for which a peer's word is believed. After it, one call probes.
 const MAX_MEMORY: Duration = Duration::from_secs(60);
@@ -41,13 +46,18 @@ impl Told {
     /// Reads a response. `None` if it says nothing of a limit, or not until when it holds.
     pub(super) fn by<B>(response: &Response<B>, now: SystemTime) -> Option<Self> {
         let headers = response.headers();
-        let name = text(headers, "x-ratelimit-limit")
+        let is_refusal = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let name = text(headers, &LIMIT)
             .filter(|name| name.len() <= MAX_NAME)
             .map(str::to_owned);
-        let reset = text(headers, "x-ratelimit-reset").and_then(|reset| {
+        if name.is_none() && !is_refusal {
+            // It is the limit of no route.
+            return None;
+        }
+        let reset = text(headers, &RESET).and_then(|reset| {
             let reset = reset.parse::<f64>().ok().filter(|reset| *reset >= 0.0)?;
             let seconds = if reset > FIRST_EPOCH {
-                let now = text(headers, DATE.as_str())
+                let now = text(headers, &DATE)
                     .and_then(|date| httpdate::parse_http_date(date).ok())
                     .unwrap_or(now);
                 let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -57,31 +67,56 @@ impl Told {
             };
             Duration::try_from_secs_f64(seconds).ok()
         });
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        if is_refusal {
             return Some(Self {
                 name,
                 remaining: 0,
                 reset: retry_after(headers, now).or(reset)?,
             });
         }
-        // Without a name it is the limit of no route.
-        name.as_ref()?;
         Some(Self {
             name,
-            remaining: text(headers, "x-ratelimit-remaining")?.parse().ok()?,
+            remaining: text(headers, &REMAINING)?.parse().ok()?,
             reset: reset?,
         })
     }
 }
 
 /// What a limit is told apart by: a route belongs to the limit that its last answer named.
-pub(super) fn route<B>(request: &Request<B>) -> String {
-    let template = request.extensions().get::<UrlTemplate>();
-    let path = template.map_or_else(|| request.uri().path(), UrlTemplate::as_str);
-    format!("{} {path}", request.method())
+#[derive(Clone, Debug)]
+pub(super) struct RouteName {
+    method: Method,
+    template: UrlTemplate,
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+// ===== impl RouteName =====
+
+impl RouteName {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let template = request.extensions().get().cloned();
+        Self {
+            method: request.method().clone(),
+            template: template.unwrap_or_else(|| UrlTemplate::dynamic(request.uri().path())),
+        }
+    }
+}
+
+impl PartialEq for RouteName {
+    fn eq(&self, other: &Self) -> bool {
+        self.template.as_str() == other.template.as_str() && self.method == other.method
+    }
+}
+
+impl Eq for RouteName {}
+
+impl Hash for RouteName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.method.hash(state);
+        self.template.as_str().hash(state);
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 

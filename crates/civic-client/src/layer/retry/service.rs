@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, mem};
@@ -24,7 +25,7 @@ use crate::layer::retry::call::Call;
 use crate::layer::retry::event::{RetryDecision, RetryEvent};
 use crate::layer::retry::outcome::Outcome;
 use crate::layer::retry::policy::{Cost, RetryPolicy, Verdict};
-use crate::layer::retry::rate_limit::{Admission, Ticket, Told, route};
+use crate::layer::retry::rate_limit::{Admission, RouteName, Ticket, Told};
 use crate::not_retried::NotRetried;
 use crate::transmission::Transmission;
 use crate::transport::Tried;
@@ -70,13 +71,16 @@ impl<S> Layer<S> for RetryLayer {
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
-    policy: RetryPolicy,
+    policy: Arc<RetryPolicy>,
 }
 
 impl<S> Retry<S> {
     /// Wraps `inner`, and retries its calls according to `policy`.
-    pub const fn new(inner: S, policy: RetryPolicy) -> Self {
-        Self { inner, policy }
+    pub fn new(inner: S, policy: RetryPolicy) -> Self {
+        Self {
+            inner,
+            policy: Arc::new(policy),
+        }
     }
 
     inner_accessors!();
@@ -103,13 +107,13 @@ where
         // Call the instance that was polled; its clone may not be ready.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
-        RetryFuture(Box::pin(run(inner, self.policy.clone(), request)))
+        RetryFuture(Box::pin(run(inner, Arc::clone(&self.policy), request)))
     }
 }
 
 async fn run<S, ReqB, ResB>(
     mut inner: S,
-    policy: RetryPolicy,
+    policy: Arc<RetryPolicy>,
     request: Request<ReqB>,
 ) -> Result<Response<ResB>, Error>
 where
@@ -122,7 +126,7 @@ where
     let tried = Tried::default();
     let peer = request.uri().authority();
     policy.memory().called(peer);
-    let route = route(&request);
+    let route = RouteName::of(&request);
     let admitted_first = match call.longest_wait() {
         Some(_) => admitted(&policy, call, peer, &route).await,
         None => Err(Refusal::Deadline),
@@ -145,16 +149,19 @@ where
         let extensions = attempt_request.extensions_mut();
         extensions.insert(AttemptNumber::new(attempt));
         extensions.insert(tried.clone());
-        extensions.insert(EarlierAttempts(sent));
+        if sent > 0 {
+            extensions.insert(EarlierAttempts(sent));
+        }
         if !call.replay_safe {
             extensions.insert(Unrepeatable);
         }
         let result = inner.call(attempt_request).await.map_err(Into::into);
 
-        let outcome = Outcome::of(&result, policy.now());
+        let now = policy.now();
+        let outcome = Outcome::of(&result, now);
         let mut retry_after = outcome.retry_after();
         if let Ok(response) = &result {
-            match (Told::by(response, policy.now()), &ticket) {
+            match (Told::by(response, now), &ticket) {
                 (Some(told), _) => {
                     policy.memory().told(peer, &route, &told);
                     if response.status() == StatusCode::TOO_MANY_REQUESTS {
@@ -262,12 +269,29 @@ async fn admitted(
     policy: &RetryPolicy,
     call: Call,
     peer: Option<&Authority>,
-    route: &String,
+    route: &RouteName,
 ) -> Result<Option<Ticket>, Refusal> {
     let longest = match call.deadline {
         Some(_) => call.longest_wait().ok_or(Refusal::Deadline)?,
         None => policy.max_retry_after(),
     };
+    // Most often there is room, and no change to wait for.
+    match policy.memory().route(peer, route).map(|route| route.admit()) {
+        None => Ok(None),
+        Some(Admission::Go(ticket)) => Ok(Some(ticket)),
+        Some(Admission::UsedUp(_) | Admission::Busy(_)) => {
+            Box::pin(admitted_later(policy, longest, peer, route)).await
+        }
+    }
+}
+
+/// Waits until the peer's limit has room for another attempt, for at most `longest`.
+async fn admitted_later(
+    policy: &RetryPolicy,
+    longest: Duration,
+    peer: Option<&Authority>,
+    route: &RouteName,
+) -> Result<Option<Ticket>, Refusal> {
     let latest = Instant::now().checked_add(longest);
     let mut pace = Pace::Unhindered;
     loop {

@@ -9,7 +9,7 @@ use http::uri::Scheme;
 use http::{Request, Response};
 use http_body::Body as _;
 
-use crate::attempt::Attempt;
+use crate::attempt::Progress;
 use crate::body::Body;
 use crate::error::Error;
 use crate::phase::Phase;
@@ -21,6 +21,7 @@ use crate::transport::http2::upload::{Upload, UploadEnd};
 
 impl Seat {
     /// Sends a request, and waits for the head of the response. Its body is sent meanwhile.
+    /// `progress` is that of its attempt.
     ///
     /// # Cancel safety
     ///
@@ -28,16 +29,15 @@ impl Seat {
     pub(in crate::transport) async fn send(
         &mut self,
         request: Request<Body>,
+        progress: Option<&Arc<Progress>>,
         scheme: &Scheme,
     ) -> Result<Response<Received>, StreamError> {
-        let attempt = Attempt::of(request.extensions());
-        let progress = attempt.map(|attempt| Arc::clone(&attempt.progress));
         let advance = |phase| {
-            if let Some(progress) = &progress {
+            if let Some(progress) = progress {
                 progress.advance(phase);
             }
         };
-        if let Some(progress) = &progress {
+        if let Some(progress) = progress {
             // Nothing is held back here, whatever was on another connection.
             progress.hold(None);
         }

@@ -14,11 +14,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::transport::config::TransportConfig;
-use crate::transport::connection::{later, next_id, retirement};
+use crate::transport::connection::{next_id, retirement};
 use crate::transport::http2::config::Http2;
 use crate::transport::http2::place::Place;
 use crate::transport::http2::stream_error::{Circumstances, StreamError};
 use crate::transport::http2::wire::Notes;
+use crate::transport::later::later;
 
 /// How long a request waits without a word from the peer until the peer is suspected to be gone, if
 /// the caller gives up.

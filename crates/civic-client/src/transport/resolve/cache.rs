@@ -88,6 +88,11 @@ impl NameCache {
         }
     }
 
+    /// Returns the addresses of `host` if they are known and need not be asked for.
+    pub(in crate::transport) fn fresh(&self, host: &str) -> Option<Arc<[IpAddr]>> {
+        self.shared.fresh(host)
+    }
+
     /// Returns the addresses of `host`.
     ///
     /// An answer is used for its TTL, and for a second more while the next one is fetched. If that
@@ -138,6 +143,16 @@ impl fmt::Debug for NameCache {
 impl Shared {
     fn names(&self) -> MutexGuard<'_, HashMap<String, Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the answer that is used without asking again, if there is one.
+    fn fresh(&self, host: &str) -> Option<Arc<[IpAddr]>> {
+        let now = Instant::now();
+        let mut names = self.names();
+        let name = names.get_mut(host)?;
+        let known = name.known.as_ref().filter(|known| now < known.expires)?;
+        name.used = now;
+        Some(Arc::clone(&known.ips))
     }
 
     fn step(self: &Arc<Self>, host: &str) -> Step {
