@@ -1,5 +1,6 @@
 //! Retries: the layer, its policy, the backoff, and the `Retry-After` header.
 
+mod admission;
 pub(crate) mod attempts;
 mod backoff;
 mod budget;
@@ -10,6 +11,7 @@ mod peers;
 mod policy;
 mod rate_limit;
 pub(crate) mod retry_after;
+mod route_name;
 pub(crate) mod said_no;
 mod scope;
 mod service;

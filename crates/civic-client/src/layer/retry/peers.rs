@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::budget::{Balance, RetryBudget};
-use crate::layer::retry::rate_limit::{Limit, Route, RouteName, Told};
+use crate::layer::retry::rate_limit::{Limit, Route, Told};
+use crate::layer::retry::route_name::RouteName;
 use crate::lru::Lru;
 
 /// How many retries of one peer are logged per second; the others are counted.

@@ -1,17 +1,15 @@
 //! The rate limit of a peer, as its answers tell it.
 
-use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::DATE;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::layer::retry::retry_after::retry_after;
-use crate::url_template::UrlTemplate;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -79,40 +77,6 @@ impl Told {
             remaining: text(headers, &REMAINING)?.parse().ok()?,
             reset: reset?,
         })
-    }
-}
-
-/// What a limit is told apart by: a route belongs to the limit that its last answer named.
-#[derive(Clone, Debug)]
-pub(super) struct RouteName {
-    method: Method,
-    template: UrlTemplate,
-}
-
-// ===== impl RouteName =====
-
-impl RouteName {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let template = request.extensions().get().cloned();
-        Self {
-            method: request.method().clone(),
-            template: template.unwrap_or_else(|| UrlTemplate::dynamic(request.uri().path())),
-        }
-    }
-}
-
-impl PartialEq for RouteName {
-    fn eq(&self, other: &Self) -> bool {
-        self.template.as_str() == other.template.as_str() && self.method == other.method
-    }
-}
-
-impl Eq for RouteName {}
-
-impl Hash for RouteName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.method.hash(state);
-        self.template.as_str().hash(state);
     }
 }
 
