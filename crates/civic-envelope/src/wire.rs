@@ -7,7 +7,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
-use jiff::{SignedDuration, civil};
 
 /// The response header that marks a body as an envelope: `x-envelope: 1`.
 ///
@@ -64,19 +63,53 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        let instant = civil::date(1970, 1, 1)
-            .at(0, 0, 0, 0)
-            .checked_add(SignedDuration::from_millis(unix_millis(time)))
-            .expect("the years 0 to 9999 are within the calendar");
+        const DAY: i64 = 86_400_000;
+
+        let millis = unix_millis(time);
+        let (year, month, day) = date(millis.div_euclid(DAY));
+        let of_day = millis.rem_euclid(DAY);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        write_digits(&mut text[0..4], instant.year());
-        write_digits(&mut text[5..7], instant.month().into());
-        write_digits(&mut text[8..10], instant.day().into());
-        write_digits(&mut text[11..13], instant.hour().into());
-        write_digits(&mut text[14..16], instant.minute().into());
-        write_digits(&mut text[17..19], instant.second().into());
-        write_digits(&mut text[20..23], instant.millisecond());
+        write_digits(&mut text[0..4], year);
+        write_digits(&mut text[5..7], month);
+        write_digits(&mut text[8..10], day);
+        write_digits(&mut text[11..13], of_day / 3_600_000);
+        write_digits(&mut text[14..16], of_day / 60_000 % 60);
+        write_digits(&mut text[17..19], of_day / 1_000 % 60);
+        write_digits(&mut text[20..23], of_day % 1_000);
         Self(text)
+    }
+}
+
+/// Returns year, month and day of the Gregorian calendar, of a day counted from 1970-01-01.
+///
+/// The calendar repeats after 400 years. A year is counted from March here, so that the day that
+/// some years do not have is its last one; then five months in turn have 153 days.
+fn date(day: i64) -> (i64, i64, i64) {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    const DAYS_OF_100_YEARS: i64 = 36_524;
+    const DAYS_OF_4_YEARS: i64 = 1_461;
+    /// From 0000-03-01 to 1970-01-01.
+    const BEFORE_1970: i64 = 719_468;
+
+    let day = day + BEFORE_1970;
+    let (cycle, day) = (
+        day.div_euclid(DAYS_OF_400_YEARS),
+        day.rem_euclid(DAYS_OF_400_YEARS),
+    );
+    // The last century of a cycle has a day more than the others, and the last year of four.
+    let century = (day / DAYS_OF_100_YEARS).min(3);
+    let day = day - century * DAYS_OF_100_YEARS;
+    let four = day / DAYS_OF_4_YEARS;
+    let day = day - four * DAYS_OF_4_YEARS;
+    let year = (day / 365).min(3);
+    let day = day - year * 365;
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = cycle * 400 + century * 100 + four * 4 + year;
+    if month < 10 {
+        (year, month + 3, day)
+    } else {
+        (year + 1, month - 9, day)
     }
 }
 
@@ -111,7 +144,7 @@ fn unix_millis(time: SystemTime) -> i64 {
 }
 
 /// Writes the decimal digits of a number that is not negative and fits, aligned to the right.
-fn write_digits(out: &mut [u8], number: i16) {
+fn write_digits(out: &mut [u8], number: i64) {
     let mut rest = number.unsigned_abs();
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
@@ -187,6 +220,27 @@ mod tests {
             Timestamp::from(UNIX_EPOCH - fraction).as_str(),
             "1969-12-31T23:59:59.998Z"
         );
+    }
+
+    #[test]
+    fn every_day_of_400_years_follows_the_one_before() {
+        let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let mut expected = (1969, 12, 31);
+        for day in -1..146_097 {
+            assert_eq!(date(day), expected);
+            let (year, month, last) = expected;
+            let length = match month {
+                2 if is_leap(year) => 29,
+                2 => 28,
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            expected = match (month, last) {
+                (12, 31) => (year + 1, 1, 1),
+                (_, last) if last == length => (year, month + 1, 1),
+                (_, last) => (year, month, last + 1),
+            };
+        }
     }
 
     proptest! {

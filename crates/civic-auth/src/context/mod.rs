@@ -111,6 +111,25 @@ impl RequestContext {
         CURRENT.try_with(Self::clone).ok()
     }
 
+    /// Returns the context of a request with these headers and this id, which begins to be served.
+    ///
+    /// It has no transaction token, and the deadline of the request that this task is serving.
+    pub(crate) fn of_request(headers: &HeaderMap, id: CorrelationId) -> Self {
+        let adopted = Adopted {
+            #[cfg(feature = "deadline")]
+            deadline: Self::try_current().and_then(|context| context.deadline()),
+            retry_attempt: single(headers, &RETRY_ATTEMPT).and_then(digit),
+            transaction: None,
+        };
+        let context = Self {
+            correlation_id: Some(id),
+            traceparent: None,
+            tracestate: None,
+            adopted: Arc::new(Mutex::new(adopted)),
+        };
+        context.with_trace_of(headers)
+    }
+
     /// Returns the correlation id of a request: the one in its extensions, or else a valid one in
     /// its header, or else that of the request that this task is serving.
     ///
@@ -229,15 +248,6 @@ impl RequestContext {
     /// Sets the transaction token of this context and of all its clones.
     pub(crate) fn adopt_transaction(&self, transaction: Option<Transaction>) {
         self.lock_adopted().transaction = transaction;
-    }
-
-    /// Removes the transaction token: that of one request is not that of another one.
-    pub(crate) fn without_transaction(self) -> Self {
-        let adopted = Adopted {
-            transaction: None,
-            ..self.adopted()
-        };
-        self.with_adopted(adopted)
     }
 
     /// Returns the context with values of its own, which its clones up to now do not share.

@@ -134,10 +134,13 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let sent = CorrelationId::from_headers(request.headers());
         let replaced = sent.is_none() && request.headers().contains_key(CORRELATION_ID);
-        let id = sent.unwrap_or_else(new_correlation_id);
-        request
-            .headers_mut()
-            .insert(CORRELATION_ID, id.to_header_value());
+        let id = sent.unwrap_or_else(|| {
+            let id = new_correlation_id();
+            request
+                .headers_mut()
+                .insert(CORRELATION_ID, id.to_header_value());
+            id
+        });
         request.extensions_mut().insert(id.clone());
 
         // A span of level ERROR, so that a filter for warnings keeps the id on the warnings.
@@ -148,11 +151,7 @@ where
                 tracing::debug!("the request's correlation id is invalid and was replaced");
             });
         }
-        let context = RequestContext::current()
-            .with_trace_of(request.headers())
-            .with_retry_attempt_of(request.headers())
-            .without_transaction()
-            .with_correlation_id(id);
+        let context = RequestContext::of_request(request.headers(), id);
         let future = span.in_scope(|| context.clone().in_scope(|| self.inner.call(request)));
         CorrelationIdFuture {
             future: context.clone().scope(future).instrument(span),

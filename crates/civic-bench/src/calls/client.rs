@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use civic_auth::{Secret, TokenMinter};
-use civic_client::{ServiceClient, TransportConfig};
+use civic_client::{Http2, ServiceClient, TransportConfig};
 use http::Request;
 use http::header::AUTHORIZATION;
 use http_body_util::{BodyExt as _, Empty};
@@ -33,6 +33,8 @@ const CONNECTIONS: usize = 20_000;
 pub enum Kind {
     /// `ServiceClient` with all of its defaults.
     Civic,
+    /// The same over HTTP/2.
+    CivicHttp2,
     /// hyper-util's client with a token that was made before, and a typed parse.
     Hyper,
     /// reqwest with a token that was made before, and its `json::<T>()`.
@@ -41,7 +43,7 @@ pub enum Kind {
     Assembled,
 }
 
-/// Lists every client.
+/// Lists every client that speaks HTTP/1.1.
 pub const KINDS: [Kind; 4] = [Kind::Civic, Kind::Hyper, Kind::Reqwest, Kind::Assembled];
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Civic => "civic",
+            Self::CivicHttp2 => "civic over HTTP/2",
             Self::Hyper => "hyper-util, typed parse",
             Self::Reqwest => "reqwest",
             Self::Assembled => "reqwest, middleware, retry, encode, Value",
@@ -93,19 +96,20 @@ impl Client {
     #[must_use]
     pub fn new(kind: Kind, base: &str) -> Self {
         let minter = TokenMinter::new(Secret::new(SECRET).expect("it is long enough"));
+        let config = TransportConfig::new()
+            .with_idle_timeout(IDLE)
+            .with_max_idle(CONNECTIONS)
+            .with_max_connections(CONNECTIONS);
+        let civic = |config| {
+            let client = ServiceClient::builder(base).minter(minter.clone());
+            let client = client.transport(config).build();
+            Inner::Civic(client.expect("the URL is valid"))
+        };
         let inner = match kind {
-            Kind::Civic => Inner::Civic(
-                ServiceClient::builder(base)
-                    .minter(minter)
-                    .transport(
-                        TransportConfig::new()
-                            .with_idle_timeout(IDLE)
-                            .with_max_idle(CONNECTIONS)
-                            .with_max_connections(CONNECTIONS),
-                    )
-                    .build()
-                    .expect("the URL is valid"),
-            ),
+            Kind::Civic => civic(config),
+            Kind::CivicHttp2 => {
+                civic(config.with_http2(Http2::prior_knowledge().with_idle_timeout(IDLE)))
+            }
             Kind::Hyper => {
                 let mut connector = HttpConnector::new();
                 connector.set_nodelay(true);

@@ -12,6 +12,8 @@ pub(super) const TITLE: &str = "Calls";
 
 /// How many calls are in flight.
 const AT_A_TIME: [usize; 6] = [1, 4, 16, 64, 256, 1024];
+/// The same over HTTP/2, which is there for many at once.
+const OVER_HTTP2: [usize; 3] = [64, 256, 1024];
 /// How many rows of about 140 bytes an answer has.
 const ROWS: [usize; 4] = [1, 10, 100, 1_000];
 /// The table's number of calls in flight, for which there are aims.
@@ -71,6 +73,7 @@ pub(super) fn run(effort: Effort, report: &mut Report) {
         measure: "Processor time of the client's thread per call.",
         rows,
     });
+    over_http2(&peer, (calls, rounds), report);
     if !quick {
         held(&peer, report);
     }
@@ -113,6 +116,24 @@ pub(super) fn run(effort: Effort, report: &mut Report) {
             sides: sizes,
         },
     ]);
+}
+
+/// Measures calls over HTTP/2 beside those over HTTP/1.1.
+fn over_http2(peer: &Peer, (calls, rounds): (usize, usize), report: &mut Report) {
+    let clients = [Kind::CivicHttp2, Kind::Civic].map(|kind| Client::new(kind, &peer.url()));
+    let rows = OVER_HTTP2.map(|at_a_time| {
+        let samples = compare(&clients, 1, at_a_time, calls.max(at_a_time * 2), rounds);
+        let of =
+            |index: usize| -> Vec<f64> { samples[index].iter().map(|sample| sample.cpu).collect() };
+        let what = format!("a call over HTTP/2, {at_a_time} at a time");
+        row(&what, "over HTTP/1.1", (&of(0), &of(1)), "µs", Some(1.0))
+    });
+    report.tables.push(Table {
+        name: NAME,
+        title: "Calls over HTTP/2",
+        measure: "Processor time of the client's thread per call, of our client on both sides.",
+        rows: rows.into(),
+    });
 }
 
 /// Measures the memory of calls in flight.

@@ -11,6 +11,7 @@ pub(super) fn run(group: &Group, effort: Effort, report: &mut Report) {
     let mut rows = Vec::new();
     let mut layers = Vec::new();
     for piece in (group.pieces)() {
+        let (name, adds) = (piece.name, piece.adds);
         let others: Vec<&'static str> = piece.sides.iter().skip(1).map(Side::name).collect();
         let measured = Comparison::measure(effort, piece.sides);
         let ours = measured.of(OURS);
@@ -24,6 +25,13 @@ pub(super) fn run(group: &Group, effort: Effort, report: &mut Report) {
                 "ns",
                 aim.map(|aim| aim.at_most),
             ));
+        }
+        if let Some(adds) = adds {
+            let both = ours.iter().zip(measured.of(adds.beside));
+            let added: Vec<f64> = both.map(|(ours, beside)| ours - beside).collect();
+            let most = vec![adds.at_most; added.len()];
+            let what = format!("what is added: {name}");
+            rows.push(row(&what, adds.words, (&added, &most), "ns", Some(1.0)));
         }
         if LAYERS.contains(&piece.name) {
             layers.push((layers.len() as f64, Summary::of(ours).median / 1e3));

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use super::piece::{OURS, Piece, aim};
+use super::piece::{OURS, Piece, addition, aim};
 use super::poll::ready;
 use crate::measure::Side;
 
@@ -140,6 +140,7 @@ where
             }),
         ],
         aims: vec![aim(TEXT, 1.02), aim(SONIC, 1.0), aim(SIMD, 1.0)],
+        adds: None,
     }
 }
 
@@ -183,6 +184,7 @@ fn wrap(name: &'static str, rows: usize) -> Piece {
             Side::new(RAW, move || enveloped(&raw)),
         ],
         aims: Vec::new(),
+        adds: Some(addition(BARE, 500.0, "0.5 µs")),
     }
 }
 

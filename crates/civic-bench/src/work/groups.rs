@@ -1,7 +1,7 @@
 //! Which groups of work there are.
 
 use super::piece::Group;
-use super::{envelope, route, tokens};
+use super::{client, envelope, route, tokens};
 
 /// Every group of work that runs in memory.
 pub const GROUPS: &[Group] = &[
@@ -14,6 +14,11 @@ pub const GROUPS: &[Group] = &[
         name: "envelope",
         title: "The envelope",
         pieces: envelope::pieces,
+    },
+    Group {
+        name: "client",
+        title: "The layers of a client",
+        pieces: client::pieces,
     },
     Group {
         name: "route",

@@ -3,6 +3,7 @@
 //! The pieces are measured by [`Comparison`](crate::measure::Comparison), and counted in
 //! instructions by callgrind and in allocations by the tests.
 
+mod client;
 mod envelope;
 mod groups;
 mod piece;
@@ -12,6 +13,6 @@ mod tokens;
 
 pub use self::envelope::{Declared, Property, rows};
 pub use self::groups::GROUPS;
-pub use self::piece::{Aim, Group, OURS, Piece};
+pub use self::piece::{Addition, Aim, Group, OURS, Piece};
 pub use self::poll::ready;
 pub use self::route::LAYERS;

@@ -15,6 +15,8 @@ pub struct Piece {
     pub sides: Vec<Side<'static>>,
     /// What our side may cost.
     pub aims: Vec<Aim>,
+    /// What our side may add to another one that does the rest of the work alone.
+    pub adds: Option<Addition>,
 }
 
 /// The largest ratio to another side that is aimed at.
@@ -24,6 +26,17 @@ pub struct Aim {
     pub beside: &'static str,
     /// The largest ratio.
     pub at_most: f64,
+}
+
+/// The longest time that our side may take longer than another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Addition {
+    /// The name of the other side.
+    pub beside: &'static str,
+    /// The time in ns.
+    pub at_most: f64,
+    /// How it is said.
+    pub words: &'static str,
 }
 
 /// Pieces that are shown in one table.
@@ -39,6 +52,19 @@ pub struct Group {
 /// Returns an aim.
 pub(super) const fn aim(beside: &'static str, at_most: f64) -> Aim {
     Aim { beside, at_most }
+}
+
+/// Returns what a side may add to another one, in ns, and how that is said.
+pub(super) const fn addition(
+    beside: &'static str,
+    at_most: f64,
+    words: &'static str,
+) -> Addition {
+    Addition {
+        beside,
+        at_most,
+        words,
+    }
 }
 
 // ===== impl Piece =====

@@ -1,6 +1,8 @@
 //! Minting and verifying.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
@@ -73,7 +75,11 @@ pub(super) fn pieces() -> Vec<Piece> {
 }
 
 fn mint() -> Piece {
-    let minter = TokenMinter::new(secret());
+    // A second has passed each time: a token of the same second would be used again.
+    let second = Arc::new(AtomicU64::new(now()));
+    let clock = Arc::clone(&second);
+    let minter = TokenMinter::new(secret())
+        .with_clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)));
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
     let token = minter.mint().as_str().to_owned();
     let signed = token
@@ -84,7 +90,10 @@ fn mint() -> Piece {
     Piece {
         name: "mint a service token",
         sides: vec![
-            Side::new(OURS, move || minter.mint()),
+            Side::new(OURS, move || {
+                second.fetch_add(1, Ordering::Relaxed);
+                minter.mint()
+            }),
             Side::new(HMAC, move || hmac::sign(&key, signed.as_bytes())),
             Side::new(ENCODE, move || {
                 let iat = now();
@@ -101,6 +110,7 @@ fn mint() -> Piece {
             }),
         ],
         aims: vec![aim(HMAC, 1.5), aim(ENCODE, 0.5)],
+        adds: None,
     }
 }
 
@@ -143,6 +153,7 @@ fn verify(
             }),
         ],
         aims,
+        adds: None,
     }
 }
 
@@ -174,6 +185,7 @@ fn sign(name: &'static str, algorithm: Algorithm) -> Piece {
             Side::new(BARE, bare),
         ],
         aims: vec![aim(BARE, 1.1)],
+        adds: None,
     }
 }
 
@@ -226,6 +238,7 @@ fn check(name: &'static str, algorithm: Algorithm) -> Piece {
             }),
         ],
         aims: vec![aim(BARE, 1.1)],
+        adds: None,
     }
 }
 

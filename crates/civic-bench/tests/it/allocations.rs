@@ -1,7 +1,9 @@
 //! Allocations of our side of each piece of work: they are the same on every machine.
 
 use allocation_counter::measure;
+use civic_bench::calls::{Client, Kind, Peer};
 use civic_bench::work::GROUPS;
+use tokio::runtime;
 
 /// How often a piece is done before it is counted, so that nothing is made for the first time.
 const WARM_UP: usize = 3;
@@ -22,6 +24,7 @@ const BANDS: &[(&str, u64)] = &[
     ("wrap 0.15 KB", 7),
     ("wrap 14 KB", 7),
     ("wrap 750 KB", 7),
+    ("a call without a connection", 60),
     ("route", 34),
     ("+ guard", 40),
     ("+ envelope", 50),
@@ -60,6 +63,33 @@ fn each_piece_of_work_in_memory_allocates_as_often_as_its_band_says() {
         found,
         BANDS.len(),
         "the table has a piece that is not there"
+    );
+}
+
+/// The most allocations of a call over a socket, on the thread of the client, its connection
+/// included.
+const CALL: u64 = 70;
+
+#[test]
+fn a_call_over_a_socket_allocates_as_often_as_its_band_says() {
+    let peer = Peer::start(&[1]);
+    let client = Client::new(Kind::Civic, &peer.url());
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    let call = |times: u64| {
+        runtime.block_on(async {
+            for _ in 0..times {
+                assert_eq!(client.rows(1).await, 1);
+            }
+        });
+    };
+    call(50);
+    let allocations = measure(|| call(100)).count_total / 100;
+    assert!(
+        (CALL * 3 / 4..=CALL).contains(&allocations),
+        "not in the band up to {CALL}: {allocations}"
     );
 }
 

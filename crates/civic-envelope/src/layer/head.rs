@@ -181,6 +181,11 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
 /// A range of the envelope is no range of the payload, so the whole is answered. A tag that was
 /// weakened on its way out is strong again where it is compared strongly (RFC 9110 section 13.1.1).
 pub(super) fn describe_payload(headers: &mut HeaderMap) {
+    let is_condition =
+        |name: &HeaderName| [header::RANGE, header::IF_RANGE, header::IF_MATCH].contains(name);
+    if !headers.keys().any(is_condition) {
+        return;
+    }
     headers.remove(header::RANGE);
     headers.remove(header::IF_RANGE);
     if let header::Entry::Occupied(mut tags) = headers.entry(header::IF_MATCH) {
@@ -213,6 +218,10 @@ pub(super) fn describe_data_only(fields: &mut HeaderMap) {
         HeaderName::from_static("digest"),
         HeaderName::from_static("content-md5"),
     ];
+    // Most have none of them. To look through a few fields is faster than to ask for each name.
+    if !fields.keys().any(|name| *name == header::ETAG || DIGESTS.contains(name)) {
+        return;
+    }
     for digest in DIGESTS {
         fields.remove(digest);
     }
