@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use civic_auth::{Secret, TokenMinter};
-use civic_client::{Http2, ServiceClient, TransportConfig};
+use civic_client::transport::Http2;
+use civic_client::{ServiceClient, TransportConfig};
 use http::Request;
 use http::header::AUTHORIZATION;
 use http_body_util::{BodyExt as _, Empty};

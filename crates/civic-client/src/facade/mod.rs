@@ -5,6 +5,7 @@ mod base_url;
 mod builder;
 mod call;
 mod client;
+mod draft;
 mod header;
 mod identity;
 mod pages;

@@ -38,23 +38,7 @@ impl RequestBuilder<'_> {
     pub(super) fn another(&self) -> Self {
         Self {
             client: self.client,
-            template: self.template.clone(),
-            params: self.params.clone(),
-            query: self.query.clone(),
-            parts: match &self.parts {
-                Ok(parts) => Ok(parts.clone()),
-                Err(_) => Err(Error::request("the request is wrong")),
-            },
-            added: self.added.clone(),
-            body: self.body.clone(),
-            options: self.options,
-            deadline: self.deadline,
-            idle_timeout: self.idle_timeout,
-            correlation_id: self.correlation_id.clone(),
-            #[cfg(feature = "garde")]
-            validation: self.validation,
-            unwrap_mode: self.unwrap_mode,
-            bare_404_is_none: self.bare_404_is_none,
+            draft: Box::new(self.draft.another()),
         }
     }
 
@@ -62,7 +46,7 @@ impl RequestBuilder<'_> {
     pub(super) fn prepare(self) -> Result<Prepared, Error> {
         let started = Instant::now();
         let client = self.client;
-        let id = self.correlation_id.clone();
+        let id = self.draft.correlation_id.clone();
         match self.build(started) {
             Ok((request, call)) => Ok(Prepared {
                 stack: client.stack.clone(),
@@ -77,28 +61,29 @@ impl RequestBuilder<'_> {
 
     /// Returns the request as it is sent, and what is known about the call.
     fn build(self, started: Instant) -> Result<(Request<Body>, Call), Error> {
-        let mut parts = self.parts?;
+        let draft = *self.draft;
+        let mut parts = draft.parts?;
         let call = Call {
             method: parts.method.clone(),
-            template: self.template,
+            template: draft.template,
             started,
             #[cfg(feature = "garde")]
-            validation: self.validation,
-            unwrap_mode: self.unwrap_mode,
+            validation: draft.validation,
+            unwrap_mode: draft.unwrap_mode,
             max_body: self.client.max_body,
-            bare_404_is_none: self.bare_404_is_none,
+            bare_404_is_none: draft.bare_404_is_none,
         };
-        let uri = path::expand(call.template.as_str(), &self.params)
-            .and_then(|path| self.client.base.join(path, &self.query));
+        let uri = path::expand(call.template.as_str(), &draft.params)
+            .and_then(|path| self.client.base.join(path, &draft.query));
         parts.uri = match uri {
             Ok(uri) => uri,
             Err(error) => return Err(error.with_call(call.method, call.template)),
         };
         // A deadline that is too far away to be represented is none.
-        let deadline = self.deadline.and_then(|limit| started.checked_add(limit));
+        let deadline = draft.deadline.and_then(|limit| started.checked_add(limit));
         let options = match deadline {
-            Some(deadline) => self.options.with_deadline(deadline),
-            None => self.options,
+            Some(deadline) => draft.options.with_deadline(deadline),
+            None => draft.options,
         };
         // The wait for the stack, above all layers, ends by the deadline of the request being
         // served too.
@@ -109,10 +94,10 @@ impl RequestBuilder<'_> {
         };
         parts.extensions.insert(options);
         parts.extensions.insert(call.template.clone());
-        if let Some(id) = self.correlation_id {
+        if let Some(id) = draft.correlation_id {
             parts.extensions.insert(id);
         }
-        Ok((Request::from_parts(parts, self.body), call))
+        Ok((Request::from_parts(parts, draft.body), call))
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::body::Body;
 use crate::error::Error;
 use crate::facade::client::ServiceClient;
+use crate::facade::draft::Draft;
 use crate::facade::{header, path, query};
 use crate::layer::idempotency_key::{IDEMPOTENCY_KEY, quoted};
 use crate::options::CallOptions;
@@ -57,31 +58,16 @@ use crate::validate::Validation;
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
     pub(super) client: &'a ServiceClient,
-    pub(super) template: UrlTemplate,
-    pub(super) params: Vec<(String, String)>,
-    pub(super) query: Vec<(String, String)>,
-    /// Method and headers; the URL and the extensions are added when the request is sent.
-    pub(super) parts: Result<Parts, Error>,
-    /// The names that `header` was called with.
-    pub(super) added: HashSet<HeaderName>,
-    pub(super) body: Body,
-    pub(super) options: CallOptions,
-    pub(super) deadline: Option<Duration>,
-    pub(super) idle_timeout: Duration,
-    pub(super) correlation_id: Option<CorrelationId>,
-    #[cfg(feature = "garde")]
-    pub(super) validation: Validation,
-    pub(super) unwrap_mode: UnwrapMode,
-    pub(super) bare_404_is_none: bool,
+    pub(super) draft: Box<Draft>,
 }
 
 impl fmt::Debug for RequestBuilder<'_> {
     /// Without parameters, query, headers and body: they may contain personal data and secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
-            .field("method", &self.parts.as_ref().map(|parts| &parts.method))
-            .field("template", &self.template)
-            .field("options", &self.options)
+            .field("method", &self.draft.parts.as_ref().map(|parts| &parts.method))
+            .field("template", &self.draft.template)
+            .field("options", &self.draft.options)
             .finish_non_exhaustive()
     }
 }
@@ -93,8 +79,7 @@ impl<'a> RequestBuilder<'a> {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = method;
         parts.headers = client.default_headers.clone();
-        let builder = Self {
-            client,
+        let draft = Draft {
             template,
             params: Vec::new(),
             query: Vec::new(),
@@ -110,6 +95,10 @@ impl<'a> RequestBuilder<'a> {
             unwrap_mode: client.unwrap_mode,
             bare_404_is_none: false,
         };
+        let builder = Self {
+            client,
+            draft: Box::new(draft),
+        };
         builder.with_parts(|parts| match parts.method {
             Method::CONNECT | Method::TRACE => {
                 let method = &parts.method;
@@ -124,7 +113,7 @@ impl<'a> RequestBuilder<'a> {
     /// It is percent-encoded and stays one path segment, whatever it contains. A value that is
     /// empty, or that would make the segment `.` or `..`, is an error.
     pub fn param(mut self, name: &str, value: impl Display) -> Self {
-        self.params.push((name.to_owned(), value.to_string()));
+        self.draft.params.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -213,7 +202,7 @@ impl<'a> RequestBuilder<'a> {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        let mut added = mem::take(&mut self.added);
+        let mut added = mem::take(&mut self.draft.added);
         let mut this = self.with_parts(|parts| {
             let (name, value) = header::checked(name, value)?;
             // The first value of a call's own replaces the client's.
@@ -241,7 +230,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to the client's.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options = self.options.with_attempt_timeout(timeout);
+        self.draft.options = self.draft.options.with_attempt_timeout(timeout);
         self
     }
 
@@ -252,7 +241,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to the deadline of the request being served, else to no limit.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.draft.deadline = Some(deadline);
         self
     }
 
@@ -261,7 +250,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to the client's.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.draft.idle_timeout = timeout;
         self
     }
 
@@ -269,7 +258,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to the client's.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.options = self.options.with_retries(retries);
+        self.draft.options = self.draft.options.with_retries(retries);
         self
     }
 
@@ -278,7 +267,7 @@ impl<'a> RequestBuilder<'a> {
     /// Defaults to what the method says, or to true with an
     /// [`idempotency_key`](Self::idempotency_key).
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.options = self.options.with_idempotent(idempotent);
+        self.draft.options = self.draft.options.with_idempotent(idempotent);
         self
     }
 
@@ -300,7 +289,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to that of the request being served, else to a new one.
     pub fn correlation_id(mut self, id: CorrelationId) -> Self {
-        self.correlation_id = Some(id);
+        self.draft.correlation_id = Some(id);
         self
     }
 
@@ -309,7 +298,7 @@ impl<'a> RequestBuilder<'a> {
     /// Defaults to the client's.
     #[cfg(feature = "garde")]
     pub fn validation(mut self, validation: Validation) -> Self {
-        self.validation = validation;
+        self.draft.validation = validation;
         self
     }
 
@@ -317,7 +306,7 @@ impl<'a> RequestBuilder<'a> {
     ///
     /// Defaults to the client's.
     pub fn unwrap_mode(mut self, mode: UnwrapMode) -> Self {
-        self.unwrap_mode = mode;
+        self.draft.unwrap_mode = mode;
         self
     }
 
@@ -327,13 +316,13 @@ impl<'a> RequestBuilder<'a> {
     /// a `message`, and not the words of a router that knows no such route. A wrong URL would
     /// otherwise look like a thing that does not exist.
     pub fn bare_404_is_none(mut self) -> Self {
-        self.bare_404_is_none = true;
+        self.draft.bare_404_is_none = true;
         self
     }
 
     fn content(mut self, content_type: &'static str, body: Body) -> Self {
-        self.body = body;
-        if self.body.is_empty() {
+        self.draft.body = body;
+        if self.draft.body.is_empty() {
             return self;
         }
         self.with_parts(|parts| {
@@ -349,17 +338,17 @@ impl<'a> RequestBuilder<'a> {
         mut self,
         add: impl FnOnce(&mut Vec<(String, String)>) -> Result<(), Error>,
     ) -> Self {
-        let added = add(&mut self.query);
+        let added = add(&mut self.draft.query);
         self.with_parts(|_| added)
     }
 
     /// Changes the parts, unless something is wrong with the request already.
     fn with_parts(mut self, change: impl FnOnce(&mut Parts) -> Result<(), Error>) -> Self {
-        if let Ok(parts) = &mut self.parts
+        if let Ok(parts) = &mut self.draft.parts
             && let Err(error) = change(parts)
         {
             let method = parts.method.clone();
-            self.parts = Err(error.with_call(method, self.template.clone()));
+            self.draft.parts = Err(error.with_call(method, self.draft.template.clone()));
         }
         self
     }

@@ -174,7 +174,7 @@ impl RequestBuilder<'_> {
     ///
     /// As [`send`](Self::send). Dropping the answer before its end closes its connection.
     pub async fn send_stream(self) -> Result<StreamedAnswer, Error> {
-        let idle_timeout = self.idle_timeout;
+        let idle_timeout = self.draft.idle_timeout;
         let mut prepared = self.prepare()?;
         let arrivals = prepared.want_stream();
         let answer = prepared.exchange().await?.success()?;

@@ -13,6 +13,7 @@ use crate::transport::connection::Connection;
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     /// The least recently used one first.
+    #[expect(clippy::vec_box, reason = "they come and go one by one, and are not small")]
     connections: Vec<Box<Connection>>,
     /// The addresses that the peer had when connections to other ones were closed last.
     ips: Vec<IpAddr>,

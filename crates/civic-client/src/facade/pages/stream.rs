@@ -244,7 +244,7 @@ impl<T: DeserializeOwned + Send + 'static> Pages<'_, T> {
     /// Checks what the caller has said, before the first page.
     fn begin(&mut self) -> Result<(), Error> {
         let refuse = |why: &str| Err(Error::request(why));
-        let method = match &mut self.list.parts {
+        let method = match &mut self.list.draft.parts {
             Ok(parts) => parts.method.clone(),
             Err(error) => return Err(mem::replace(error, Error::request("the request is wrong"))),
         };
@@ -258,15 +258,15 @@ impl<T: DeserializeOwned + Send + 'static> Pages<'_, T> {
             return refuse("pages are counted from 1");
         }
         let is_own = |(name, _): &(String, String)| name == "page" || name == "limit";
-        if self.list.query.iter().any(is_own) {
+        if self.list.draft.query.iter().any(is_own) {
             return refuse(
                 "pages() sets the query parameters page and limit itself; use its starting_at() \
                  and limit()",
             );
         }
-        let id = self.list.correlation_id.take();
+        let id = self.list.draft.correlation_id.take();
         let id = id.or_else(|| RequestContext::current().correlation_id().cloned());
-        self.list.correlation_id = Some(id.unwrap_or_else(new_correlation_id));
+        self.list.draft.correlation_id = Some(id.unwrap_or_else(new_correlation_id));
         Ok(())
     }
 
@@ -298,9 +298,9 @@ impl<T: DeserializeOwned + Send + 'static> Pages<'_, T> {
         let wrong = |what: String| {
             let error = Error::new(ErrorKind::Protocol)
                 .with_detail(what)
-                .with_call(Method::GET, self.list.template.clone())
+                .with_call(Method::GET, self.list.draft.template.clone())
                 .with_not_retried(Some(NotRetried::NotRetryable));
-            Err(match &self.list.correlation_id {
+            Err(match &self.list.draft.correlation_id {
                 Some(id) => error.with_correlation_id(id.clone()),
                 None => error,
             })
