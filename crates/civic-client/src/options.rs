@@ -43,6 +43,14 @@ impl CallOptions {
         extensions.get().copied().unwrap_or_default()
     }
 
+    /// Returns whether anything is overridden.
+    pub(crate) const fn has_any(&self) -> bool {
+        self.retries.is_some()
+            || self.attempt_timeout.is_some()
+            || self.deadline.is_some()
+            || self.idempotent.is_some()
+    }
+
     /// Sets the largest number of retries.
     ///
     /// Defaults to that of the [`RetryPolicy`](crate::RetryPolicy).

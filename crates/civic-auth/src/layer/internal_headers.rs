@@ -22,6 +22,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use civic_envelope::{CORRELATION_ID, CorrelationId, inner_accessors};
@@ -92,7 +93,7 @@ pub struct InternalHeadersLayer {
 #[derive(Clone, Debug)]
 pub struct InternalHeaders<S> {
     inner: S,
-    minter: TokenMinter,
+    minter: Arc<TokenMinter>,
 }
 
 pin_project! {
@@ -126,8 +127,11 @@ impl<S> Layer<S> for InternalHeadersLayer {
 
 impl<S> InternalHeaders<S> {
     /// Wraps `inner`, and mints with `minter`.
-    pub const fn new(inner: S, minter: TokenMinter) -> Self {
-        Self { inner, minter }
+    pub fn new(inner: S, minter: TokenMinter) -> Self {
+        Self {
+            inner,
+            minter: Arc::new(minter),
+        }
     }
 
     inner_accessors!();

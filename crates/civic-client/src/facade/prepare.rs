@@ -92,7 +92,9 @@ impl RequestBuilder<'_> {
             Some(deadline) => options.by(deadline),
             None => options,
         };
-        parts.extensions.insert(options);
+        if options.has_any() {
+            parts.extensions.insert(options);
+        }
         parts.extensions.insert(call.template.clone());
         if let Some(id) = draft.correlation_id {
             parts.extensions.insert(id);

@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::observe::Opened;
-use crate::transport::connection::later;
 use crate::transport::http2::session::Shared;
 use crate::transport::http2::wire::Wire;
+use crate::transport::later::later;
 
 /// Drives a connection until it has ended, is let go of, was idle for too long or gives no sign of
 /// life.

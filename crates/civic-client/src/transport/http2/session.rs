@@ -177,13 +177,16 @@ impl Session {
             return None;
         }
         let sender = sender.clone();
-        if state.active == 0 {
+        let was_idle = state.active == 0;
+        if was_idle {
             state.busy_since = now;
         }
         state.active += 1;
         let is_reused = std::mem::replace(&mut state.was_used, true);
         drop(state);
-        self.changes.send_replace(());
+        if was_idle {
+            self.changes.send_replace(());
+        }
         Some(Seat {
             session: Arc::clone(self),
             sender,
@@ -356,7 +359,8 @@ impl Drop for Seat {
         let now = Instant::now();
         let mut state = shared.state();
         state.active = state.active.saturating_sub(1);
-        if state.active == 0 {
+        let mut is_news = state.active == 0;
+        if is_news {
             state.idle_since = now;
         }
         if let Some((since, reads)) = self.unanswered
@@ -364,9 +368,12 @@ impl Drop for Seat {
             && shared.notes.reads() == reads
         {
             state.suspected = Some(reads);
+            is_news = true;
         }
         drop(state);
-        self.session.changes.send_replace(());
+        if is_news {
+            self.session.changes.send_replace(());
+        }
         shared.place.freed();
     }
 }
