@@ -5,7 +5,7 @@ use std::time::Duration;
 use civic_client::{ErrorKind, ServiceClient, TransportConfig};
 use civic_testkit::upstream::{Step, Upstream};
 use http::Method;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{call, client_of, exact, peer, swallowing};
 
@@ -104,6 +104,17 @@ async fn idle_connections_are_closed_without_another_request() {
     let (peer, client) = peer([Step::status(204)]).await;
     call(&client, &Method::GET).await.unwrap();
     peer.closed(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_closed_4_seconds_after_its_last_request_however_many_there_were() {
+    let (peer, client) = peer([Step::status(204)]).await;
+    let used = connections_after(&client, &peer, [0, 3000, 3500]).await;
+    assert_eq!(used, [1, 1, 1]);
+    let last = Instant::now();
+    peer.closed(1).await;
+    let idle = last.elapsed().as_millis();
+    assert!((3990..=4010).contains(&idle), "{idle} ms");
 }
 
 #[tokio::test(start_paused = true)]
