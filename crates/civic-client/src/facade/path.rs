@@ -27,7 +27,6 @@ pub(super) fn expand(template: &str, params: &[(String, String)]) -> Result<Stri
         return Err(Error::request("the path template must begin with a slash"));
     }
     let mut path = String::with_capacity(template.len() + 32);
-    let mut used = vec![false; params.len()];
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         let (literal, after) = rest.split_at(open);
@@ -37,13 +36,13 @@ pub(super) fn expand(template: &str, params: &[(String, String)]) -> Result<Stri
                 "the path template has a brace that is not closed",
             ));
         };
-        let value = value_of(name, params, &mut used)?;
+        let value = value_of(name, params)?;
         let _ = write!(path, "{}", utf8_percent_encode(value, &RESERVED));
         rest = after;
     }
     push_literal(&mut path, rest)?;
-    if let Some(unused) = used.iter().position(|used| !used) {
-        let name = &params[unused].0;
+    let is_used = |name: &str| names(template).any(|used| used == name);
+    if let Some((name, _)) = params.iter().find(|(name, _)| !is_used(name)) {
         return Err(Error::request(format!(
             "the path template has no parameter `{name}`"
         )));
@@ -54,20 +53,21 @@ pub(super) fn expand(template: &str, params: &[(String, String)]) -> Result<Stri
     Ok(path)
 }
 
-fn value_of<'a>(
-    name: &str,
-    params: &'a [(String, String)],
-    used: &mut [bool],
-) -> Result<&'a str, Error> {
+/// Returns the names in a template whose braces are closed.
+fn names(template: &str) -> impl Iterator<Item = &str> {
+    let opened = template.split('{').skip(1);
+    opened.filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+fn value_of<'a>(name: &str, params: &'a [(String, String)]) -> Result<&'a str, Error> {
     let mut found = None;
-    for (at, (given, value)) in params.iter().enumerate() {
+    for (given, value) in params {
         if given == name {
             if found.is_some() {
                 return Err(Error::request(format!(
                     "path parameter `{name}` is given twice"
                 )));
             }
-            used[at] = true;
             found = Some(value.as_str());
         }
     }
