@@ -30,6 +30,9 @@ struct Options {
     /// Holds calls of one client in flight, and prints by how many KB the process has grown.
     #[arg(long, num_args = 2, value_names = ["CLIENT", "URL"])]
     hold: Option<Vec<String>>,
+    /// Calls with one client, so many at a time, for a profiler: the peer is the thread of that name.
+    #[arg(long, num_args = 2, value_names = ["CLIENT", "AT_A_TIME"])]
+    profile: Option<Vec<String>>,
     /// Serves the route of the comparison with Node, with the payloads in this folder, until
     /// standard input ends.
     #[arg(long, value_name = "FOLDER")]
@@ -38,14 +41,6 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some([name, url]) = options.hold.as_deref() {
-        let Some(kind) = Kind::named(name) else {
-            eprintln!("civic-bench: no client is named {name}");
-            return ExitCode::FAILURE;
-        };
-        calls::hold(kind, url);
-        return ExitCode::SUCCESS;
-    }
     if let Some(payloads) = &options.serve {
         node::serve(payloads);
         return ExitCode::SUCCESS;
@@ -65,6 +60,18 @@ fn act(options: &Options) -> Result<(), String> {
             .parse()
             .map_err(|_| format!("{times} is not a number of times"))?;
         return count::repeat(piece, times);
+    }
+    if let Some([name, url]) = options.hold.as_deref() {
+        calls::hold(kind(name)?, url);
+        return Ok(());
+    }
+    if let Some([name, at_a_time]) = options.profile.as_deref() {
+        let at_a_time = at_a_time
+            .parse()
+            .map_err(|_| format!("{at_a_time} is not a number of calls"))?;
+        let micros = calls::profile(kind(name)?, at_a_time);
+        println!("{micros:.2} µs per call");
+        return Ok(());
     }
     let names = run::names();
     let chosen: Vec<&str> = if options.groups.is_empty() {
@@ -99,6 +106,10 @@ fn act(options: &Options) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    Kind::named(name).ok_or_else(|| format!("no client is named {name}"))
 }
 
 fn write(report: &Report, folder: &std::path::Path) -> io::Result<()> {

@@ -51,7 +51,8 @@ impl Kind {
     /// Returns the client of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.name() == name)
+        let mut kinds = KINDS.into_iter().chain([Self::CivicHttp2]);
+        kinds.find(|kind| kind.name() == name)
     }
 
     /// Returns the name in tables.

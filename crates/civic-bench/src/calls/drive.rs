@@ -6,8 +6,12 @@ use std::time::Instant;
 
 use tokio::runtime::{self, Runtime};
 
-use super::client::Client;
+use super::client::{Client, Kind};
+use super::peer::Peer;
 use crate::measure::thread_cpu;
+
+/// How many calls a profile consists of.
+const PROFILED: usize = 50_000;
 
 /// What a call cost in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +64,19 @@ pub fn compare(
         }
     }
     samples
+}
+
+/// Calls with a new client of this kind, and returns the processor time per call in µs.
+///
+/// # Panics
+///
+/// If a call fails.
+#[must_use]
+pub fn profile(kind: Kind, at_a_time: usize) -> f64 {
+    let peer = Peer::start(&[1]);
+    let client = Client::new(kind, &peer.url());
+    let samples = compare(&[client], 1, at_a_time, PROFILED, 1);
+    samples[0][0].cpu
 }
 
 async fn drive(client: &Client, rows: usize, at_a_time: usize, calls: usize) -> Sample {

@@ -9,6 +9,6 @@ mod held;
 mod peer;
 
 pub use self::client::{Client, KINDS, Kind};
-pub use self::drive::{Sample, compare};
+pub use self::drive::{Sample, compare, profile};
 pub use self::held::{CALLS, hold, memory};
 pub use self::peer::Peer;

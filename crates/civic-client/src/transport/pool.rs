@@ -49,6 +49,9 @@ pub(super) struct Pool {
     /// The address, if the host is one and no name.
     literal: OnceLock<Option<Arc<[IpAddr]>>>,
     idle: Mutex<Idle>,
+    /// Whether there may be connections that carry several requests at once.
+    #[cfg(feature = "http2")]
+    may_share: bool,
     #[cfg(feature = "http2")]
     sessions: Sessions,
 }
@@ -77,6 +80,8 @@ impl Pool {
             host: OnceLock::new(),
             literal: OnceLock::new(),
             idle: Mutex::default(),
+            #[cfg(feature = "http2")]
+            may_share: config.http2.is_some(),
             #[cfg(feature = "http2")]
             sessions: Sessions::default(),
         }
@@ -234,7 +239,9 @@ impl Pool {
     /// `ips`, if they are known.
     pub(super) fn take(&self, ip: IpAddr, ips: Option<&[IpAddr]>, tried: &Tried) -> Option<Link> {
         #[cfg(feature = "http2")]
-        if let Some(seat) = self.sessions.take(ip, ips, tried, Choice::Untried) {
+        if self.may_share
+            && let Some(seat) = self.sessions.take(ip, ips, tried, Choice::Untried)
+        {
             return Some(Link::Http2(seat));
         }
         let (now, runtime) = (Instant::now(), Handle::current().id());
