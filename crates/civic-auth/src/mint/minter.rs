@@ -242,9 +242,8 @@ impl Signer {
 
     /// Appends `claims` and the signature to `start`, which is already encoded.
     fn sign(&self, start: &str, claims: &[u8]) -> Token {
-        let mut bearer = Vec::with_capacity(
-            start.len() + claims.len().div_ceil(3) * 4 + SIGNATURE_CHARACTERS,
-        );
+        let mut bearer =
+            Vec::with_capacity(start.len() + claims.len().div_ceil(3) * 4 + SIGNATURE_CHARACTERS);
         bearer.extend_from_slice(start.as_bytes());
         push_base64(&mut bearer, claims);
         let signature = self.key.sign(&bearer[BEARER.len()..]);

@@ -55,11 +55,7 @@ pub(super) const fn aim(beside: &'static str, at_most: f64) -> Aim {
 }
 
 /// Returns what a side may add to another one, in ns, and how that is said.
-pub(super) const fn addition(
-    beside: &'static str,
-    at_most: f64,
-    words: &'static str,
-) -> Addition {
+pub(super) const fn addition(beside: &'static str, at_most: f64, words: &'static str) -> Addition {
     Addition {
         beside,
         at_most,

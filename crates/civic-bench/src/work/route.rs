@@ -51,8 +51,7 @@ fn piece(name: &'static str, mut app: Router) -> Piece {
             Side::new(BARE, move || answer(&mut plain)),
         ],
         aims: Vec::new(),
-        adds: (name == LAYERS[LAYERS.len() - 1])
-            .then(|| addition(BARE, 3_000.0, "3 µs")),
+        adds: (name == LAYERS[LAYERS.len() - 1]).then(|| addition(BARE, 3_000.0, "3 µs")),
     }
 }
 

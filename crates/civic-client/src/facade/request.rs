@@ -65,7 +65,10 @@ impl fmt::Debug for RequestBuilder<'_> {
     /// Without parameters, query, headers and body: they may contain personal data and secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
-            .field("method", &self.draft.parts.as_ref().map(|parts| &parts.method))
+            .field(
+                "method",
+                &self.draft.parts.as_ref().map(|parts| &parts.method),
+            )
             .field("template", &self.draft.template)
             .field("options", &self.draft.options)
             .finish_non_exhaustive()
@@ -214,7 +217,7 @@ impl<'a> RequestBuilder<'a> {
             }
             Ok(())
         });
-        this.added = added;
+        this.draft.added = added;
         this
     }
 

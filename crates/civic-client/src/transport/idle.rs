@@ -13,7 +13,10 @@ use crate::transport::connection::Connection;
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     /// The least recently used one first.
-    #[expect(clippy::vec_box, reason = "they come and go one by one, and are not small")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they come and go one by one, and are not small"
+    )]
     connections: Vec<Box<Connection>>,
     /// The addresses that the peer had when connections to other ones were closed last.
     ips: Vec<IpAddr>,
@@ -93,6 +96,7 @@ impl Idle {
     }
 
     fn retain_usable(&mut self, now: Instant) {
-        self.connections.retain(|connection| connection.is_usable(now));
+        self.connections
+            .retain(|connection| connection.is_usable(now));
     }
 }

@@ -54,10 +54,7 @@ mod tests {
             ("", None),
         ];
         for (value, expected) in cases {
-            let headers = HeaderMap::from_iter([(
-                http::HeaderName::from_static("keep-alive"),
-                value.parse().unwrap(),
-            )]);
+            let headers = HeaderMap::from_iter([(KEEP_ALIVE, value.parse().unwrap())]);
             let millis = announced_idle_time(&headers).map(|time| time.as_millis());
             assert_eq!(millis, expected, "{value:?}");
         }

@@ -17,8 +17,7 @@ impl Link {
     pub(super) async fn ready(self) -> Option<Self> {
         match self {
             Self::Http1(mut connection) => {
-                let is_ready =
-                    connection.is_ready() || Box::pin(connection.becomes_ready()).await;
+                let is_ready = connection.is_ready() || Box::pin(connection.becomes_ready()).await;
                 is_ready.then_some(Self::Http1(connection))
             }
             #[cfg(feature = "http2")]

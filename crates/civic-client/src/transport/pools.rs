@@ -72,10 +72,7 @@ mod tests {
                 &pools.of(&target("ALWAYS:80"), &config, None)
             ));
         }
-        let kept: Vec<_> = others
-            .iter()
-            .map(|pool| pool.strong_count() > 0)
-            .collect();
+        let kept: Vec<_> = others.iter().map(|pool| pool.strong_count() > 0).collect();
         assert_eq!(kept.iter().filter(|kept| **kept).count(), 1023);
         assert!(!kept[0] && kept[2999]);
     }

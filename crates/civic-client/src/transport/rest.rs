@@ -100,6 +100,9 @@ mod tests {
         // A request that lasts longer than its connection may be used is not disturbed.
         rest.end();
         assert_eq!(rest.look(4 * second), Look::Again(start + 13 * second));
-        assert_eq!(rest.look(Duration::ZERO), Look::Again(start + 9 * second + GRAIN));
+        assert_eq!(
+            rest.look(Duration::ZERO),
+            Look::Again(start + 9 * second + GRAIN)
+        );
     }
 }

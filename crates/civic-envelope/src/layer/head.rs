@@ -219,7 +219,10 @@ pub(super) fn describe_data_only(fields: &mut HeaderMap) {
         HeaderName::from_static("content-md5"),
     ];
     // Most have none of them. To look through a few fields is faster than to ask for each name.
-    if !fields.keys().any(|name| *name == header::ETAG || DIGESTS.contains(name)) {
+    if !fields
+        .keys()
+        .any(|name| *name == header::ETAG || DIGESTS.contains(name))
+    {
         return;
     }
     for digest in DIGESTS {

@@ -86,7 +86,10 @@ impl Deadline {
     /// Returns that of the calls for a list.
     pub(super) fn of(list: &RequestBuilder<'_>) -> Self {
         let serving = RequestContext::try_current();
-        match (list.draft.deadline, serving.and_then(|context| context.deadline())) {
+        match (
+            list.draft.deadline,
+            serving.and_then(|context| context.deadline()),
+        ) {
             (Some(_), _) => Self::OfEachCall,
             (None, Some(deadline)) => Self::At(deadline),
             (None, None) => Self::None,

@@ -63,7 +63,11 @@ pub(super) async fn admitted(
         None => policy.max_retry_after(),
     };
     // Most often there is room, and no change to wait for.
-    match policy.memory().route(peer, route).map(|route| route.admit()) {
+    match policy
+        .memory()
+        .route(peer, route)
+        .map(|route| route.admit())
+    {
         None => Ok(None),
         Some(Admission::Go(ticket)) => Ok(Some(ticket)),
         Some(Admission::UsedUp(_) | Admission::Busy(_)) => {
