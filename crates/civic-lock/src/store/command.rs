@@ -17,7 +17,7 @@ use crate::store::sighting::Fingerprint;
 use crate::timing::Ttl;
 
 /// An operation on one lock.
-pub(crate) trait Command: Send + 'static {
+pub(crate) trait Command: Send + Sync + 'static {
     /// What the store answers.
     type Answer: Send + 'static;
 }

@@ -59,7 +59,7 @@ impl fmt::Debug for Fingerprint {
 // ===== impl Sighting =====
 
 impl Sighting {
-    /// Reads the lines of the Redis hash, see `schedules.lua`. A line of another form is left out.
+    /// Reads the lines of the Redis hash, see `sightings.lua`. A line of another form is left out.
     pub(crate) fn read_lines(text: &str) -> Vec<Self> {
         let read = |line: &str| {
             let mut parts = line.splitn(3, ' ');

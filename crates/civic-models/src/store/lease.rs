@@ -1,4 +1,4 @@
-//! `acquire.lua`, `renew.lua`, `release.lua`, `abandon.lua`, and `bump` of `prelude.lua`.
+//! `acquire.lua`, `renew.lua`, `release.lua`, `abandon.lua`, and `bump.lua`.
 
 use super::answer::Answer;
 use super::holder::Holder;

@@ -18,6 +18,8 @@ use crate::support::redis::Redis;
 const KEY: &str = "lock:nightly";
 const FENCE: &str = "{lock:nightly}:fence";
 const TICK: &str = "{lock:nightly}:tick";
+/// The largest number of microseconds that a script can tell from the next one.
+const NEVER: &str = "9007199254740991";
 /// Longer than any history: the companion keys do not expire.
 const RETAIN: &str = "1000000";
 
@@ -39,7 +41,12 @@ impl Scripts {
             let path = folder.join(name);
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
         };
-        let (prelude, schedules) = (read("prelude.lua"), read("schedules.lua"));
+        let parts = [
+            "now", "int", "answer", "announce", "bump", "remember", "settled", "sightings", "ttl_of",
+            "values_of",
+        ];
+        let parts = parts.map(|part| read(&format!("parts/{part}.lua")));
+        let prelude = format!("{}\n{}", read("prelude.lua"), parts.join("\n"));
         let kinds = [
             (Kind::Acquire, "acquire.lua"),
             (Kind::Renew, "renew.lua"),
@@ -52,8 +59,8 @@ impl Scripts {
             (Kind::Register, "register.lua"),
             (Kind::Peek, "peek.lua"),
         ];
-        // Some scripts need no functions about schedules: they have them all the same.
-        let script = |(kind, name)| (kind, format!("{prelude}\n{schedules}\n{}", read(name)));
+        // Here each script has all parts, whether it uses them or not.
+        let script = |(kind, name)| (kind, format!("{prelude}\n{}", read(name)));
         Self(kinds.into_iter().map(script).collect())
     }
 
@@ -62,7 +69,7 @@ impl Scripts {
         let echo = command
             .holder()
             .map_or("#1".to_owned(), |holder| holder.to_string());
-        let mut arguments = vec![echo, "0".to_owned()];
+        let mut arguments = vec![echo, NEVER.to_owned(), "1".to_owned()];
         let mut add = |words: &[&dyn ToString]| {
             arguments.extend(words.iter().map(|word| word.to_string()));
         };
@@ -276,7 +283,7 @@ fn a_command_after_its_last_moment_changes_nothing_in_the_scripts() {
     let scripts = Scripts::read();
     let redis = Redis::new();
     redis.data.borrow_mut().now_us = 5001;
-    let arguments = ["A0", "5000", "3", RETAIN].map(str::to_owned);
+    let arguments = ["A0", "5000", "1", "3", RETAIN].map(str::to_owned);
     let acquire = &scripts.0[&Kind::Acquire];
     assert_eq!(redis.eval(acquire, &[KEY, FENCE], &arguments), ["expired"]);
     assert_eq!(keys_of(&redis)[0], None);

@@ -125,15 +125,10 @@ impl<C: Client> Connector<C> {
                 .map_err(Error::never_sent)?,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let args = invocation.args_until(server_us + left.as_micros() as u64);
+        let not_after = server_us + left.as_micros() as u64;
         let script = invocation.script;
         let sha = script.sha.get_or_init(|| C::script_name(script.text));
-        let with = |script: &str| {
-            let mut all = Vec::with_capacity(1 + args.len());
-            all.push(script.to_owned());
-            all.extend_from_slice(&args);
-            all
-        };
+        let with = |script: &str| invocation.args_until(not_after, script);
 
         let sent = boot_clock::now();
         let mut value = self

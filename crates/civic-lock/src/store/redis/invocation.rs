@@ -1,37 +1,60 @@
 //! One call of a script.
 
 use crate::name::LockName;
+use crate::store::redis::operations::Scripted;
 use crate::store::redis::script::Script;
 
 /// One call of a script.
-#[derive(Debug)]
 pub(super) struct Invocation<'a> {
     pub(super) script: &'static Script,
     /// The lock, whose slot is that of all its keys.
     pub(super) name: &'a LockName,
-    pub(super) keys: Vec<String>,
     /// The first argument: the holder, or a word that stands for none.
-    pub(super) echo: String,
+    pub(super) echo: &'a str,
     /// Never used for another command of this store.
-    pub(super) serial: u64,
-    /// The arguments after the echo and the deadline.
-    pub(super) args: Vec<String>,
+    pub(super) serial: String,
+    /// What the script is called for.
+    pub(super) command: &'a dyn Arguments,
+}
+
+/// What a command gives to its script, whichever command it is.
+pub(super) trait Arguments: Sync {
+    /// The keys.
+    fn keys_of(&self, name: &LockName) -> Vec<String>;
+
+    /// The arguments after the echo, the deadline and the serial.
+    fn args_of(&self, name: &LockName) -> Vec<String>;
+}
+
+impl<C: Scripted> Arguments for C {
+    fn keys_of(&self, name: &LockName) -> Vec<String> {
+        self.keys(name)
+    }
+
+    fn args_of(&self, name: &LockName) -> Vec<String> {
+        self.args(name)
+    }
 }
 
 impl Invocation<'_> {
-    /// The first item of the reply.
-    pub(super) fn expected_echo(&self) -> String {
-        format!("{} {}", self.echo, self.serial)
+    /// The first items of the reply.
+    pub(super) fn expected_echo(&self) -> [&str; 2] {
+        [self.echo, &self.serial]
     }
 
-    /// The arguments of `EVALSHA`, after the script itself.
-    pub(super) fn args_until(&self, not_after: u64) -> Vec<String> {
-        let mut args = Vec::with_capacity(3 + self.keys.len() + self.args.len());
-        args.push(self.keys.len().to_string());
-        args.extend_from_slice(&self.keys);
-        args.push(self.echo.clone());
-        args.push(format!("{not_after} {}", self.serial));
-        args.extend_from_slice(&self.args);
-        args
+    /// The arguments of `EVALSHA`, with the script itself. They are made anew for each time that it
+    /// is sent, which is nearly always once.
+    pub(super) fn args_until(&self, not_after: u64, script: &str) -> Vec<String> {
+        let keys = self.command.keys_of(self.name);
+        let args = self.command.args_of(self.name);
+        let mut all = Vec::with_capacity(5 + keys.len() + args.len());
+        all.push(script.to_owned());
+        all.push(keys.len().to_string());
+        all.extend(keys);
+        all.push(self.echo.to_owned());
+        all.push(not_after.to_string());
+        all.push(self.serial.clone());
+        all.extend(args);
+        all
     }
 }

@@ -200,7 +200,7 @@ impl Scripted for OnceUnbegin {
     }
 }
 
-/// Reads the fields of a record, in the order of `once.lua`.
+/// Reads the fields of a record, in the order of `execution.lua`.
 fn read_execution(reply: &Reply, first: usize) -> Result<Execution, Error> {
     let text = |index: usize| reply.text(first + index);
     let delivery = match text(4)? {

@@ -23,10 +23,10 @@ pub(crate) trait Scripted: Command {
 
     fn keys(&self, name: &LockName) -> Vec<String>;
 
-    /// The value that the reply must begin with; `None` for a serial number.
+    /// The holder, with which the reply must begin; `None` if there is none.
     fn echo(&self) -> Option<&Holder>;
 
-    /// The arguments after the echo and the deadline.
+    /// The arguments after the echo, the deadline and the serial.
     fn args(&self, name: &LockName) -> Vec<String>;
 
     fn read(reply: &Reply) -> Result<Self::Answer, Error>;
@@ -76,11 +76,9 @@ impl Scripted for Acquire {
 
     fn args(&self, _: &LockName) -> Vec<String> {
         let retain = FENCE_RETENTION.max(self.ttl.get() * 2);
-        vec![
-            self.ttl.as_millis().to_string(),
-            millis(retain),
-            values(&self.orphans),
-        ]
+        let mut args = vec![self.ttl.as_millis().to_string(), millis(retain)];
+        args.extend(self.orphans.iter().map(|orphan| orphan.as_str().to_owned()));
+        args
     }
 
     fn read(reply: &Reply) -> Result<Acquired<u64>, Error> {

@@ -11,6 +11,8 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// How many items every reply has: echo, serial, time and outcome.
+    const HEAD: usize = 4;
     /// The outcome of a script that has taken the key.
     pub(super) const GRANTED: &str = "granted";
     /// The outcome of a script that has recorded a result.
@@ -18,21 +20,21 @@ impl Reply {
     /// The outcome of a script that came too late, and has done nothing.
     pub(super) const EXPIRED: &str = "expired";
 
-    /// Checks that echo, time and outcome are present, and that the echo is ours.
-    pub(super) fn read(items: Vec<String>, echo: &str) -> Result<Self, Error> {
+    /// Checks that echo, serial, time and outcome are present, and that the first two are ours.
+    pub(super) fn read(items: Vec<String>, echo: &[&str; 2]) -> Result<Self, Error> {
         let reply = Self { items };
-        if reply.items.len() < 3 || reply.items[0] != echo {
+        if reply.items.len() < Self::HEAD || reply.items[..2] != echo[..] {
             return Err(reply.corrupt());
         }
         Ok(reply)
     }
 
     pub(super) fn outcome(&self) -> &str {
-        &self.items[2]
+        &self.items[3]
     }
 
     pub(super) fn server_us(&self) -> Result<u64, Error> {
-        self.items[1].parse().map_err(|_| self.corrupt())
+        self.items[2].parse().map_err(|_| self.corrupt())
     }
 
     /// The server's clock, in milliseconds since the epoch.
@@ -42,14 +44,14 @@ impl Reply {
 
     pub(super) fn text(&self, index: usize) -> Result<&str, Error> {
         self.items
-            .get(3 + index)
+            .get(Self::HEAD + index)
             .map(String::as_str)
             .ok_or_else(|| self.corrupt())
     }
 
     /// All items after the outcome.
     pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().skip(3).map(String::as_str)
+        self.items.iter().skip(Self::HEAD).map(String::as_str)
     }
 
     pub(super) fn number(&self, index: usize) -> Result<u64, Error> {
@@ -82,7 +84,7 @@ impl Reply {
     pub(super) fn corrupt(&self) -> Error {
         Error::new(
             ErrorKind::Corrupt,
-            format!("{} items, {:?}", self.items.len(), self.items.get(2)),
+            format!("{} items, {:?}", self.items.len(), self.items.get(3)),
         )
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::name::LockName;
 use crate::store::hints::Hints;
+use crate::store::holder::Holder;
 use crate::store::listing::Listing;
 use crate::store::redis::client::Library;
 use crate::store::redis::client::client::Client;
@@ -106,12 +107,9 @@ impl RedisStore {
         let invocation = Invocation {
             script: C::SCRIPT,
             name,
-            keys: command.keys(name),
-            echo: command
-                .echo()
-                .map_or_else(|| "#".to_owned(), |holder| holder.as_str().to_owned()),
-            serial: self.serial.fetch_add(1, Ordering::Relaxed),
-            args: command.args(name),
+            echo: command.echo().map_or("#", Holder::as_str),
+            serial: self.serial.fetch_add(1, Ordering::Relaxed).to_string(),
+            command: &command,
         };
         let deadline = Instant::now() + within;
         match C::REPLICATION {

@@ -117,7 +117,7 @@ impl Redis {
         Self { lua, data }
     }
 
-    /// Runs a script, and returns what it answers after the echo and the clock.
+    /// Runs a script, and returns what it answers after the echo, the serial and the clock.
     pub(crate) fn eval(&self, script: &str, keys: &[&str], arguments: &[String]) -> Vec<String> {
         let globals = self.lua.globals();
         globals.set("KEYS", keys.to_vec()).expect("set");
@@ -125,7 +125,8 @@ impl Redis {
         let reply: Vec<Value> = self.lua.load(script).eval().expect("the script runs");
         let reply: Vec<String> = reply.iter().map(word).collect();
         assert_eq!(reply[0], arguments[0], "the echo");
-        reply[2..].to_vec()
+        assert_eq!(reply[1], arguments[2], "the serial");
+        reply[3..].to_vec()
     }
 }
 
@@ -164,7 +165,19 @@ fn run(lua: &Lua, data: &mut Data, words: &[&str]) -> mlua::Result<Value> {
             )
         }
         ["GET", key] => text(lua, data.text(key)),
-        ["SET", key, value, "PX", millis] => {
+        ["MGET", ref keys @ ..] => {
+            let values = keys.iter().map(|key| data.text(key)).collect();
+            list(lua, values)
+        }
+        ["SET", key, value, "PX", millis, ref when @ ..] => {
+            let is_there = data.entry(key).is_some();
+            match when {
+                [] => {}
+                ["NX"] if is_there => return text(lua, None),
+                ["XX"] if !is_there => return text(lua, None),
+                ["NX" | "XX"] => {}
+                _ => panic!("an option of SET that this test does not know: {when:?}"),
+            }
             let kept = Kept::Text(value.to_owned());
             let entry = Entry {
                 kept,

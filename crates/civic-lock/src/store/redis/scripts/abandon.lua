@@ -1,7 +1,7 @@
 -- Releases the key and leaves the tick claimed.
 --
 -- KEYS[1]  lock:<name>
--- ARGV[3]  channel of the hint
+-- ARGV[4]  channel of the hint
 --
 -- Reply: 'ours'
 --        'not_ours'
@@ -9,5 +9,5 @@ if redis.call('GET', KEYS[1]) ~= echo then
   return answer('not_ours')
 end
 redis.call('DEL', KEYS[1])
-announce(ARGV[3])
+announce(ARGV[4])
 return answer('ours')

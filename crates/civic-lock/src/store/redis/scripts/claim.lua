@@ -11,20 +11,20 @@
 --                                 by        the holder that has completed the last one
 --                                 marks     who has moved it over missed ticks, see miss.lua
 --                                 version   2 since schedules are kept
---                                 schedules the schedules it was seen with, see schedules.lua
+--                                 schedules the schedules it was seen with, see sightings.lua
 --                                 generation  how often an operator has set the watermark
 --                                 paused    since when no tick is claimed, ms
 --                                 peer      a foreign holder: '<first sight> <its expiry, 0 for
 --                                           none> <tick> <holder>'
 --                                 due, due_attempt, due_claimant, due_handed  see claim_due.lua
--- ARGV[3]  ttl of the holder, ms
--- ARGV[4]  tick, ms since the epoch
--- ARGV[5]  grace, ms
--- ARGV[6]  how far a tick may lie in the future, ms
--- ARGV[7]  'at_least_once' or 'at_most_once'
--- ARGV[8]  ttl of fence and watermark, ms
--- ARGV[9]  values that no lease uses, separated by spaces: a key that holds one counts as ours
--- ARGV[10] JSON, absent for none of it:
+-- ARGV[4]  ttl of the holder, ms
+-- ARGV[5]  tick, ms since the epoch
+-- ARGV[6]  grace, ms
+-- ARGV[7]  how far a tick may lie in the future, ms
+-- ARGV[8]  'at_least_once' or 'at_most_once'
+-- ARGV[9]  ttl of fence and watermark, ms
+-- ARGV[10] values that no lease uses, separated by spaces: a key that holds one counts as ours
+-- ARGV[11] JSON, absent for none of it:
 --          clock, differ  the caller's clock, ms, and by how much it may differ from this server's
 --          generation  the one that the caller knows
 --          schedule    fingerprint of its schedule, see sight.lua
@@ -53,11 +53,11 @@ local done = tonumber(state[1])
 local claimed, claimant = tonumber(state[2]), state[3]
 local attempt, prev, by = tonumber(state[4]) or 0, tonumber(state[5]), state[6]
 local handed = tonumber(state[11]) or 0
-local tick, grace = tonumber(ARGV[4]), tonumber(ARGV[5])
-local at_most_once = ARGV[7] == 'at_most_once'
-local orphans = values_of(ARGV[9])
+local tick, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
+local at_most_once = ARGV[8] == 'at_most_once'
+local orphans = values_of(ARGV[10])
 local sightings = sightings_of(state[9])
-local terms = ARGV[10] and cjson.decode(ARGV[10]) or {}
+local terms = ARGV[11] and cjson.decode(ARGV[11]) or {}
 
 if terms.clock and math.abs(now - terms.clock) > terms.differ then
   return answer('clock_suspect')
@@ -67,23 +67,23 @@ if not done then
 end
 local generation = tonumber(state[7]) or 0
 if terms.generation and terms.generation ~= generation then
-  return answer('reset', int(generation), int(done))
+  return answer('reset', generation, done)
 end
 
 local function grant(which, nth)
-  local fence = bump(KEYS[2], ARGV[8])
-  redis.call('HSET', KEYS[3], 'claimed', int(which), 'claimant', echo, 'attempt', int(nth))
+  local fence = bump(KEYS[2], ARGV[9])
+  redis.call('HSET', KEYS[3], 'claimed', which, 'claimant', echo, 'attempt', nth)
   if nth == 1 then
     handed = 0
     redis.call('HDEL', KEYS[3], 'handed')
   end
   if at_most_once and which > done then
-    redis.call('HSET', KEYS[3], 'prev', int(done), 'done', int(which))
+    redis.call('HSET', KEYS[3], 'prev', done, 'done', which)
   end
-  redis.call('PEXPIRE', KEYS[3], ARGV[8])
+  redis.call('PEXPIRE', KEYS[3], ARGV[9])
   -- The key comes last: a write that is refused in between leaves no lock behind.
-  redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-  return answer('granted', int(which), fence, int(nth), int(done), int(handed))
+  redis.call('SET', KEYS[1], echo, 'PX', ARGV[4])
+  return answer('granted', which, fence, nth, done, handed)
 end
 
 -- Ours already: the answer to an earlier call was lost, and its work has not begun. Asked before
@@ -93,9 +93,9 @@ if held and claimed and held == claimant and (held == echo or orphans[held]) the
     done = prev
   end
   if held == echo then
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-    local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[8])
-    return answer('granted', int(claimed), fence, int(attempt), int(done), int(handed))
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    local fence = redis.call('GET', KEYS[2]) or bump(KEYS[2], ARGV[9])
+    return answer('granted', claimed, fence, attempt, done, handed)
   end
   return grant(claimed, attempt)
 end
@@ -119,7 +119,7 @@ end
 local free = not held or held == echo or held == by or orphans[held]
 
 local function running()
-  return answer('running', held, ttl_of(KEYS[1]), claimed and int(claimed) or '')
+  return answer('running', held, ttl_of(KEYS[1]), claimed or '')
 end
 
 if claimed and claimed > done then
@@ -128,10 +128,10 @@ if claimed and claimed > done then
   end
   -- Its holder died or gave it up.
   if at_most_once or now - claimed > grace then
-    return answer('too_late', int(claimed), int(done))
+    return answer('too_late', claimed, done)
   end
   if terms.attempts and attempt - handed >= terms.attempts then
-    return answer('exhausted', int(claimed), int(done))
+    return answer('exhausted', claimed, done)
   end
   return grant(claimed, attempt + 1)
 end
@@ -142,12 +142,12 @@ if tick <= done then
   if tick > sure then
     return running()
   end
-  return answer('already_done', int(sure))
+  return answer('already_done', sure)
 end
 if terms.schedule and tick <= first_sight then
-  return answer('unscheduled', int(first_sight))
+  return answer('unscheduled', first_sight)
 end
-if tick > now + tonumber(ARGV[6]) then
+if tick > now + tonumber(ARGV[7]) then
   return answer('clock_ahead')
 end
 if terms.peers then
@@ -157,8 +157,8 @@ if terms.peers then
     return from and from >= terms.peer_from and from < terms.peer_before
   end
   local function ran(holder, left)
-    redis.call('HSET', KEYS[3], 'done', int(tick))
-    return answer('ran_by_peer', holder, left, int(tick))
+    redis.call('HSET', KEYS[3], 'done', tick)
+    return answer('ran_by_peer', holder, left, tick)
   end
   local uuid = string.match(held or '', '.:%d+:(%x+):%d+$')
   if held and not free and not (uuid and #uuid == 32) then
@@ -178,7 +178,7 @@ if terms.peers then
   end
 end
 if now - tick > grace then
-  return answer('too_late', int(tick), int(done))
+  return answer('too_late', tick, done)
 end
 if not free then
   return running()

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
--- ARGV[3]  channel of the hint
+-- ARGV[4]  channel of the hint
 --
 -- Reply: 'ours'
 --        'not_ours'
@@ -21,5 +21,5 @@ if redis.call('GET', KEYS[1]) ~= echo then
   return answer('not_ours')
 end
 redis.call('DEL', KEYS[1])
-announce(ARGV[3])
+announce(ARGV[4])
 return answer('ours')

@@ -8,17 +8,17 @@
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:tick
 -- KEYS[3]  {lock:<name>}:runs, if something is remembered of it
--- ARGV[3]  the watermark as it was seen
--- ARGV[4]  where it goes
--- ARGV[5]  how many moves are kept
--- ARGV[6]  what is remembered in the list of the last runs; '' or absent for nothing
--- ARGV[7]  how many runs are remembered
--- ARGV[8]  ttl of what is remembered, ms
+-- ARGV[4]  the watermark as it was seen
+-- ARGV[5]  where it goes
+-- ARGV[6]  how many moves are kept
+-- ARGV[7]  what is remembered in the list of the last runs; '' or absent for nothing
+-- ARGV[8]  how many runs are remembered
+-- ARGV[9]  ttl of what is remembered, ms
 --
 -- Reply: 'marked'
 --        'changed', settled watermark, '1' if it is certain that no call with this echo has
 --        moved it, else '0'
-local kept_moves = tonumber(ARGV[5])
+local kept_moves = tonumber(ARGV[6])
 local done, claimed, by, kept, claimant, prev =
   unpack(redis.call('HMGET', KEYS[2], 'done', 'claimed', 'by', 'marks', 'claimant', 'prev'))
 local held = redis.call('GET', KEYS[1])
@@ -29,7 +29,7 @@ for mark in string.gmatch(kept or '', '%S+') do
   end
   marks[#marks + 1] = mark
 end
-local from, to = tonumber(ARGV[3]), tonumber(ARGV[4])
+local from, to = tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local function changed()
   -- Certain if no move since `from` has been dropped from the list.
@@ -51,8 +51,8 @@ if open > from then
 end
 table.insert(marks, 1, echo .. '@' .. int(to))
 marks[kept_moves + 1] = nil
-redis.call('HSET', KEYS[2], 'done', int(to), 'marks', table.concat(marks, ' '))
-if remember(KEYS[3], ARGV[6], ARGV[7]) then
-  redis.call('PEXPIRE', KEYS[3], ARGV[8])
+redis.call('HSET', KEYS[2], 'done', to, 'marks', table.concat(marks, ' '))
+if remember(KEYS[3], ARGV[7], ARGV[8]) then
+  redis.call('PEXPIRE', KEYS[3], ARGV[9])
 end
 return answer('marked')

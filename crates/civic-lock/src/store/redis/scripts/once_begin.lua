@@ -16,13 +16,13 @@
 --                                 author       who has said that it is done: holder,
 --                                              holder_without_result, or operator
 --                                 result       in base64
--- ARGV[3]  ttl of the holder, ms
--- ARGV[4]  ttl of the fence, ms
--- ARGV[5]  delivery
--- ARGV[6]  fingerprint; '' for none
--- ARGV[7]  for how long the record stays after the last look at it once it is done, ms
--- ARGV[8]  for how long it stays without an end, ms
--- ARGV[9]  values that no lease uses, separated by spaces: what one has begun counts as not begun
+-- ARGV[4]  ttl of the holder, ms
+-- ARGV[5]  ttl of the fence, ms
+-- ARGV[6]  delivery
+-- ARGV[7]  fingerprint; '' for none
+-- ARGV[8]  for how long the record stays after the last look at it once it is done, ms
+-- ARGV[9]  for how long it stays without an end, ms
+-- ARGV[10] values that no lease uses, separated by spaces: what one has begun counts as not begun
 --
 -- Reply: 'granted', fence, attempt, phase before; '' if there was no record, or if ours already
 --        'done', the fields of the record
@@ -31,7 +31,7 @@
 --        'different'
 local held = redis.call('GET', KEYS[1])
 local execution = execution_of(KEYS[3])
-local orphans = values_of(ARGV[9])
+local orphans = values_of(ARGV[10])
 
 local function is_ours(value)
   return value == echo or orphans[value]
@@ -41,8 +41,8 @@ end
 if execution and execution.phase == 'begun' and is_ours(execution.holder)
   and (not held or held == execution.holder) then
   if held == echo then
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-    return answer('granted', execution.fence, int(execution.attempt), '')
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    return answer('granted', execution.fence, execution.attempt, '')
   end
   execution = unbegun(execution)
 end
@@ -50,23 +50,23 @@ if held and is_ours(held) then
   held = false
 end
 if execution then
-  if execution.fingerprint ~= ARGV[6] then
+  if execution.fingerprint ~= ARGV[7] then
     return answer('different')
   end
   if execution.phase == 'done' then
-    local retain = tonumber(ARGV[7])
+    local retain = tonumber(ARGV[8])
     local until_ms = now + retain
     if (until_ms - execution['until']) * 100 > retain then
       execution['until'] = until_ms
       -- A server that refuses writes still answers.
-      redis.pcall('HSET', KEYS[3], 'until', int(until_ms))
-      redis.pcall('PEXPIREAT', KEYS[3], int(until_ms))
+      redis.pcall('HSET', KEYS[3], 'until', until_ms)
+      redis.pcall('PEXPIREAT', KEYS[3], until_ms)
     end
     return answer('done', fields_of(execution, redis.call('HGET', KEYS[3], 'result')))
   end
   if execution.phase == 'begun' and execution.delivery == 'at_most_once'
     and held ~= execution.holder then
-    return answer('in_doubt', execution.begun, execution.holder, int(execution.attempt))
+    return answer('in_doubt', execution.begun, execution.holder, execution.attempt)
   end
 end
 if held then
@@ -76,15 +76,15 @@ local before, attempts = '', 0
 if execution then
   before, attempts = execution.phase, execution.attempt
 end
-local fence = bump(KEYS[2], ARGV[4], execution and execution.fence)
-local until_ms = int(now + tonumber(ARGV[8]))
+local fence = bump(KEYS[2], ARGV[5], execution and execution.fence)
+local until_ms = now + tonumber(ARGV[9])
 -- Before the record as well, where it may do nothing: a server that refuses it has recorded
 -- nothing, and there is never a record without an end.
 redis.call('PEXPIREAT', KEYS[3], until_ms)
 redis.call('HSET', KEYS[3], 'version', '1', 'phase', 'begun', 'holder', echo,
-  'attempt', int(attempts + 1), 'fence', fence, 'delivery', ARGV[5], 'fingerprint', ARGV[6],
-  'begun', int(now), 'until', until_ms, 'retain', ARGV[7])
+  'attempt', attempts + 1, 'fence', fence, 'delivery', ARGV[6], 'fingerprint', ARGV[7],
+  'begun', now, 'until', until_ms, 'retain', ARGV[8])
 redis.call('PEXPIREAT', KEYS[3], until_ms)
 -- The key comes last: a write that is refused in between leaves no lock behind.
-redis.call('SET', KEYS[1], echo, 'PX', ARGV[3])
-return answer('granted', fence, int(attempts + 1), before)
+redis.call('SET', KEYS[1], echo, 'PX', ARGV[4])
+return answer('granted', fence, attempts + 1, before)

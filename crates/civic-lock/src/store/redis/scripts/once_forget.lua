@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:once
--- ARGV[3]  channel of the hint
+-- ARGV[4]  channel of the hint
 --
 -- Reply: 'ours'
 --        'not_ours'
@@ -12,5 +12,5 @@ if execution and execution.holder == echo and execution.phase ~= 'done' then
   redis.call('HSET', KEYS[2], 'phase', 'free')
   outcome = 'ours'
 end
-let_go(KEYS[1], ARGV[3])
+let_go(KEYS[1], ARGV[4])
 return answer(outcome)

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  lock:<name>
 -- KEYS[2]  {lock:<name>}:once
--- ARGV[3]  channel of the hint
+-- ARGV[4]  channel of the hint
 --
 -- Reply: 'ours'
 --        'not_ours'
@@ -12,11 +12,11 @@ local outcome = 'not_ours'
 if execution and execution.phase == 'begun' and execution.holder == echo then
   local before = unbegun(execution)
   if before then
-    redis.call('HSET', KEYS[2], 'phase', before.phase, 'attempt', int(before.attempt))
+    redis.call('HSET', KEYS[2], 'phase', before.phase, 'attempt', before.attempt)
   else
     redis.call('DEL', KEYS[2])
   end
   outcome = 'ours'
 end
-let_go(KEYS[1], ARGV[3])
+let_go(KEYS[1], ARGV[4])
 return answer(outcome)

@@ -9,7 +9,7 @@ if not done then
   return answer('unregistered')
 end
 if not paused then
-  paused = int(now)
+  paused = now
   redis.call('HSET', KEYS[1], 'paused', paused)
 end
 return answer('paused', paused)

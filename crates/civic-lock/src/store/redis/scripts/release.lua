@@ -1,18 +1,19 @@
 -- Deletes the key if it is ours, or leaves it for the rest of its minimum hold.
 --
 -- KEYS[1]  lock:<name>
--- ARGV[3]  rest of the minimum hold, ms; 0 for none
--- ARGV[4]  channel of the hint
+-- ARGV[4]  rest of the minimum hold, ms; 0 for none
+-- ARGV[5]  channel of the hint
 --
 -- Reply: 'ours'
 --        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_ours')
+  return {echo, serial, now_us, 'not_ours'}
 end
-if tonumber(ARGV[3]) > 0 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  return answer('ours')
+if ARGV[4] ~= '0' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+else
+  redis.call('DEL', KEYS[1])
+  -- A hint only: without permission for the channel the lock still works.
+  redis.pcall('PUBLISH', ARGV[5], '')
 end
-redis.call('DEL', KEYS[1])
-announce(ARGV[4])
-return answer('ours')
+return {echo, serial, now_us, 'ours'}

@@ -1,12 +1,12 @@
 -- Extends the key if it is ours. Never sets it: that would bring a lost lock back.
 --
 -- KEYS[1]  lock:<name>
--- ARGV[3]  ttl, ms
+-- ARGV[4]  ttl, ms
 --
 -- Reply: 'ours'
 --        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return answer('not_ours')
+  return {echo, serial, now_us, 'not_ours'}
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return answer('ours')
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {echo, serial, now_us, 'ours'}

@@ -1,7 +1,7 @@
 -- Resumes a paused job.
 --
 -- KEYS[1]  {lock:<name>}:tick
--- ARGV[3]  channel of the hint
+-- ARGV[4]  channel of the hint
 --
 -- Reply: 'resumed', since when it was paused, ms; '' if it was not
 --        'unregistered'
@@ -11,6 +11,6 @@ if not done then
 end
 if paused then
   redis.call('HDEL', KEYS[1], 'paused')
-  announce(ARGV[3])
+  announce(ARGV[4])
 end
 return answer('resumed', paused or '')

@@ -1,8 +1,8 @@
 -- Asks for a run beside the schedule. One replica will claim it.
 --
 -- KEYS[1]  {lock:<name>}:tick
--- ARGV[3]  its instant, ms since the epoch; 0 for now
--- ARGV[4]  channel of the hint
+-- ARGV[4]  its instant, ms since the epoch; 0 for now
+-- ARGV[5]  channel of the hint
 --
 -- Reply: 'due', instant
 --        'already_due', instant
@@ -14,10 +14,10 @@ end
 if due then
   return answer('already_due', due)
 end
-local instant = tonumber(ARGV[3])
+local instant = tonumber(ARGV[4])
 if instant == 0 then
   instant = now
 end
-redis.call('HSET', KEYS[1], 'due', int(instant), 'due_attempt', '0')
-announce(ARGV[4])
-return answer('due', int(instant))
+redis.call('HSET', KEYS[1], 'due', instant, 'due_attempt', '0')
+announce(ARGV[5])
+return answer('due', instant)

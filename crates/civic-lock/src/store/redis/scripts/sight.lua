@@ -1,10 +1,10 @@
 -- Notes that a replica has a schedule, and reads.
 --
 -- KEYS[1]  {lock:<name>}:tick
--- ARGV[3]  fingerprint of the schedule
--- ARGV[4]  for how long a schedule must have been silent to be dropped, ms
--- ARGV[5]  how many schedules are kept
--- ARGV[6]  ttl of the watermark, ms
+-- ARGV[4]  fingerprint of the schedule
+-- ARGV[5]  for how long a schedule must have been silent to be dropped, ms
+-- ARGV[6]  how many schedules are kept
+-- ARGV[7]  ttl of the watermark, ms
 --
 -- Reply: 'sighted', first sight, schedules, dropped schedules
 --        'unregistered'
@@ -13,9 +13,9 @@ if not done then
   return answer('unregistered')
 end
 local first, kept, dropped =
-  see(sightings_of(schedules), tonumber(done), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
+  see(sightings_of(schedules), tonumber(done), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]))
 redis.call('HSET', KEYS[1], 'schedules', text_of(kept), 'version', '2')
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[6]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[7]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[7])
 end
-return answer('sighted', int(first), text_of(kept), text_of(dropped))
+return answer('sighted', first, text_of(kept), text_of(dropped))

@@ -1,0 +1,3 @@
+local function answer(...)
+  return {echo, serial, now_us, ...}
+end
