@@ -7,20 +7,19 @@
 //! there are. Each acquisition has its own holder value, so a delayed command of an earlier one
 //! cannot affect the lease of a later one.
 //!
-//! The acquire itself runs in its own task. If its caller stops waiting, at any await, the lease is
-//! given back.
+//! An acquire is carried to its end even if its caller stops waiting, at any await. The lease is
+//! then given back.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::boot_clock;
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind};
+use crate::lease::detached::Detached;
 use crate::lease::end::Ending;
 use crate::lease::guard::LeaseGuard;
 use crate::lease::lease::Shared;
@@ -135,7 +134,7 @@ impl Leases {
         ttl: Ttl,
     ) -> Result<Acquired<LeaseGuard>, Error> {
         let (leases, name) = (self.clone(), name.clone());
-        run_detached(Box::pin(async move {
+        Detached::new(Box::pin(async move {
             let pending = leases.begin(name, ttl, Ending::Release { hold: None })?;
             let command = Acquire {
                 holder: pending.holder.clone(),
@@ -147,7 +146,7 @@ impl Leases {
                 Err(error) => Err(leases.undo(pending, error)),
             }
         }))
-        .await
+        .await?
     }
 
     /// Tries once to claim a tick.
@@ -163,7 +162,7 @@ impl Leases {
         terms: ClaimTerms,
     ) -> Result<Claimed<LeaseGuard>, Error> {
         let (leases, name) = (self.clone(), name.clone());
-        let mut claimed = run_detached(Box::pin(async move {
+        let mut claimed = Detached::new(Box::pin(async move {
             let pending = leases.begin(name, ttl, Ending::Unclaim)?;
             let command = Claim {
                 holder: pending.holder.clone(),
@@ -177,7 +176,7 @@ impl Leases {
                 Err(error) => Err(leases.undo(pending, error)),
             }
         }))
-        .await;
+        .await?;
         if let Ok(Claimed::Granted { lease: guard, .. }) = &mut claimed {
             // The caller has the guard: from here on, the work of the tick may have begun.
             guard.on_drop(match request.delivery {
@@ -198,7 +197,7 @@ impl Leases {
         attempts: Option<u32>,
     ) -> Result<Claimed<LeaseGuard>, Error> {
         let (leases, name) = (self.clone(), name.clone());
-        let mut claimed = run_detached(Box::pin(async move {
+        let mut claimed = Detached::new(Box::pin(async move {
             let pending = leases.begin(name, ttl, Ending::Unclaim)?;
             let command = ClaimDue {
                 holder: pending.holder.clone(),
@@ -212,7 +211,7 @@ impl Leases {
                 Err(error) => Err(leases.undo(pending, error)),
             }
         }))
-        .await;
+        .await?;
         if let Ok(Claimed::Granted { lease: guard, .. }) = &mut claimed {
             guard.on_drop(Ending::Abandon);
         }
@@ -231,7 +230,7 @@ impl Leases {
         terms: OnceTerms,
     ) -> Result<Begun<LeaseGuard>, Error> {
         let (leases, name) = (self.clone(), name.clone());
-        let mut begun = run_detached(Box::pin(async move {
+        let mut begun = Detached::new(Box::pin(async move {
             let pending = leases.begin(name, ttl, Ending::OnceUnbegin)?;
             let command = OnceBegin {
                 holder: pending.holder.clone(),
@@ -245,7 +244,7 @@ impl Leases {
                 Err(error) => Err(leases.undo(pending, error)),
             }
         }))
-        .await;
+        .await?;
         if let Ok(Begun::Granted { lease: guard, .. }) = &mut begun {
             // The caller has the guard: from here on, the work may have begun.
             guard.on_drop(Ending::Release { hold: None });
@@ -285,7 +284,7 @@ impl Leases {
             timing: Timing::new(ttl, self.0.store.command_timeout())?,
             undo,
             sent: boot_clock::now(),
-            live: self.0.live.add(&holder),
+            live: self.0.live.add(),
             holder,
         })
     }
@@ -361,23 +360,6 @@ impl Leases {
     }
 }
 
-/// Runs `work` to its end, whether or not the caller waits for it. If the caller has stopped
-/// waiting, the guard is dropped, which gives the lease back.
-async fn run_detached<T: Send + 'static>(
-    work: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
-) -> Result<T, Error> {
-    let Ok(runtime) = Handle::try_current() else {
-        return Err(Error::no_runtime());
-    };
-    let (answer, answered) = oneshot::channel();
-    runtime.spawn(async move {
-        let _ = answer.send(work.await);
-    });
-    answered
-        .await
-        .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,7 +408,7 @@ mod tests {
             store.run(&name, acquire).await.expect("carried out");
             if own {
                 let orphan = Orphan {
-                    _live: Arc::new(leases.live().add(&holder)),
+                    _live: Arc::new(leases.live().add()),
                     holder: holder.clone(),
                     undo: Ending::Release { hold: None },
                     settled: Duration::ZERO,

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
 use crate::lease::lease::Shared;
 use crate::lease::machine::LostReason;
 use crate::mutex::Mutex;
-use crate::store::holder::Holder;
 
 /// The leases of a process that were not given back yet, the acquires that have no answer yet, and
 /// those whose answer was lost and that are not undone yet. Cheap to clone.
@@ -19,7 +19,8 @@ pub(crate) struct LiveLeases(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     /// `None` before the acquire is answered, and after its answer was lost.
-    leases: Mutex<HashMap<Holder, Option<Arc<Shared>>>>,
+    leases: Mutex<HashMap<u64, Option<Arc<Shared>>>>,
+    next: AtomicU64,
     ended: Notify,
 }
 
@@ -27,17 +28,18 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct LiveLease {
     all: LiveLeases,
-    holder: Holder,
+    number: u64,
 }
 
 // ===== impl LiveLeases =====
 
 impl LiveLeases {
-    pub(super) fn add(&self, holder: &Holder) -> LiveLease {
-        self.0.leases.lock().insert(holder.clone(), None);
+    pub(super) fn add(&self) -> LiveLease {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.0.leases.lock().insert(number, None);
         LiveLease {
             all: self.clone(),
-            holder: holder.clone(),
+            number,
         }
     }
 
@@ -79,13 +81,13 @@ impl LiveLease {
     /// The acquire was granted.
     pub(super) fn granted(&self, lease: Arc<Shared>) {
         let mut leases = self.all.0.leases.lock();
-        leases.insert(self.holder.clone(), Some(lease));
+        leases.insert(self.number, Some(lease));
     }
 }
 
 impl Drop for LiveLease {
     fn drop(&mut self) {
-        self.all.0.leases.lock().remove(&self.holder);
+        self.all.0.leases.lock().remove(&self.number);
         self.all.0.ended.notify_waiters();
     }
 }

@@ -199,7 +199,7 @@ mod tests {
 
         fn add(&self, settled: Duration) {
             let orphan = Orphan {
-                _live: Arc::new(LiveLeases::default().add(&self.holder)),
+                _live: Arc::new(LiveLeases::default().add()),
                 holder: self.holder.clone(),
                 undo: Ending::OnceUnbegin,
                 settled,
@@ -299,7 +299,7 @@ mod tests {
             let name = LockName::new(format!("once:{number}")).expect("a valid name");
             let holder = Holder::new("pod:1:1");
             let orphan = Orphan {
-                _live: Arc::new(LiveLeases::default().add(&holder)),
+                _live: Arc::new(LiveLeases::default().add()),
                 holder,
                 undo: Ending::OnceUnbegin,
                 settled: Duration::ZERO,
