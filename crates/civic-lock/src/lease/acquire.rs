@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 
 use crate::boot_clock;
 use crate::delivery::Delivery;
@@ -22,11 +22,12 @@ use crate::error::{Error, ErrorKind};
 use crate::lease::detached::Detached;
 use crate::lease::end::Ending;
 use crate::lease::guard::LeaseGuard;
+use crate::lease::keeper::Keeper;
 use crate::lease::lease::Shared;
 use crate::lease::live::{LiveLease, LiveLeases};
 use crate::lease::machine::Machine;
 use crate::lease::orphans::{Orphan, Orphans};
-use crate::lease::task;
+use crate::lease::young::YoungLeases;
 use crate::lock_event::{LockEvent, LockObserver};
 use crate::name::LockName;
 use crate::store::answer::{Acquired, Claimed};
@@ -56,6 +57,7 @@ struct Inner {
     orphans: Orphans,
     observer: LockObserver,
     live: LiveLeases,
+    young: YoungLeases,
 }
 
 /// An acquire without an answer yet: what it takes to make a lease from the answer, or to undo the
@@ -74,7 +76,8 @@ struct Pending {
 
 impl Leases {
     pub(crate) fn new(store: Store, max_hold: Duration, observer: LockObserver) -> Self {
-        Self::beside(store, max_hold, observer, LiveLeases::default())
+        let (live, young) = (LiveLeases::default(), YoungLeases::default());
+        Self::beside(store, max_hold, observer, live, young)
     }
 
     /// Leases from the same store, with another bound on renewal.
@@ -83,12 +86,20 @@ impl Leases {
             store,
             observer,
             live,
+            young,
             ..
         } = &*self.0;
-        Self::beside(store.clone(), max_hold, observer.clone(), live.clone())
+        let (live, young) = (live.clone(), young.clone());
+        Self::beside(store.clone(), max_hold, observer.clone(), live, young)
     }
 
-    fn beside(store: Store, max_hold: Duration, observer: LockObserver, live: LiveLeases) -> Self {
+    fn beside(
+        store: Store,
+        max_hold: Duration,
+        observer: LockObserver,
+        live: LiveLeases,
+        young: YoungLeases,
+    ) -> Self {
         let host = rustix::system::uname();
         // Values are separated by spaces where several of them are sent.
         let host = host.nodename().to_string_lossy().replace(' ', "-");
@@ -105,6 +116,7 @@ impl Leases {
             orphans: Orphans::default(),
             observer,
             live,
+            young,
         }))
     }
 
@@ -289,8 +301,8 @@ impl Leases {
         })
     }
 
-    /// Starts the task of a lease that was just granted. If the guard is dropped before it reaches
-    /// the caller, the acquire is undone.
+    /// Begins to keep a lease that was just granted. If the guard is dropped before it reaches the
+    /// caller, the acquire is undone.
     fn start(&self, pending: Pending, fence: u64) -> Result<LeaseGuard, Error> {
         let machine = Machine::new(pending.timing, pending.sent, self.0.max_hold);
         if boot_clock::now() >= machine.deadline() {
@@ -320,19 +332,17 @@ impl Leases {
             machine.deadline(),
         ));
         live.granted(shared.clone());
-        let (end, ended) = oneshot::channel();
-        let task = task::drive(
-            self.0.store.clone(),
-            shared.clone(),
+        let keeper = Keeper {
+            store: self.0.store.clone(),
+            shared: shared.clone(),
             machine,
-            ended,
-            self.0.observer.clone(),
-        );
-        tokio::spawn(async move {
-            task.await;
-            drop(live);
-        });
-        Ok(LeaseGuard::new(shared, end, undo))
+            observer: self.0.observer.clone(),
+            began: boot_clock::now(),
+            runtime: Handle::current(),
+            live,
+        };
+        let held = self.0.young.add(keeper, sent + timing.renew);
+        Ok(LeaseGuard::new(shared, held, undo))
     }
 
     /// Undoes an acquisition that may have been carried out, and returns its error.

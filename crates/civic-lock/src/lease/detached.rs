@@ -11,21 +11,29 @@ use crate::error::Error;
 /// Work that goes on even if no one waits for it.
 ///
 /// Its caller carries it out for as long as the caller waits, so it costs no task. If the caller
-/// stops waiting, at any await, a task carries out the rest and drops what comes of it. Work that
-/// was never waited for has not begun, and never will.
-#[must_use = "it does not begin before it is awaited"]
+/// stops waiting, at any await, a task carries out the rest and drops what comes of it.
+#[must_use = "no one waits for it"]
 pub(super) struct Detached<T: Send + 'static> {
     /// `None` at its end, and while it is polled: work that panics is not polled again.
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
-    /// Where it has begun.
+    /// Where it goes on. `None` before it has begun.
     runtime: Option<Handle>,
 }
 
 impl<T: Send + 'static> Detached<T> {
+    /// Work that begins when it is first waited for, in the runtime that it is waited for in.
     pub(super) fn new(work: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
         Self {
             work: Some(work),
             runtime: None,
+        }
+    }
+
+    /// Work that has begun: it is carried out even if it is never waited for.
+    pub(super) fn begun(runtime: Handle, work: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
+        Self {
+            work: Some(work),
+            runtime: Some(runtime),
         }
     }
 }
@@ -120,6 +128,14 @@ mod tests {
             let told = told.await.ok();
             assert_eq!(told, (polls > 0).then_some("done"), "after {polls} polls");
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_has_begun_goes_on_even_if_it_is_never_waited_for() {
+        let (done, told) = oneshot::channel();
+        let work = async move { done.send("done") };
+        drop(Detached::begun(Handle::current(), Box::pin(work)));
+        assert_eq!(told.await, Ok("done"));
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::lease::detached::Detached;
 use crate::lease::end::{EndRequest, Ended, Ending};
 use crate::lease::lease::{Lease, LeaseEnd, Shared};
 use crate::lease::machine::LostReason;
+use crate::lease::young::{Held, Phase};
 use crate::store::answer::Ownership;
 use crate::store::history::RunRecord;
 use crate::store::once::Completed;
@@ -22,19 +25,16 @@ use crate::store::payload::Payload;
 #[must_use = "a lease ends when its guard is dropped"]
 pub struct LeaseGuard {
     lease: Lease,
-    task: Option<oneshot::Sender<EndRequest>>,
+    /// `None` if there is no lock, and at the end.
+    held: Option<Held>,
     on_drop: Ending,
 }
 
 impl LeaseGuard {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        task: oneshot::Sender<EndRequest>,
-        on_drop: Ending,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, held: Held, on_drop: Ending) -> Self {
         Self {
             lease: Lease::new(shared),
-            task: Some(task),
+            held: Some(held),
             on_drop,
         }
     }
@@ -43,7 +43,7 @@ impl LeaseGuard {
     pub(crate) fn unprotected(lease: Lease) -> Self {
         Self {
             lease,
-            task: None,
+            held: None,
             on_drop: Ending::Release { hold: None },
         }
     }
@@ -158,28 +158,44 @@ impl LeaseGuard {
     }
 
     async fn finish(mut self, ending: Ending) -> Result<Ended, Error> {
-        let (answer, answered) = oneshot::channel();
-        if let Some(task) = self.task.take() {
-            let _ = task.send(EndRequest {
-                ending,
-                answer: Some(answer),
-            });
+        match self.held.take().map(Held::take) {
+            Some(Phase::Young(keeper)) => {
+                let here = Handle::try_current();
+                let runtime = here.unwrap_or_else(|_| keeper.runtime.clone());
+                Detached::begun(runtime, Box::pin(keeper.end(ending))).await?
+            }
+            Some(Phase::Driven(task)) => {
+                let (answer, answered) = oneshot::channel();
+                let answer = Some(answer);
+                let _ = task.send(EndRequest { ending, answer });
+                answered
+                    .await
+                    // The task drops the sender without an answer only if the runtime shuts down.
+                    .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
+            }
+            Some(Phase::Over) | None => Err(Error::runtime_shutdown()),
         }
-        answered
-            .await
-            // The task drops the sender without an answer only if the runtime shuts down.
-            .unwrap_or_else(|_| Err(Error::runtime_shutdown()))
     }
 }
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
         self.lease.mark_ended(LostReason::Released);
-        if let Some(task) = self.task.take() {
-            let _ = task.send(EndRequest {
-                ending: self.on_drop.clone(),
-                answer: None,
-            });
+        match self.held.take().map(Held::take) {
+            Some(Phase::Young(keeper)) => {
+                let runtime = keeper.runtime.clone();
+                drop(Detached::begun(
+                    runtime,
+                    Box::pin(keeper.end(self.on_drop.clone())),
+                ));
+            }
+            Some(Phase::Driven(task)) => {
+                let _ = task.send(EndRequest {
+                    ending: self.on_drop.clone(),
+                    answer: None,
+                });
+            }
+            Some(Phase::Over) | None => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::lease::task::MAX_RETRY_DELAY;
+use crate::lease::keeper::MAX_RETRY_DELAY;
 use crate::mutex::Mutex;
 use crate::timing::Backoff;
 
