@@ -11,6 +11,7 @@
 //! | [`work`] | what runs in memory: tokens, the envelope, the layers around a route |
 //! | [`calls`] | calls over sockets: hyper-util, reqwest, and what is assembled around reqwest |
 //! | [`locks`] | taking and giving back a lock: bare fred |
+//! | [`leases`] | renewing leases: one alone, and up to 10 000 in one process |
 //! | [`node`] | the same work by the platform's Node services |
 //!
 //! `tests/it/allocations.rs` holds the work in memory to its number of allocations, in `ci`.
@@ -19,12 +20,12 @@
 //!
 //! | bench | what it shows |
 //! |---|---|
-//! | `leases` | what one renewal costs, and that it does not depend on how many leases the process holds |
 //! | `operator` | how long `civic lock` and `civic job` take among 200 jobs and 10 000 locks |
 //! | `outage` | how 500 callers of one lock come out of an outage of Redis of 20 s: speed and memory |
 
 pub mod calls;
 pub mod count;
+pub mod leases;
 pub mod locks;
 pub mod machine;
 pub mod measure;

@@ -56,7 +56,7 @@ impl LockName {
     /// Returns `lock:<name>`, the key of the holder. The platform's Node services know it.
     #[must_use]
     pub fn key(&self) -> String {
-        ["lock:", &self.0].concat()
+        ["lock:", self.as_str()].concat()
     }
 
     /// Returns the name under which this one is stored in a namespace. It may be longer than a
@@ -67,35 +67,35 @@ impl LockName {
 
     /// Returns `{lock:<name>}:fence`, the key of the last fencing token, in the same cluster slot.
     pub(crate) fn fence_key(&self) -> String {
-        ["{lock:", &self.0, "}:fence"].concat()
+        ["{lock:", self.as_str(), "}:fence"].concat()
     }
 
     /// Returns `{lock:<name>}:tick`, the key of what was done and claimed, in the same cluster
     /// slot.
     pub(crate) fn tick_key(&self) -> String {
-        ["{lock:", &self.0, "}:tick"].concat()
+        ["{lock:", self.as_str(), "}:tick"].concat()
     }
 
     /// Returns `{lock:<name>}:runs`, the key of the last runs of a job, in the same cluster slot.
     pub(crate) fn runs_key(&self) -> String {
-        ["{lock:", &self.0, "}:runs"].concat()
+        ["{lock:", self.as_str(), "}:runs"].concat()
     }
 
     /// Returns `{lock:<name>}:once`, the key of what became of an execution, in the same cluster
     /// slot.
     pub(crate) fn once_key(&self) -> String {
-        ["{lock:", &self.0, "}:once"].concat()
+        ["{lock:", self.as_str(), "}:once"].concat()
     }
 
     /// Returns `{lock:<name>}:seen`, the key of the largest fence that was admitted, in the same
     /// cluster slot.
     pub(crate) fn seen_key(&self) -> String {
-        ["{lock:", &self.0, "}:seen"].concat()
+        ["{lock:", self.as_str(), "}:seen"].concat()
     }
 
     /// Returns `{lock:<name>}:hint`, the channel on which a release is announced.
     pub(crate) fn hint_channel(&self) -> String {
-        ["{lock:", &self.0, "}:hint"].concat()
+        ["{lock:", self.as_str(), "}:hint"].concat()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use civic_progress::Progress;
 
-use super::{calls, instructions, locks, memory, node};
+use super::{calls, instructions, leases, locks, memory, node};
 use crate::measure::Effort;
 use crate::report::Report;
 use crate::work;
@@ -13,7 +13,13 @@ pub fn names() -> Vec<&'static str> {
     work::GROUPS
         .iter()
         .map(|group| group.name)
-        .chain([calls::NAME, locks::NAME, node::NAME, instructions::NAME])
+        .chain([
+            calls::NAME,
+            locks::NAME,
+            leases::NAME,
+            node::NAME,
+            instructions::NAME,
+        ])
         .collect()
 }
 
@@ -46,6 +52,10 @@ pub fn run(chosen: &[&str], effort: Effort) -> Report {
     if chosen.contains(&locks::NAME) {
         begin(locks::TITLE);
         locks::run(effort, &mut report);
+    }
+    if chosen.contains(&leases::NAME) {
+        begin(leases::TITLE);
+        leases::run(effort, &mut report);
     }
     if chosen.contains(&node::NAME) {
         begin(node::TITLE);

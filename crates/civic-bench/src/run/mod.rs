@@ -3,6 +3,7 @@
 mod all;
 mod calls;
 mod instructions;
+mod leases;
 mod locks;
 mod memory;
 mod node;

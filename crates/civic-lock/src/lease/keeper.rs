@@ -116,8 +116,8 @@ impl Keeper {
         self.send_until_confirmed(request).await;
     }
 
-    /// Ends a lease that has no task. An error means that the store has not confirmed it: it is then
-    /// repeated in the background.
+    /// Ends a lease that has no task. An error means that the store has not confirmed it: it is
+    /// then repeated in the background.
     pub(super) async fn end(self, ending: Ending) -> Result<Ended, Error> {
         self.tell_end(LostReason::Released);
         let answer = self.send(&ending).await;

@@ -1,12 +1,12 @@
 //! A lease: a lock that is held for a limited time, and renewed until it is released or lost.
 //!
 //! [`machine`] decides when to renew a lease and when it is lost, without a clock and without a
-//! store. [`keeper`] carries out these decisions, from the first renewal on as a task that [`young`]
-//! starts. [`lease`] is the view that the work has of its lease, and [`guard`] ends the lease when
-//! it is dropped. [`acquire`] makes leases, and [`orphans`] releases the keys that acquires with a
-//! lost answer may have taken. [`detached`] carries an acquire and a release to their end even if
-//! their caller does not wait for them. [`live`] knows which leases were not given back when the
-//! process ends.
+//! store. [`keeper`] carries out these decisions, from the first renewal on as a task, which
+//! [`young`] starts. [`lease`] is the view that the work has of its lease, and [`guard`] ends the
+//! lease when it is dropped. [`acquire`] makes leases, and [`orphans`] releases the keys that
+//! acquires with a lost answer may have taken. [`detached`] carries an acquire and a release to
+//! their end even if their caller does not wait for them. [`live`] knows which leases were not given
+//! back when the process ends.
 
 pub(crate) mod acquire;
 mod detached;

@@ -42,7 +42,15 @@ impl Scripts {
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
         };
         let parts = [
-            "now", "int", "answer", "announce", "bump", "remember", "settled", "sightings", "ttl_of",
+            "now",
+            "int",
+            "answer",
+            "announce",
+            "bump",
+            "remember",
+            "settled",
+            "sightings",
+            "ttl_of",
             "values_of",
         ];
         let parts = parts.map(|part| read(&format!("parts/{part}.lua")));

@@ -40,8 +40,8 @@ scripts! {
     HAND_OVER: "hand_over", "answer", "announce";
     HISTORY: "history", "answer";
     MISS: "miss", "int", "answer", "remember", "settled";
-    ONCE_BEGIN: "once_begin", "now", "answer", "bump", "execution", "fields_of", "ttl_of", "unbegun",
-        "values_of";
+    ONCE_BEGIN: "once_begin", "now", "answer", "bump", "execution", "fields_of", "ttl_of",
+        "unbegun", "values_of";
     ONCE_COMPLETE: "once_complete", "now", "answer", "announce", "execution", "let_go";
     ONCE_FORGET: "once_forget", "answer", "announce", "execution", "let_go";
     ONCE_PEEK: "once_peek", "answer", "execution", "fields_of", "ttl_of";
