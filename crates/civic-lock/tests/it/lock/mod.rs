@@ -1,6 +1,7 @@
 //! The promises of the lock.
 
 mod admin;
+mod cost;
 mod crowd;
 mod events;
 mod faults;

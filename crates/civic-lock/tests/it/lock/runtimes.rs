@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use civic_lock::{Acquisition, ErrorKind, LockService};
+use civic_lock::{Acquisition, ErrorKind, LeaseEnd, LockEvent, LockService};
 use civic_testkit::proxy::{Fault, FaultProxy};
 use civic_testkit::redis::RedisServer;
 use tokio::runtime::Runtime;
 
-use crate::support::lock::{MINUTE, acquired};
+use crate::support::lock::{MINUTE, acquired, eventually, until_acquired};
+use crate::support::store::PATIENCE;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -89,4 +92,61 @@ fn a_service_goes_on_in_a_second_runtime_and_is_not_kept_out_by_what_the_first_o
             .release()
             .await;
     });
+}
+
+#[test]
+fn a_lease_is_renewed_in_its_own_runtime_although_another_one_stands_still() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let renewed = Arc::new(AtomicBool::new(false));
+    let seen = renewed.clone();
+    let service = LockService::builder()
+        .host_folder(folder.path().join("locks"))
+        .command_timeout(PATIENCE)
+        .on_event(move |event| {
+            if matches!(event, LockEvent::Renewed { name, .. } if name.as_str() == "second") {
+                seen.store(true, Ordering::Relaxed);
+            }
+        })
+        .build()
+        .expect("a private folder");
+    let (first, second) = (runtime(), runtime());
+    let ttl = Duration::from_secs(3);
+    let left = first.block_on(async { acquired(service.try_acquire("first", ttl).await) });
+    // From here on no one runs the first one.
+    second.block_on(async {
+        let guard = acquired(service.try_acquire("second", ttl).await);
+        eventually("it is renewed", async || renewed.load(Ordering::Relaxed)).await;
+        guard.release().await;
+    });
+    drop(left);
+}
+
+#[test]
+fn a_lease_is_given_back_from_outside_of_every_runtime() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let service = LockService::builder()
+        .host_folder(folder.path().join("locks"))
+        .command_timeout(PATIENCE)
+        .build()
+        .expect("a private folder");
+    let around = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let acquire = || around.block_on(async { until_acquired(&service, "nightly").await.0 });
+
+    let mut release = pin!(acquire().release());
+    let mut context = Context::from_waker(Waker::noop());
+    let end = loop {
+        match release.as_mut().poll(&mut context) {
+            Poll::Ready(end) => break end,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(end, LeaseEnd::Kept);
+    // One that is not waited for, and one that is dropped.
+    drop(acquire().release());
+    drop(acquire());
+    drop(acquire());
 }
