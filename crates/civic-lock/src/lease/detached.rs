@@ -1,6 +1,5 @@
 //! Work that goes on even if no one waits for it.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -71,12 +70,6 @@ impl<T: Send + 'static> Drop for Detached<T> {
                 work.await;
             });
         }
-    }
-}
-
-impl<T: Send + 'static> fmt::Debug for Detached<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Detached").finish_non_exhaustive()
     }
 }
 
