@@ -50,10 +50,14 @@ pub(super) fn run(effort: Effort, report: &mut Report) {
     let here: fn(&Cost) -> f64 = |cost| cost.process;
     let there: fn(&Cost) -> f64 = |cost| cost.server;
     let alone = of(0, here);
-    let rows = cases.iter().enumerate().skip(1).map(|(index, (leases, _))| {
-        let what = format!("a renewal among {leases} leases");
-        row(&what, ALONE, (&of(index, here), &alone), "µs", Some(AIM))
-    });
+    let rows = cases
+        .iter()
+        .enumerate()
+        .skip(1)
+        .map(|(index, (leases, _))| {
+            let what = format!("a renewal among {leases} leases");
+            row(&what, ALONE, (&of(index, here), &alone), "µs", Some(AIM))
+        });
     report.tables.push(Table {
         name: NAME,
         title: TITLE,

@@ -339,7 +339,7 @@ impl Leases {
             observer: self.0.observer.clone(),
             began: boot_clock::now(),
             runtime: Handle::current(),
-            live,
+            _live: live,
         };
         let held = self.0.young.add(keeper, sent + timing.renew);
         Ok(LeaseGuard::new(shared, held, undo))

@@ -38,7 +38,7 @@ pub(super) struct Keeper {
     /// Where it began.
     pub(super) runtime: Handle,
     /// Until it is dropped, the end of the process has something to wait for.
-    pub(super) live: LiveLease,
+    pub(super) _live: LiveLease,
 }
 
 // ===== impl Keeper =====
