@@ -101,8 +101,10 @@ impl Leases {
         young: YoungLeases,
     ) -> Self {
         let host = rustix::system::uname();
-        // Values are separated by spaces where several of them are sent.
-        let host = host.nodename().to_string_lossy().replace(' ', "-");
+        // Values are separated by spaces where several of them are sent, and by line breaks in
+        // replies.
+        let host = host.nodename().to_string_lossy();
+        let host = host.replace(char::is_whitespace, "-");
         let identity = format!(
             "{host}:{}:{}",
             std::process::id(),

@@ -71,7 +71,10 @@ fn of_operator(scope: &Scope, state: &State, actions: &mut Vec<Action>) {
         }
     } else if state.looks > 0
         && state.record.is_in_doubt(state.now, scope.delivery)
-        && state.record.holder.is_some_and(|holder| !state.lives(holder))
+        && state
+            .record
+            .holder
+            .is_some_and(|holder| !state.lives(holder))
     {
         actions.push(Action::Look);
     }

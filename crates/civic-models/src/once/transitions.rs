@@ -90,11 +90,15 @@ pub(super) fn apply(state: &mut State, scope: &Scope, rules: Rules, action: Acti
         Action::Resume(number) => state.processes[usize::from(number)].paused = false,
         Action::Look => {
             state.looks -= 1;
-            let Some(holder) = state.record.holder else { return };
+            let Some(holder) = state.record.holder else {
+                return;
+            };
             state.seen = Some((holder, state.record.attempt, state.effects > 0));
         }
         Action::Resolve(fate) => {
-            let Some((holder, attempt, done)) = state.seen else { return };
+            let Some((holder, attempt, done)) = state.seen else {
+                return;
+            };
             let (before, around) = (state.record, state.around(0, scope, rules));
             let answer = state.record.resolve((holder, attempt), done, around);
             let is_seen = (before.holder, before.attempt) == (Some(holder), attempt);

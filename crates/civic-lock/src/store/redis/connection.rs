@@ -145,7 +145,12 @@ impl<C: Client> Connector<C> {
                 .send(&connection, name, "EVAL", with(script.text), deadline)
                 .await;
         }
-        let reply = Reply::read(value?.into_texts(), &invocation.expected_echo())
+        let items = match value? {
+            Value::Text(lines) => lines.split('
+').map(str::to_owned).collect(),
+            list => list.into_texts(),
+        };
+        let reply = Reply::read(items, &invocation.expected_echo())
             .inspect_err(|_| self.replace(&connection))?;
         connection.record_clock(reply.server_us()?, sent);
         if !connection.inspected.swap(true, Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::store::answer::Ownership;
 
-/// A reply whose echo was checked.
+/// A reply whose echo was checked: the items of a list, or the lines of a text.
 pub(crate) struct Reply {
     items: Vec<String>,
 }

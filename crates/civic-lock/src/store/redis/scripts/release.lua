@@ -7,7 +7,7 @@
 -- Reply: 'ours'
 --        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return {echo, serial, now_us, 'not_ours'}
+  return echo .. '\n' .. serial .. '\n' .. now_us .. '\nnot_ours'
 end
 if ARGV[4] ~= '0' then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
@@ -16,4 +16,4 @@ else
   -- A hint only: without permission for the channel the lock still works.
   redis.pcall('PUBLISH', ARGV[5], '')
 end
-return {echo, serial, now_us, 'ours'}
+return echo .. '\n' .. serial .. '\n' .. now_us .. '\nours'

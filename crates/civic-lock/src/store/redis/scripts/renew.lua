@@ -6,7 +6,7 @@
 -- Reply: 'ours'
 --        'not_ours'
 if redis.call('GET', KEYS[1]) ~= echo then
-  return {echo, serial, now_us, 'not_ours'}
+  return echo .. '\n' .. serial .. '\n' .. now_us .. '\nnot_ours'
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return {echo, serial, now_us, 'ours'}
+return echo .. '\n' .. serial .. '\n' .. now_us .. '\nours'
