@@ -83,6 +83,15 @@ pub(crate) enum What {
         unavailable: u64,
         memory_kb: u64,
     },
+    /// A leader has tried to write to the resource of its election.
+    Written {
+        life: u32,
+        fence: u64,
+        /// What it believed to be.
+        is_leader: bool,
+        /// Whether no larger fence had been let in before.
+        is_accepted: bool,
+    },
     /// The lease was lost, and its holder has been told.
     Told { life: u32, fence: u64 },
     /// A fault begins to be injected, or has been taken back.
@@ -169,6 +178,8 @@ pub(crate) struct Group {
 pub(crate) enum Kind {
     AtLeastOnce,
     AtMostOnce,
+    /// Candidates of one election.
+    Candidate,
     /// At least once, with a schedule that changes from deployment to deployment.
     Deployed,
     Hammer,

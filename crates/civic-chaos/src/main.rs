@@ -6,17 +6,20 @@
 //! | `plan` | makes the faults of a run from its seed, and nothing else |
 //! | `run`, `stage`, `replica`, `inject` | play it: processes, proxies, signals |
 //! | `crowd` | a replica: many callers of one lock in one process |
+//! | `candidate`, `ledger` | a replica: a candidate of an election, and what its leader writes to |
 //! | `once` | `cargo xtask chaos once`: one effect per key, migrations, fences |
 //! | `main_server`, `stepped`, `peer` | the servers, and a Node peer of them |
 //! | `monitor`, `stall`, `history`, `log` | note what happened |
 //! | `check` | reads the notes, and nothing else; its tests show each verdict go red |
 //! | `report` | prints |
 
+mod candidate;
 mod check;
 mod crowd;
 mod fault;
 mod history;
 mod inject;
+mod ledger;
 mod log;
 mod main_server;
 mod monitor;
@@ -27,6 +30,7 @@ mod pace;
 mod peer;
 mod plan;
 mod random;
+mod recipe;
 mod replica;
 mod report;
 mod run;
@@ -106,8 +110,10 @@ async fn play(role: &str, arguments: &[String]) -> ExitCode {
     });
     let playing = async {
         match role {
-            "crowd" => crowd::run(arguments).await,
-            _ => once::play(role, arguments).await,
+            // It resigns before it ends.
+            "candidate" => candidate::run(arguments, interrupted()).await,
+            "crowd" => or_interrupted(crowd::run(arguments)).await,
+            _ => or_interrupted(once::play(role, arguments)).await,
         }
     };
     tokio::select! {
@@ -118,8 +124,15 @@ async fn play(role: &str, arguments: &[String]) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        () = interrupted() => ExitCode::SUCCESS,
         _ = ended => ExitCode::SUCCESS,
+    }
+}
+
+/// Ends at SIGINT or SIGTERM, which is no failure.
+async fn or_interrupted<E>(playing: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+    tokio::select! {
+        result = playing => result,
+        () = interrupted() => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ Options:
   --topology NAME      of the servers: single, sentinel or cluster; defaults to single
   --replicas N         of each job; defaults to 3
   --callers N          of one lock in one process; defaults to 200, 0 is none
+  --candidates N       of one election; defaults to 5, 0 is none
   --upgrade            replicas begin in the last version, and go to this one and back
   --clock FILE         the library of clock/shifted.c; without it no server's clock is set wrong
   --check FOLDER       injects nothing: checks the history in FOLDER again
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) replicas: usize,
     /// How many callers of one lock are in one process. 0 is none, and no process.
     pub(crate) callers: u32,
+    /// How many candidates an election has. 0 is no election.
+    pub(crate) candidates: usize,
     pub(crate) check: Option<PathBuf>,
     /// The `civic` executable, whose `lock hold` is the hammer.
     pub(crate) civic: PathBuf,
@@ -71,6 +74,7 @@ impl Options {
             topology: Topology::Single,
             replicas: 3,
             callers: 200,
+            candidates: 5,
             check: None,
             civic: PathBuf::from("target/debug/civic"),
             fleet: PathBuf::from("target/debug/civic-fleet"),
@@ -91,6 +95,7 @@ impl Options {
                 "--seed" => options.seed = number(&name, &value()?)?,
                 "--replicas" => options.replicas = number(&name, &value()?)? as usize,
                 "--callers" => options.callers = number(&name, &value()?)? as u32,
+                "--candidates" => options.candidates = number(&name, &value()?)? as usize,
                 "--check" => options.check = Some(value()?.into()),
                 "--civic" => options.civic = value()?.into(),
                 "--fleet" => options.fleet = value()?.into(),
@@ -128,6 +133,9 @@ impl Options {
         if !(2..=9).contains(&options.replicas) {
             return Err("--replicas is 2 to 9".into());
         }
+        if !matches!(options.candidates, 0 | 2..=9) {
+            return Err("--candidates is 2 to 9, or 0 for no election".into());
+        }
         if options.last.is_some() && options.topology == Topology::Cluster {
             return Err(
                 "--upgrade is not for a cluster: the last version gives every job one name, and a \
@@ -151,12 +159,13 @@ impl Options {
         };
         format!(
             "cargo xtask chaos --seconds {} --seed {} --backend {backend} --topology {} --replicas {} \
-             --callers {}{upgrade}",
+             --callers {} --candidates {}{upgrade}",
             self.length.as_secs(),
             self.seed,
             self.topology.name(),
             self.replicas,
-            self.callers
+            self.callers,
+            self.candidates
         )
     }
 }
@@ -189,12 +198,14 @@ mod tests {
         assert_eq!(options.choice, Choice::Both);
         assert_eq!(options.replicas, 3);
         assert_eq!(options.callers, 200);
+        assert_eq!(options.candidates, 5);
     }
 
     #[test]
     fn the_replay_command_parses_to_the_same_options() {
         let options = parse(
-            "--seconds 45 --seed 7 --backend redis --topology sentinel --replicas 4 --callers 9",
+            "--seconds 45 --seed 7 --backend redis --topology sentinel --replicas 4 --callers 9 \
+             --candidates 3",
         )
         .expect("valid");
         let replay = options.replay();
@@ -209,6 +220,7 @@ mod tests {
         assert_eq!(again.topology, options.topology);
         assert_eq!(again.replicas, options.replicas);
         assert_eq!(again.callers, options.callers);
+        assert_eq!(again.candidates, options.candidates);
     }
 
     #[test]
@@ -221,6 +233,7 @@ mod tests {
             "--topology ring",
             "--seconds 5",
             "--replicas 1",
+            "--candidates 1",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -107,6 +107,10 @@ impl Shape {
         !matches!(self.kind, Kind::Crowd | Kind::Deployed)
     }
 
+    fn has_ticks(&self) -> bool {
+        !matches!(self.kind, Kind::Candidate | Kind::Crowd | Kind::Hammer)
+    }
+
     /// Returns whether faults of this class are meant for the group.
     fn can_have(&self, class: Class) -> bool {
         match class {
@@ -155,7 +159,8 @@ fn kill_holders(
     steps: &mut Vec<Step>,
 ) {
     for (group, shape) in groups.iter().enumerate() {
-        if shape.kind != Kind::AtLeastOnce || shape.backend == Backend::Stepped {
+        let is_followed = matches!(shape.kind, Kind::AtLeastOnce | Kind::Candidate);
+        if !is_followed || shape.backend == Backend::Stepped {
             continue;
         }
         let kill = (nth + usize::from(shape.backend == Backend::Host)).is_multiple_of(2);
@@ -256,7 +261,7 @@ fn faults(classes: &[Class], topology: Topology, groups: &[Shape]) -> Vec<Fault>
 fn target(random: &mut Random, fault: Fault, groups: &[Shape]) -> usize {
     let possible: Vec<_> = (0..groups.len())
         .filter(|&group| groups[group].can_have(fault.class()))
-        .filter(|&group| fault != Fault::ForgetTicks || groups[group].kind != Kind::Hammer)
+        .filter(|&group| fault != Fault::ForgetTicks || groups[group].has_ticks())
         .filter(|&group| fault != Fault::Evict || groups[group].is_ordinary())
         .collect();
     possible[random.index(possible.len())]

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::history::{Acquire, Edge, Signal, TickEvent, Version, What, monotonic};
 use crate::log::Log;
+use crate::recipe::Recipe;
 
 /// There are thousands of busy answers: only those that took longer than this are recorded.
 const SLOW_MS: u64 = 100;
@@ -30,22 +31,6 @@ const UNSAFE_SERVER: &str = "locks are not safe on this Redis";
 const HOURS: i64 = 24;
 /// How long an orderly stop may take. Both programs end themselves after 12 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-
-/// The settings that a replica is started with.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) executable: PathBuf,
-    /// The same program in the version that an upgrade begins with.
-    pub(crate) last: Option<PathBuf>,
-    pub(crate) name: String,
-    pub(crate) group: usize,
-    pub(crate) arguments: Vec<String>,
-    pub(crate) environment: Vec<(String, String)>,
-    /// The file of its stderr.
-    pub(crate) log_file: PathBuf,
-    /// The file to which a hammer appends when it enters and leaves.
-    pub(crate) events: Option<PathBuf>,
-}
 
 /// A replica that has just begun to hold its lock.
 #[derive(Clone, Copy, Debug)]
@@ -281,6 +266,9 @@ async fn hear(
             What::Acquire {
                 outcome: Acquire::Acquired,
                 ..
+            }
+            | What::Hold {
+                edge: Edge::Enter, ..
             } => Some(None),
             _ => None,
         };
@@ -318,6 +306,19 @@ fn understand(line: &Value, life: u32) -> Option<What> {
             }),
             _ => None,
         };
+    }
+    let fence = number("fence");
+    match event {
+        "elected" => {
+            let edge = Edge::Enter;
+            return Some(What::Hold { life, edge, fence });
+        }
+        "resigning" => {
+            let edge = Edge::Leave;
+            return Some(What::Hold { life, edge, fence });
+        }
+        "deposed" => return Some(What::Told { life, fence }),
+        _ => {}
     }
     if event == "crowd" {
         return Some(What::Crowd {
@@ -418,6 +419,21 @@ mod tests {
         assert_eq!(line("busy", 2000), acquire(Acquire::Busy, 2000));
         assert_eq!(line("lost", 0), Some(What::Told { life: 3, fence: 7 }));
         assert_eq!(line("released", 0), None);
+    }
+
+    #[test]
+    fn a_line_of_a_candidate_is_understood() {
+        let line = |event: &str| understand(&json!({"event":event,"fence":7,"monoNs":1}), 3);
+        let hold = |edge| {
+            Some(What::Hold {
+                life: 3,
+                edge,
+                fence: 7,
+            })
+        };
+        assert_eq!(line("elected"), hold(Edge::Enter));
+        assert_eq!(line("resigning"), hold(Edge::Leave));
+        assert_eq!(line("deposed"), Some(What::Told { life: 3, fence: 7 }));
     }
 
     #[test]

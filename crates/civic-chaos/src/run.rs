@@ -27,7 +27,7 @@ use crate::replica::Replica;
 use crate::stage::{Servers, Stage};
 use crate::stall::Heart;
 use crate::stepped::SteppedServer;
-use crate::{monitor, operator, pace};
+use crate::{ledger, monitor, operator, pace, recipe};
 
 /// How long after its ttl the last lease may still exist.
 const EXPIRY_SLACK: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ const PING_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs and returns the history.
 pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Record>> {
-    for part in ["logs", "holds"] {
+    for part in ["logs", "holds", "ledgers"] {
         fs::create_dir_all(folder.join(part))?;
     }
     let log = Log::create(&folder.join("history.jsonl"))?;
@@ -126,6 +126,11 @@ pub(crate) async fn run(options: &Options, folder: &Path) -> io::Result<Vec<Reco
     each(&stage, |replica| replica.compare_resources()).await;
     log.now(What::End);
     stop(&stage).await?;
+    for (group, _) in &stage.groups {
+        if group.kind == Kind::Candidate {
+            ledger::read(&recipe::ledger(folder, group), &log)?;
+        }
+    }
     if let Some(server) = &injector.server {
         let server = server.lock().await;
         server.check_roles().await?;

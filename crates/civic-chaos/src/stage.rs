@@ -15,7 +15,8 @@ use crate::main_server::MainServer;
 use crate::operator::Desk;
 use crate::options::{Choice, Options};
 use crate::plan::Shape;
-use crate::replica::{Began, Deployment, Recipe, Replica};
+use crate::recipe::{Recipe, SCHEDULER_LOCK, recipe};
+use crate::replica::{Began, Deployment, Replica};
 use crate::store::Store;
 
 const TTL_MS: u64 = 2000;
@@ -23,14 +24,13 @@ const TTL_MS: u64 = 2000;
 const GRACE_MS: u64 = 20_000;
 /// Shorter than some outages, so that ticks are missed.
 const SHORT_GRACE_MS: u64 = 3000;
-/// The lock that penalty-scheduler acquires.
-const SCHEDULER_LOCK: &str = "cron:penalty-calculation";
 const HAMMER_LOCK: &str = "chaos:hammer";
 const CROWD_LOCK: &str = "chaos:crowd";
+const ELECTION: &str = "chaos:leader";
+/// The term of a leader, for faults that come in the middle of it.
+const TERM_MS: u64 = 700;
 /// The values that an outage may leave behind live as long: so an abandoned one is not soon gone.
 const CROWD_TTL_MS: u64 = 30_000;
-/// How long hammers hold the lock. The long hold outlives its ttl, so that it depends on renewals.
-const HOLDS_MS: [u64; 3] = [30, 60, 3000];
 
 /// The intervals of a job that is deployed again and again.
 const INTERVALS_MS: [u64; 5] = [6000, 2000, 5000, 3000, 4000];
@@ -247,7 +247,11 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
     let stepped = [lock(Kind::AtLeastOnce, "stepped", 5000, 300, GRACE_MS)];
     // The store of one machine has no outage.
     let crowd = lock(Kind::Crowd, "crowd", 0, 0, 0);
-    let mut on_main = usual.to_vec();
+    let mut on_host = usual.to_vec();
+    if options.candidates > 0 {
+        on_host.push(lock(Kind::Candidate, "election", 0, TERM_MS, 0));
+    }
+    let mut on_main = on_host.clone();
     if options.last.is_some() {
         // The last version knows neither a bound of attempts nor a change of the schedule.
         on_main.retain(|lock| lock.kind != Kind::Deployed && lock.max_attempts == UNLIMITED);
@@ -263,7 +267,7 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
         backends.push((Backend::Stepped, &stepped));
     }
     if options.choice != Choice::Redis {
-        backends.push((Backend::Host, &usual));
+        backends.push((Backend::Host, &on_host));
     }
     let mut groups = Vec::new();
     for (backend, locks) in backends {
@@ -285,10 +289,12 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
                 lock: match (lock.kind, backend) {
                     (Kind::Hammer, _) => HAMMER_LOCK.to_owned(),
                     (Kind::Crowd, _) => CROWD_LOCK.to_owned(),
+                    (Kind::Candidate, _) => ELECTION.to_owned(),
                     (_, Backend::Cluster) => format!("{SCHEDULER_LOCK}:{}", lock.name),
                     _ => SCHEDULER_LOCK.to_owned(),
                 },
                 replicas: match lock.kind {
+                    Kind::Candidate => options.candidates,
                     Kind::Crowd => 1,
                     _ => options.replicas,
                 },
@@ -307,87 +313,4 @@ fn groups(options: &Options, servers: Servers<'_>) -> Vec<Group> {
         }
     }
     groups
-}
-
-fn recipe(
-    options: &Options,
-    group: &Group,
-    index: usize,
-    folder: &Path,
-    store: Store,
-) -> io::Result<Recipe> {
-    let name = format!("{}-{index}", group.name);
-    let mut environment = store.environment()?;
-    let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
-    set(
-        "RUST_LOG",
-        "warn,civic_lock=debug,civic_fleet=info".to_owned(),
-    );
-    let seconds = |millis: u64| (millis / 1000).to_string();
-    let arguments = match group.kind {
-        Kind::Hammer => {
-            let hold = HOLDS_MS[index % HOLDS_MS.len()].to_string();
-            // Until it is told to stop.
-            let length = (options.length.as_secs() + 600).to_string();
-            [
-                "lock",
-                "hold",
-                HAMMER_LOCK,
-                "--ttl",
-                &seconds(group.ttl_ms),
-                "--hold",
-                &hold,
-                "--hammer",
-                &length,
-            ]
-            .map(str::to_owned)
-            .into()
-        }
-        Kind::Crowd => {
-            let (callers, ttl) = (options.callers.to_string(), seconds(group.ttl_ms));
-            ["crowd", CROWD_LOCK, &callers, &ttl]
-                .map(str::to_owned)
-                .into()
-        }
-        Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => {
-            let delivery = match group.kind {
-                Kind::AtMostOnce => "at-most-once",
-                _ => "at-least-once",
-            };
-            set("CIVIC_DELIVERY", delivery.to_owned());
-            if group.lock != SCHEDULER_LOCK {
-                set("CIVIC_JOB", group.lock.clone());
-            }
-            set("CIVIC_JOB_MS", group.job_ms.to_string());
-            set("CIVIC_LOCK_TTL", seconds(group.ttl_ms));
-            set("CIVIC_MISFIRE_GRACE", seconds(group.grace_ms));
-            // The checker judges each tick by itself.
-            set("CIVIC_COALESCE", "every".to_owned());
-            set("CIVIC_MAX_ATTEMPTS", group.max_attempts.to_string());
-            // A holder that is told to stop hands over at once: that is what is measured.
-            set("CIVIC_SHUTDOWN_BOUND_MS", "0".to_owned());
-            vec!["penalty-scheduler".to_owned()]
-        }
-    };
-    let last = options.last.as_ref().filter(|_| group.backend.is_main());
-    Ok(Recipe {
-        last: match group.kind {
-            Kind::Hammer => last.map(|last| last.civic.clone()),
-            Kind::Crowd => None,
-            Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => {
-                last.map(|last| last.fleet.clone())
-            }
-        },
-        executable: match group.kind {
-            Kind::Hammer => options.civic.clone(),
-            Kind::Crowd => std::env::current_exe()?,
-            Kind::AtLeastOnce | Kind::AtMostOnce | Kind::Deployed => options.fleet.clone(),
-        },
-        group: group.group,
-        arguments,
-        environment,
-        log_file: folder.join("logs").join(format!("{name}.log")),
-        events: (group.kind == Kind::Hammer).then(|| folder.join("holds").join(&name)),
-        name,
-    })
 }

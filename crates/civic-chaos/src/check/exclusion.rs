@@ -118,7 +118,7 @@ fn overlap(view: &View<'_>, first: &Lease, second: &Lease, verdict: &mut Verdict
     // The work that it finished before it was overtaken was its own; but it was still at work.
     let alive = view.lives[&stale.life].killed.is_none() && stale.end.is_some();
     let knows = match view.groups[stale.group].kind {
-        Kind::Hammer => stale.told.is_some(),
+        Kind::Candidate | Kind::Hammer => stale.told.is_some(),
         _ => stale.ended != Ended::Done,
     };
     if alive && !knows && !lost {

@@ -45,6 +45,16 @@ pub(super) fn ticks() -> Group {
     }
 }
 
+/// Returns a group of candidates on Redis: ttl 2 s.
+pub(super) fn candidates() -> Group {
+    Group {
+        name: "election".to_owned(),
+        kind: Kind::Candidate,
+        replicas: 5,
+        ..hammer()
+    }
+}
+
 /// Returns the same group, but a tick whose holder died is given up.
 pub(super) fn at_most_once() -> Group {
     Group {
@@ -144,6 +154,24 @@ impl Story {
 
     pub(super) fn told(&mut self, at: u64, life: u32, fence: u64) -> &mut Self {
         self.push(at, What::Told { life, fence })
+    }
+
+    pub(super) fn written(
+        &mut self,
+        at: u64,
+        life: u32,
+        fence: u64,
+        (is_leader, is_accepted): (bool, bool),
+    ) -> &mut Self {
+        self.push(
+            at,
+            What::Written {
+                life,
+                fence,
+                is_leader,
+                is_accepted,
+            },
+        )
     }
 
     pub(super) fn acquire(&mut self, at: u64, life: u32, took_ms: u64) -> &mut Self {

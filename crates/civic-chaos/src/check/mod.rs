@@ -13,6 +13,7 @@ mod clock;
 mod crashes;
 mod crowd;
 mod deployments;
+mod election;
 mod eviction;
 mod exclusion;
 #[cfg(test)]
@@ -46,5 +47,6 @@ pub(crate) fn check(records: &[Record]) -> Vec<Verdict> {
     verdicts.extend(deployments::deployments(&view));
     verdicts.push(eviction::eviction(&view));
     verdicts.extend(operator::operator(&view));
+    verdicts.extend(election::election(&view));
     verdicts
 }

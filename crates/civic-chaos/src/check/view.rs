@@ -212,6 +212,7 @@ impl<'a> View<'a> {
             What::End => self.end = Some(at),
             What::Acquire { .. }
             | What::Write { .. }
+            | What::Written { .. }
             | What::Crowd { .. }
             | What::Foreign { .. }
             | What::Operator { .. }
@@ -255,7 +256,7 @@ impl<'a> View<'a> {
         self.groups
             .iter()
             .copied()
-            .filter(|group| !matches!(group.kind, Kind::Hammer | Kind::Crowd))
+            .filter(|group| !matches!(group.kind, Kind::Candidate | Kind::Hammer | Kind::Crowd))
     }
 
     /// Returns the instant until which the holder was at work, by its own account, at least.

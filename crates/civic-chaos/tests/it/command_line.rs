@@ -13,6 +13,7 @@ fn help_lists_the_options() {
         "--backend",
         "--topology",
         "--replicas",
+        "--candidates",
         "--check",
         "--clock",
     ] {

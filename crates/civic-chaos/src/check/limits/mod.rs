@@ -64,13 +64,13 @@ pub(super) fn check(view: &View<'_>) -> Vec<Verdict> {
 
 impl Verdict {
     /// Keeps the slowest time in the note, as milliseconds, while counting.
-    fn slowest(&mut self, took: u64) {
+    pub(super) fn slowest(&mut self, took: u64) {
         let took = took / MILLI;
         let before = self.note.as_ref().and_then(|note| note.parse().ok());
         self.note = Some(before.unwrap_or(0).max(took).to_string());
     }
 
-    fn with_note(mut self) -> Self {
+    pub(super) fn with_note(mut self) -> Self {
         self.note = self
             .note
             .map(|slowest| format!("the slowest after {slowest} ms"));
@@ -91,6 +91,18 @@ fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &m
                 .tick_attempt
                 .is_some_and(|tick_attempt| tick_attempt.0 == tick)
         });
+    followed(view, lease, heir, from, limit, verdict);
+}
+
+/// Checks that the heir of a lease begins within `limit`, unless a fault hinders it.
+pub(super) fn followed(
+    view: &View<'_>,
+    lease: &Lease,
+    heir: Option<&Lease>,
+    from: u64,
+    limit: u64,
+    verdict: &mut Verdict,
+) {
     verdict.checks += 1;
     if let Some(heir) = heir
         && heir.begin <= from + limit
@@ -98,20 +110,8 @@ fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &m
         verdict.slowest(heir.begin.saturating_sub(from));
         return;
     }
-    // Too late, or never: was there a replica that could have?
-    let span = Span {
-        from: from.saturating_sub(READY),
-        to: from + limit,
-    };
-    let others_in_the_way = view
-        .faults_on(lease.group, span)
-        .any(|fault| fault.life != Some(lease.life) || fault.fault.class() != Class::Replica);
-    let somebody = view.lives.iter().any(|(&life, other)| {
-        life != lease.life && other.group == lease.group && other.is_well(span)
-    });
-    let over = view.end.is_some_and(|end| span.to >= end);
-    let stalled = view.stalls.iter().any(|stall| stall.meets(span));
-    if others_in_the_way || !somebody || over || stalled {
+    // Too late, or never.
+    if !could_be_followed(view, lease, from, limit) {
         verdict.excused += 1;
         return;
     }
@@ -125,6 +125,24 @@ fn taken_over(view: &View<'_>, lease: &Lease, from: u64, limit: u64, verdict: &m
             .into_iter()
             .chain(heir.map(|heir| heir.record)),
     );
+}
+
+/// Returns whether there was a replica that could follow the holder of a lease, and nothing that
+/// hindered it.
+pub(super) fn could_be_followed(view: &View<'_>, lease: &Lease, from: u64, limit: u64) -> bool {
+    let span = Span {
+        from: from.saturating_sub(READY),
+        to: from + limit,
+    };
+    let others_in_the_way = view
+        .faults_on(lease.group, span)
+        .any(|fault| fault.life != Some(lease.life) || fault.fault.class() != Class::Replica);
+    let somebody = view.lives.iter().any(|(&life, other)| {
+        life != lease.life && other.group == lease.group && other.is_well(span)
+    });
+    let over = view.end.is_some_and(|end| span.to >= end);
+    let stalled = view.stalls.iter().any(|stall| stall.meets(span));
+    !others_in_the_way && somebody && !over && !stalled
 }
 
 /// I9: every acquire returns.

@@ -25,7 +25,7 @@ impl Key {
     /// Checks that the key of a tick stays for its minimum hold, if it ends as it stands after the
     /// record `index`.
     pub(super) fn check_minimum_hold(&self, group: &Group, index: usize, verdict: &mut Verdict) {
-        if matches!(group.kind, Kind::Hammer | Kind::Deployed) {
+        if matches!(group.kind, Kind::Candidate | Kind::Hammer | Kind::Deployed) {
             return;
         }
         verdict.checks += 1;
