@@ -82,7 +82,7 @@ pub(crate) fn recipe(
             let ledger = ledger(folder, group).display().to_string();
             [
                 "candidate",
-                ELECTION,
+                &group.lock,
                 &seconds(group.ttl_ms),
                 &term,
                 &ledger,

@@ -129,7 +129,7 @@ pub(super) fn followed(
 
 /// Returns whether there was a replica that could follow the holder of a lease, and nothing that
 /// hindered it.
-pub(super) fn could_be_followed(view: &View<'_>, lease: &Lease, from: u64, limit: u64) -> bool {
+fn could_be_followed(view: &View<'_>, lease: &Lease, from: u64, limit: u64) -> bool {
     let span = Span {
         from: from.saturating_sub(READY),
         to: from + limit,
