@@ -146,8 +146,7 @@ impl<C: Client> Connector<C> {
                 .await;
         }
         let items = match value? {
-            Value::Text(lines) => lines.split('
-').map(str::to_owned).collect(),
+            Value::Text(lines) => lines.split('\n').map(str::to_owned).collect(),
             list => list.into_texts(),
         };
         let reply = Reply::read(items, &invocation.expected_echo())
