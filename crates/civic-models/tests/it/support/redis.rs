@@ -128,7 +128,7 @@ impl Redis {
                 let items = list.sequence_values();
                 items.map(|item| word(&item.expect("an item"))).collect()
             }
-            text => word(&text).split('\n').map(str::to_owned).collect(),
+            text => word(&text).split('\n').map(without_zeros).collect(),
         };
         assert_eq!(reply[0], arguments[0], "the echo");
         assert_eq!(reply[1], arguments[2], "the serial");
@@ -138,11 +138,19 @@ impl Redis {
 
 fn word(value: &Value) -> String {
     match value {
-        Value::String(text) => text.to_string_lossy(),
+        Value::String(text) => without_zeros(&text.to_string_lossy()),
         Value::Integer(number) => number.to_string(),
         Value::Number(number) => format!("{number:.0}"),
         other => panic!("a command or a reply of strings and numbers, not {other:?}"),
     }
+}
+
+/// A number as the models write it. The clock of a test stands shortly after 1970, where the scripts
+/// write zeros in front.
+fn without_zeros(text: &str) -> String {
+    let rest = text.trim_start_matches('0');
+    let is_number = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    (if is_number { rest } else { text }).to_owned()
 }
 
 fn text(lua: &Lua, text: Option<String>) -> mlua::Result<Value> {
