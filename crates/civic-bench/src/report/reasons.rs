@@ -8,4 +8,22 @@ pub(super) fn reason(what: &str, beside: &str) -> Option<&'static str> {
         .map(|(_, _, why)| *why)
 }
 
-const REASONS: &[(&str, &str, &str)] = &[];
+const REASONS: &[(&str, &str, &str)] = &[
+    (
+        "a pair, one after the other",
+        "fred: SET NX PX, EVALSHA",
+        "The server works longer: 8.4 µs on an acquire and 5.4 µs on a release (13.5 and 8.4 µs \
+         before the scripts were cut down), beside 0.5 µs on a `SET` and 2.1 µs on the script of the \
+         other side (`INFO commandstats`). An acquire asks Redis for five things and a release for \
+         four: each reads the server's clock, so that a command that its caller has given up on does \
+         nothing (1.7 µs); the fence is read and written; a release is published, so that waiters do \
+         not have to poll (0.5 µs); and the answer says which command it is for.",
+    ),
+    (
+        "64 keys, a task for each",
+        "fred: SET NX PX, EVALSHA",
+        "As above: with 64 at a time the server is never idle, and its 14 µs per pair are beside \
+         3 µs. They cannot be less without giving up the fence, the check for late commands or the \
+         announcement.",
+    ),
+];
