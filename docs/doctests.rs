@@ -110,7 +110,9 @@ mod tests {
     fn the_tables_of_operations_have_every_variable_that_is_read() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
         let mut names = BTreeSet::new();
-        for name in ["auth", "cli", "client", "envelope", "fleet", "lock", "server"] {
+        for name in [
+            "auth", "cli", "client", "envelope", "fleet", "lock", "server",
+        ] {
             add_variables(&crates.join(format!("civic-{name}/src")), &mut names);
         }
         assert!(names.contains("JWT_SECRET") && names.contains("REDIS_URL"));

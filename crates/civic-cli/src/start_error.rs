@@ -56,9 +56,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(reason) | Self::Store(reason) | Self::Peer(reason) => {
-                f.write_str(reason)
-            }
+            Self::Config(reason) | Self::Store(reason) | Self::Peer(reason) => f.write_str(reason),
             Self::System(error) => error.fmt(f),
         }
     }

@@ -57,7 +57,10 @@ pub(super) fn play(stage: &mut Stage, report: &mut Report) -> Result<(), String>
     }
     let body = answer.body_text();
     let shown: String = body.chars().take(72).collect();
-    report.say(format_args!("billing -> clerk   {} {shown}…", answer.status()));
+    report.say(format_args!(
+        "billing -> clerk   {} {shown}…",
+        answer.status()
+    ));
     report.detail(body);
 
     report.check_eq(

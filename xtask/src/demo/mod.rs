@@ -54,7 +54,10 @@ Environment:
 
 /// What to try after the demo: a command or a document, and what it shows.
 const NEXT: &[(&str, &str)] = &[
-    ("README.md", "a client, a server and a scheduled job to paste"),
+    (
+        "README.md",
+        "a client, a server and a scheduled job to paste",
+    ),
     (
         "cargo run --package civic-server --example validation",
         "a validated POST",

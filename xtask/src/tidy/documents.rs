@@ -359,8 +359,16 @@ mod tests {
             ("<!-- no_run: slow -->\n```rust,no_run\n```", 2, "says why"),
             ("<!-- ignore: a b c -->\n```rust,no_run\n```", 2, "says why"),
             ("```rust,ignored\n```", 1, "none of no_run"),
-            ("```rust\n#[tokio::test]\nasync fn a() {}\n```", 1, "test_harness"),
-            ("```rust,test_harness\nfn main() {}\n```", 1, "a block with tests"),
+            (
+                "```rust\n#[tokio::test]\nasync fn a() {}\n```",
+                1,
+                "test_harness",
+            ),
+            (
+                "```rust,test_harness\nfn main() {}\n```",
+                1,
+                "a block with tests",
+            ),
             ("```rust\nlet a = 1;\n# let b = 2;\n```", 3, "hides"),
             ("```rust\n  #\n```", 2, "hides"),
             ("```\n```", 1, "say what the block is"),

@@ -233,7 +233,11 @@ async fn a_published_set_is_checked_as_services_see_it() {
     );
     let asked = &peer.attempts()[0];
     assert_eq!(asked.target, SET_PATH);
-    assert_eq!(asked.header("authorization"), None, "a publisher needs no token");
+    assert_eq!(
+        asked.header("authorization"),
+        None,
+        "a publisher needs no token"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,7 +257,11 @@ async fn a_set_that_no_service_could_use_is_exit_code_1_with_the_reason() {
         assert_eq!((checked.code, &*checked.stdout), (Some(1), ""), "{words}");
         let mut lines = checked.stderr.lines();
         let reason = lines.find_map(|line| line.strip_prefix("civic: "));
-        assert!(reason.is_some_and(|reason| reason.contains(words)), "{}", checked.stderr);
+        assert!(
+            reason.is_some_and(|reason| reason.contains(words)),
+            "{}",
+            checked.stderr
+        );
     }
 }
 

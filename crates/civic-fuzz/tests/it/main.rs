@@ -82,9 +82,7 @@ fn the_readme_names_every_target_and_its_dictionary_and_no_other() {
             dictionaries.insert(unquoted(dictionary));
         }
     }
-    let targets: BTreeSet<String> = targets()
-        .map(|target| target.name().to_owned())
-        .collect();
+    let targets: BTreeSet<String> = targets().map(|target| target.name().to_owned()).collect();
     assert_eq!(listed, targets);
     assert_eq!(names_in(&folder("seeds")), targets);
     assert_eq!(names_in(&folder("dictionaries")), dictionaries);

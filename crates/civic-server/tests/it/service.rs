@@ -214,8 +214,20 @@ async fn each_request_is_a_span_with_method_route_and_id_and_no_credential() {
 async fn a_request_is_a_span_of_a_server_in_the_terms_of_opentelemetry() {
     for (method, path, name, status, failed) in [
         ("GET", "/api/things/x", "GET /api/things/x", "200", None),
-        ("GET", "/api/things/conflict", "GET /api/things/conflict", "409", None),
-        ("GET", "/api/things/panics", "GET /api/things/panics", "500", Some("ERROR")),
+        (
+            "GET",
+            "/api/things/conflict",
+            "GET /api/things/conflict",
+            "409",
+            None,
+        ),
+        (
+            "GET",
+            "/api/things/panics",
+            "GET /api/things/panics",
+            "500",
+            Some("ERROR"),
+        ),
         // Of what callers make up nothing becomes a name.
         ("GET", "/api/things/made-up", "GET", "404", None),
         ("BREW", "/api/things/x", "_OTHER /api/things/x", "405", None),
@@ -229,7 +241,11 @@ async fn a_request_is_a_span_of_a_server_in_the_terms_of_opentelemetry() {
             .find(|span| span.fields.get("otel.kind") == Some("server"));
         let fields = &span.unwrap_or_else(|| panic!("no span: {path}")).fields;
         assert_eq!(fields.get("otel.name"), Some(name), "{path}");
-        assert_eq!(fields.get("http.response.status_code"), Some(status), "{path}");
+        assert_eq!(
+            fields.get("http.response.status_code"),
+            Some(status),
+            "{path}"
+        );
         assert_eq!(fields.get("otel.status_code"), failed, "{path}");
     }
 }
