@@ -5,8 +5,8 @@
 //! [`young`] starts. [`lease`] is the view that the work has of its lease, and [`guard`] ends the
 //! lease when it is dropped. [`acquire`] makes leases, and [`orphans`] releases the keys that
 //! acquires with a lost answer may have taken. [`detached`] carries an acquire and a release to
-//! their end even if their caller does not wait for them. [`live`] knows which leases were not given
-//! back when the process ends.
+//! their end even if their caller does not wait for them. [`live`] knows which leases were not
+//! given back when the process ends.
 
 pub(crate) mod acquire;
 mod detached;

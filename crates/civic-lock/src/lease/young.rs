@@ -179,7 +179,7 @@ fn start(phase: Arc<Mutex<Phase>>) {
 // ===== impl Held =====
 
 impl Held {
-    /// Takes the lease from whoever keeps it, to end it.
+    /// Takes the lease from its keeper, to end it.
     pub(super) fn take(self) -> Phase {
         let phase = mem::replace(&mut *self.phase.lock(), Phase::Over);
         if matches!(phase, Phase::Young(_))

@@ -19,10 +19,10 @@ pub(super) struct Invocation<'a> {
 
 /// What a command gives to its script, whichever command it is.
 pub(super) trait Arguments: Sync {
-    /// The keys.
+    /// Returns the keys of the lock.
     fn keys_of(&self, name: &LockName) -> Vec<String>;
 
-    /// The arguments after the echo, the deadline and the serial.
+    /// Returns the arguments after the echo, the deadline and the serial.
     fn args_of(&self, name: &LockName) -> Vec<String>;
 }
 

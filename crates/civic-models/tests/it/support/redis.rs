@@ -145,8 +145,8 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// A number as the models write it. The clock of a test stands shortly after 1970, where the scripts
-/// write zeros in front.
+/// A number as the models write it. The clock of a test stands shortly after 1970, where the
+/// scripts write zeros in front.
 fn without_zeros(text: &str) -> String {
     let rest = text.trim_start_matches('0');
     let is_number = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());

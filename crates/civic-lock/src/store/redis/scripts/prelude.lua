@@ -9,7 +9,8 @@
 -- Reply: {echo, serial, microseconds of this server's clock, outcome, ...}. Texts and whole
 -- numbers; an empty text stands for none. Where there is no line break in them, they may come as
 -- the lines of one text, which costs a third of a list. A command that its caller has given up on
--- answers 'expired' and does nothing: it may have waited in the buffer of a server that was stopped.
+-- answers 'expired' and does nothing: it may have waited in the buffer of a server that was
+-- stopped.
 --
 -- A number goes to a command and into a list as it is: the server writes all of its digits.
 local echo, serial = ARGV[1], ARGV[3]
