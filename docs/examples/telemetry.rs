@@ -6,15 +6,18 @@
 //! ```
 //!
 //! The spans go to memory in place of a collector, and the metrics to stdout in place of a scraper.
-//! The service is busy the first time, so that there are two attempts. It prints:
+//! The service is busy the first time, so that there are two attempts. The span `request` around
+//! that of the server is the one of the correlation id. It prints:
 //!
 //! ```text
-//! one trace of 5 spans:
+//! one trace of 7 spans:
 //! Internal a clerk asks
 //!   Client GET /api/roll/value
-//!     Server GET /api/roll/value
+//!     Internal request
+//!       Server GET /api/roll/value
 //!   Client GET /api/roll/value
-//!     Server GET /api/roll/value
+//!     Internal request
+//!       Server GET /api/roll/value
 //! civic_client_retries_total{…} 1
 //! http_server_requests_total{…status="200"} 1
 //! http_server_requests_total{…status="503"} 1
