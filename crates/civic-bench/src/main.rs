@@ -30,7 +30,7 @@ struct Options {
     /// Holds calls of one client in flight, and prints by how many KB the process has grown.
     #[arg(long, num_args = 2, value_names = ["CLIENT", "URL"])]
     hold: Option<Vec<String>>,
-    /// Calls with one client, so many at a time, for a profiler: the peer is the thread of that
+    /// Calls with one client, so many at a time, for a profiler. The peer is the thread of that
     /// name.
     #[arg(long, num_args = 2, value_names = ["CLIENT", "AT_A_TIME"])]
     profile: Option<Vec<String>>,
