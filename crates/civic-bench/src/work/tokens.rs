@@ -1,7 +1,6 @@
 //! Minting and verifying.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -75,11 +74,7 @@ pub(super) fn pieces() -> Vec<Piece> {
 }
 
 fn mint() -> Piece {
-    // A second has passed each time: a token of the same second would be used again.
-    let second = Arc::new(AtomicU64::new(now()));
-    let clock = Arc::clone(&second);
-    let minter = TokenMinter::new(secret())
-        .with_clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)));
+    let minter = minter(secret());
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
     let token = minter.mint().as_str().to_owned();
     let signed = token
@@ -90,10 +85,7 @@ fn mint() -> Piece {
     Piece {
         name: "mint a service token",
         sides: vec![
-            Side::new(OURS, move || {
-                second.fetch_add(1, Ordering::Relaxed);
-                minter.mint()
-            }),
+            Side::new(OURS, move || minter.mint()),
             Side::new(HMAC, move || hmac::sign(&key, signed.as_bytes())),
             Side::new(ENCODE, move || {
                 let iat = now();
@@ -112,6 +104,15 @@ fn mint() -> Piece {
         aims: vec![aim(HMAC, 1.5), aim(ENCODE, 0.5)],
         adds: None,
     }
+}
+
+/// Makes a minter for which a second passes with each token: one of the same second would be used
+/// again, and nothing would be signed.
+fn minter(key: impl Into<SigningKey>) -> TokenMinter {
+    let second = AtomicU64::new(now());
+    TokenMinter::new(key).with_clock(move || {
+        UNIX_EPOCH + Duration::from_secs(second.fetch_add(1, Ordering::Relaxed))
+    })
 }
 
 fn verify(
@@ -159,7 +160,7 @@ fn verify(
 
 fn sign(name: &'static str, algorithm: Algorithm) -> Piece {
     let pem = SigningKey::generate_pem(algorithm).expect("a key can be made");
-    let minter = TokenMinter::new(SigningKey::from_pem(pem.as_str()).expect("it is a key"));
+    let minter = minter(SigningKey::from_pem(pem.as_str()).expect("it is a key"));
     let token = minter.mint().as_str().to_owned();
     let message = signed(&token).to_vec();
     let der = der(pem.as_str());
