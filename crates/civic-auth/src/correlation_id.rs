@@ -1,33 +1,11 @@
 //! New correlation ids. What an id is, and which ids are accepted, is civic-envelope's business.
 
-use std::cell::RefCell;
-
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
-use aws_lc_rs::rand;
 use civic_envelope::CorrelationId;
 use uuid::{Builder, Uuid, Variant};
 
 /// The namespace in which an id that is no UUID becomes one.
 const NAMESPACE: Uuid = Uuid::from_u128(0xc416_a4a6_4b3a_4da6_9fa7_d822_1a1b_4be1);
-
-/// The length of a UUID.
-const LENGTH: usize = 16;
-
-/// For how many ids random bytes are drawn at a time: asking the operating system takes longer than
-/// everything else about an id.
-const DRAWN: usize = 32;
-
-thread_local! {
-    static RANDOM: RefCell<Random> = const {
-        RefCell::new(Random { bytes: [[0; LENGTH]; DRAWN], left: 0 })
-    };
-}
-
-/// Random bytes that were drawn ahead, each of which is used once.
-struct Random {
-    bytes: [[u8; LENGTH]; DRAWN],
-    left: usize,
-}
 
 /// Returns a new correlation id: a random UUID (version 4).
 ///
@@ -37,24 +15,7 @@ struct Random {
 /// ```
 #[must_use]
 pub fn new_correlation_id() -> CorrelationId {
-    let drawn = RANDOM.with_borrow_mut(Random::next);
-    of_uuid(drawn.map_or_else(Uuid::new_v4, |bytes| {
-        Builder::from_random_bytes(bytes).into_uuid()
-    }))
-}
-
-// ===== impl Random =====
-
-impl Random {
-    /// Returns bytes that no one has got before; `None` if none can be drawn.
-    fn next(&mut self) -> Option<[u8; LENGTH]> {
-        if self.left == 0 {
-            rand::fill(self.bytes.as_flattened_mut()).ok()?;
-            self.left = DRAWN;
-        }
-        self.left -= 1;
-        Some(std::mem::take(&mut self.bytes[self.left]))
-    }
+    of_uuid(Uuid::new_v4())
 }
 
 /// Returns a correlation id that is a UUID, for an id that came from outside of the fleet.
@@ -115,21 +76,6 @@ mod tests {
         let id = new_correlation_id();
         assert_eq!(Uuid::parse_str(id.as_str()).unwrap().get_version_num(), 4);
         assert_ne!(id, new_correlation_id());
-    }
-
-    #[test]
-    fn no_two_ids_are_the_same_on_one_thread_or_on_several() {
-        let threads = [(); 4].map(|()| {
-            std::thread::spawn(|| -> Vec<_> {
-                (0..DRAWN * 3 + 1).map(|_| new_correlation_id()).collect()
-            })
-        });
-        let all: Vec<_> = threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect();
-        let distinct: std::collections::HashSet<_> = all.iter().collect();
-        assert_eq!(distinct.len(), all.len());
     }
 
     #[test]
