@@ -25,8 +25,8 @@ use super::token::{BEARER, Token};
 use crate::clock::Clock;
 use crate::key::SigningKey;
 
-/// The length of the longest signature and the dot before it.
-const SIGNATURE_CHARACTERS: usize = 87;
+/// The length of the longest signature, with the padding that is cut off, and the dot before it.
+const SIGNATURE_CHARACTERS: usize = 89;
 
 /// Mints tokens with a [`SigningKey`].
 ///
