@@ -115,7 +115,7 @@ impl YoungLeases {
     async fn watch(self, runtime: runtime::Id) {
         loop {
             match self.step(runtime, boot_clock::now()) {
-                Step::Start(due) => due.into_iter().for_each(start),
+                Step::Start(due) => due.iter().for_each(|phase| start(phase)),
                 Step::Wait { within, sooner } => tokio::select! {
                     // Not for longer, so that it ends soon when no lease is left.
                     () = tokio::time::sleep(within.min(MAX_SLEEP)) => {}
@@ -163,7 +163,7 @@ impl fmt::Debug for YoungLeases {
 }
 
 /// Starts the task of a lease, unless it has ended meanwhile.
-fn start(phase: Arc<Mutex<Phase>>) {
+fn start(phase: &Mutex<Phase>) {
     let mut phase = phase.lock();
     match mem::replace(&mut *phase, Phase::Over) {
         Phase::Young(keeper) => {
