@@ -49,6 +49,8 @@ pub(crate) const PUBLISHED: &[(&str, &[&str])] = &[
             "hyper",
             "hyper-util",
             "jsonwebtoken",
+            // A trial, which is never shipped.
+            "redis",
         ],
     ),
     (
@@ -77,6 +79,11 @@ const WITHOUT_FEATURES: &[(&str, &[&str])] = &[
 /// folder in it.
 const NAMED_IN_ONE_FOLDER: &[(&str, &str, &str)] = &[
     ("fred", "crates/civic-lock/src", "store/redis/client/fred"),
+    (
+        "redis",
+        "crates/civic-lock/src",
+        "store/redis/client/redis_rs",
+    ),
     ("flate2", "crates/civic-client/src", "layer/collect_body"),
     ("h2", "crates/civic-client/src", "transport"),
     ("hickory_resolver", "crates/civic-client/src", "transport"),
@@ -284,6 +291,15 @@ mod tests {
             "use fred_util::Client;",
         ] {
             assert!(!names(code, "fred"), "{code}");
+        }
+        // The folder of the store has the name of a library.
+        assert!(names("let x = redis::cmd(\"PING\");", "redis"));
+        for code in [
+            "use crate::store::redis::url::ServerUrl;",
+            "use civic_testkit::redis::RedisServer;",
+            "use self::redis_rs::RedisRs;",
+        ] {
+            assert!(!names(code, "redis"), "{code}");
         }
     }
 }
