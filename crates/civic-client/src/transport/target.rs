@@ -71,6 +71,7 @@ impl Target {
     }
 
     /// Returns the name by which the other side is spoken to.
+    #[cfg(feature = "tls")]
     pub(super) fn server_name(&self) -> &str {
         match &self.name {
             Some(ServerName(name)) => name,
